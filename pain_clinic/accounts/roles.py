@@ -1,0 +1,99 @@
+"""Which role may do what. `sync_roles` makes the database agree, `docs/permissions.csv` shows it to people."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+
+ALL_STAFF = ("accounts.view_home", "accounts.use_api", "procedures.view_catalogue")
+AUDITOR = ("accounts.view_home", "accounts.view_audit")
+
+_DESK = (
+    *ALL_STAFF,
+    "patients.search_patients",
+    "patients.view_patient",
+    "patients.register_patient",
+    "patients.change_patient",
+    "patients.import_patients",
+    "scheduling.view_board",
+    "scheduling.view_appointment",
+    "scheduling.book_appointment",
+    "scheduling.move_appointment",
+    "scheduling.cancel_appointment",
+    "scheduling.reinstate_appointment",
+    "scheduling.confirm_appointment",
+    "scheduling.hold_opening",
+    "scheduling.override_warn",
+    "scheduling.check_in",
+    "scheduling.view_messages",
+    "scheduling.import_appointments",
+)
+_BOOKING = (
+    "scheduling.book_appointment",
+    "scheduling.move_appointment",
+    "scheduling.cancel_appointment",
+    "scheduling.reinstate_appointment",
+    "scheduling.confirm_appointment",
+    "scheduling.hold_opening",
+    "scheduling.override_warn",
+)
+_LOOKING = ("patients.search_patients", "patients.view_patient", "scheduling.view_board", "scheduling.view_appointment")
+
+ROLES: dict[str, frozenset[str]] = {
+    "desk": frozenset(_DESK),
+    "nurse": frozenset({*ALL_STAFF, *_LOOKING, "patients.view_history", "scheduling.check_in"}),
+    "physician": frozenset(
+        {*ALL_STAFF, *_LOOKING, *_BOOKING, "patients.view_history", "scheduling.override_deny", "scheduling.check_in"}
+    ),
+    "biller": frozenset({*ALL_STAFF, *_LOOKING}),
+    "manager": frozenset({*_DESK, "procedures.change_catalogue", "scheduling.manage_resources", "accounts.view_audit"}),
+    "admin": frozenset(
+        {
+            *ALL_STAFF,
+            "accounts.manage_staff",
+            "accounts.view_audit",
+            "procedures.change_catalogue",
+            "scheduling.manage_resources",
+            "scheduling.view_board",
+        }
+    ),
+    "auditor": frozenset(AUDITOR),
+}
+ROLE_NAMES: dict[str, str] = {
+    "desk": "Front desk",
+    "nurse": "Nurse",
+    "physician": "Physician",
+    "biller": "Billing",
+    "manager": "Manager",
+    "admin": "Administrator",
+    "auditor": "Auditor",
+}
+PERMISSIONS: tuple[str, ...] = tuple(sorted(frozenset().union(*ROLES.values())))
+
+
+def as_csv() -> str:
+    """Return the table role x permission as `docs/permissions.csv` holds it."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(["permission", *ROLES])
+    for permission in PERMISSIONS:
+        table.writerow([permission, *("yes" if permission in ROLES[role] else "no" for role in ROLES)])
+    return out.getvalue()
+
+
+def sync_roles() -> tuple[int, list[str]]:
+    """Make groups and their permissions equal to `ROLES`; return how many groups changed and permissions not found."""
+    with transaction.atomic():
+        rows = Permission.objects.select_related("content_type").order_by("pk")
+        known = {f"{row.content_type.app_label}.{row.codename}": row for row in rows}
+        changed = 0
+        for role, permissions in ROLES.items():
+            group, created = Group.objects.get_or_create(name=role)
+            wanted = {known[permission].pk for permission in permissions if permission in known}
+            if created or set(group.permissions.values_list("pk", flat=True)) != wanted:
+                group.permissions.set(wanted)
+                changed += 1
+        return changed, [permission for permission in PERMISSIONS if permission not in known]

@@ -1,0 +1,38 @@
+"""The one clock. Locally a file may move it, for simulated days and clock tests; production refuses that."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+_read: dict[str, tuple[int, timedelta]] = {}
+
+
+def offset() -> timedelta:
+    """Return how far the clock is moved: the seconds written in the file that `CLINIC_CLOCK` names."""
+    path = settings.CLINIC_CLOCK
+    if not path:
+        return timedelta()
+    try:
+        changed = os.stat(path).st_mtime_ns
+    except FileNotFoundError:
+        return timedelta()
+    known = _read.get(path)
+    if known is None or known[0] != changed:
+        with open(path, encoding="ascii") as file:
+            known = (changed, timedelta(seconds=float(file.read().strip() or 0)))
+        _read[path] = known
+    return known[1]
+
+
+def now() -> datetime:
+    """Return the clinic's instant in UTC."""
+    return datetime.now(tz=UTC) + offset()
+
+
+def apply_clock(cursor: Any) -> None:
+    """Make `clinic_now()` of this connection agree with `now()`; call it before SQL that compares due times."""
+    cursor.execute("SELECT set_config('clinic.clock_offset', %s, false)", [f"{offset().total_seconds()} seconds"])

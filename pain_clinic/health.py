@@ -1,0 +1,89 @@
+"""Is it alive, is it ready: two questions with different answers, for supervisors and load balancers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from celery import current_app
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from kombu.exceptions import OperationalError as BrokerError
+
+from pain_clinic import clock
+from pain_clinic.audit.models import Heartbeat
+
+LIVE_PATH = "/health/live"
+FRESH = timedelta(seconds=45)
+log = structlog.get_logger("pain_clinic.health")
+
+
+def live_first(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """Wrap a WSGI application so that liveness is answered even while the database hangs."""
+
+    def outer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") == LIVE_PATH and environ.get("REQUEST_METHOD") in {"GET", "HEAD"}:
+            body = json.dumps({"status": "alive"}).encode()
+            headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Cache-Control", "no-store"),
+                       ("X-Content-Type-Options", "nosniff")]  # fmt: skip
+            start_response("200 OK", headers)
+            return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
+        return application(environ, start_response)
+
+    return outer
+
+
+class LivenessMiddleware:
+    """Answer liveness outermost where no WSGI wrapper stands: the development server and the test client."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path == LIVE_PATH and request.method in {"GET", "HEAD"}:
+            return JsonResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
+        return self.get_response(request)
+
+
+def beat(name: str) -> None:
+    """Note that a background process has just done something. A database that is away costs nothing but the note."""
+    try:
+        Heartbeat.objects.update_or_create(name=name, defaults={"at": clock.now()})
+    except (DatabaseError, InterfaceError):
+        log.warning("heartbeat not written", name_of=name)
+        connection.close()
+
+
+def readiness() -> dict[str, str]:
+    """Return one word for each thing that must work: `ok`, or what is wrong."""
+    found = {"database": "ok", "migrations": "ok", "broker": "ok", "worker": "ok", "beat": "ok"}
+    try:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            found["migrations"] = "pending"
+        pulses = dict(Heartbeat.objects.filter(name__in=["worker", "beat"]).values_list("name", "at"))
+        for name in ("worker", "beat"):
+            at = pulses.get(name)
+            if at is None:
+                found[name] = "never seen"
+            elif clock.now() - at > FRESH:
+                found[name] = "stale"
+    except (DatabaseError, InterfaceError):
+        found.update(database="unreachable", migrations="unknown", worker="unknown", beat="unknown")
+    found["broker"] = _broker()
+    return found
+
+
+def _broker() -> str:
+    try:
+        with current_app.connection_for_write(connect_timeout=1) as link:
+            link.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=1)
+            return "ok"
+    except (BrokerError, OSError, ConnectionError):
+        return "unreachable"
+
+

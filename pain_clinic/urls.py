@@ -1,0 +1,20 @@
+"""Every address of the site. Each floor brings its own; the roof only lists them."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from django.urls import URLPattern, URLResolver, include, path
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("pain_clinic.accounts.urls")),
+    path("", include("pain_clinic.audit.urls")),
+]
+for app in ("procedures", "patients", "scheduling"):
+    if find_spec(f"{app}.urls") is not None:
+        urlpatterns.append(path("", include(f"{app}.urls")))
+
+handler400 = "pain_clinic.web.bad_request"
+handler403 = "pain_clinic.web.forbidden"
+handler404 = "pain_clinic.web.not_found"
+handler500 = "pain_clinic.web.server_error"

@@ -1,0 +1,156 @@
+"""What every HTML door needs: the clock, pages and fragments, redirects that htmx understands, refusals told once."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, models
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.shortcuts import render, resolve_url
+from django.template.exceptions import TemplateDoesNotExist
+from django.template.loader import get_template
+from django.utils.cache import patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from pain_clinic import clock
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.audit import trail
+from pain_clinic.errors import DomainError
+
+log = structlog.get_logger("pain_clinic.web")
+
+
+def now() -> datetime:
+    """Return the instant at which a door acts; verbs get it as `at`."""
+    return clock.now()
+
+
+def wants_fragment(request: HttpRequest) -> bool:
+    """Say whether htmx asks for a part of the page: not for boosted links nor for a restored history."""
+    htmx = getattr(request, "htmx", None)
+    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+
+
+def respond(request: HttpRequest, template: str, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
+    """Render the page, or its fragment `_name.html` beside it when htmx asks and the fragment exists."""
+    chosen = template
+    if wants_fragment(request):
+        folder, _, name = template.rpartition("/")
+        fragment = f"{folder}/_{name}" if folder else f"_{name}"
+        try:
+            get_template(fragment)
+            chosen = fragment
+        except TemplateDoesNotExist:
+            chosen = template
+    response = render(request, chosen, context or {}, status=status)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def redirect_to(request: HttpRequest, to: str | models.Model, *args: Any, **kwargs: Any) -> HttpResponse:
+    """Send the browser to a URL, a URL name or an object's page; htmx is told to move the whole page."""
+    address = resolve_url(to, *args, **kwargs)
+    if getattr(request, "htmx", None) and not request.htmx.boosted:  # type: ignore[attr-defined]
+        return HttpResponse(status=200, headers={"HX-Redirect": address})
+    return HttpResponse(status=303 if request.method == "POST" else 302, headers={"Location": address})
+
+
+def status_of(error: DomainError) -> int:
+    """Return the HTTP status that a refusal's kind stands for."""
+    return error.status
+
+
+def refused(
+    request: HttpRequest,
+    error: DomainError,
+    *,
+    act: str = "",
+    subject: models.Model | None = None,
+    patient: Any = None,
+    site_id: int | None = None,
+) -> None:
+    """Record a refusal, after the verb's transaction has rolled back. Doors call it once for each `DomainError`."""
+    route = request.resolver_match.view_name if request.resolver_match else ""
+    trail.record(
+        by=Actor.of(request),
+        act=act or route or "unknown",
+        outcome="refused",
+        subject=subject,
+        patient=patient,
+        site_id=site_id,
+        reason_code=error.code,
+        details={"view": route},
+    )
+
+
+def safe_next(request: HttpRequest, address: str) -> str:
+    """Return the address if it leads to a page of this site, else the home page."""
+    own = {request.get_host()}
+    if address and url_has_allowed_host_and_scheme(address, allowed_hosts=own, require_https=request.is_secure()):
+        parts = urlsplit(address)
+        if not parts.netloc and parts.path.startswith("/") and not parts.path.startswith("//"):
+            return address
+    return "/"
+
+
+def surroundings(request: HttpRequest) -> dict[str, Any]:
+    """Give every template what is true of the whole installation."""
+    return {"clinic_name": settings.CLINIC_NAME, "clinic_mode": settings.CLINIC_MODE, "session_idle": settings.SESSION_IDLE}
+
+
+def error_page(status: int) -> HttpResponse:
+    """Render an error page with no request, so that neither session nor database is touched."""
+    return HttpResponse(get_template(f"{status}.html").render({"public": True}), status=status)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer 503 when the database is away or overloaded, else 500; say nothing of the cause."""
+    error = sys.exc_info()[1]
+    is_outage = isinstance(error, OperationalError | InterfaceError)
+    status, code = (503, "unavailable") if is_outage else (500, "internal")
+    if request.path.startswith("/api/"):
+        title = "Temporarily unavailable" if is_outage else "Internal error"
+        problem = {"type": f"urn:clinic:{code}", "title": title, "status": status, "code": code}
+        response: HttpResponse = JsonResponse(problem, status=status, content_type="application/problem+json")
+    else:
+        response = error_page(status)
+    if is_outage:
+        response["Retry-After"] = "5"
+    return response
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 404, as a problem under `/api/`, as a page elsewhere."""
+    return _told(request, 404, "Not found", "not_found")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 400 for what Django itself refuses."""
+    return _told(request, 400, "Bad request", "malformed")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 403 for what Django itself refuses."""
+    return _told(request, 403, "Forbidden", "forbidden")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer 403 when a form comes without our token: usually a page that was left open over a sign-out."""
+    return _told(request, 403, "This page is out of date. Go back, reload it and try again.", "csrf")
+
+
+def _told(request: HttpRequest, status: int, title: str, code: str) -> HttpResponse:
+    if request.path.startswith("/api/"):
+        problem = {"type": f"urn:clinic:{code}", "title": title, "status": status, "code": code}
+        return JsonResponse(problem, status=status, content_type="application/problem+json")
+    try:
+        return render(request, f"{status}.html", {"reason": title}, status=status)
+    except DatabaseError:
+        return error_page(status)
+
+
