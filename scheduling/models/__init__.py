@@ -1,0 +1,57 @@
+"""The tables of scheduling: resources and their time, appointments and their allocations, messages."""
+
+from scheduling.models.appointments import (
+    Allocation,
+    Appointment,
+    AppointmentFinding,
+    AskedBy,
+    CancelReason,
+    Hold,
+    RuleOverride,
+    Side,
+    Source,
+    Status,
+)
+from scheduling.models.messages import Message, MessageKind, MessageState
+from scheduling.models.resources import (
+    Absence,
+    AbsenceKind,
+    Block,
+    BlockTime,
+    Closure,
+    DatedHours,
+    FreeTime,
+    Kind,
+    Privilege,
+    Resource,
+    Travel,
+    WeeklyHours,
+)
+
+__all__ = [
+    "Absence",
+    "AbsenceKind",
+    "Allocation",
+    "Appointment",
+    "AppointmentFinding",
+    "AskedBy",
+    "Block",
+    "BlockTime",
+    "CancelReason",
+    "Closure",
+    "DatedHours",
+    "FreeTime",
+    "Hold",
+    "Kind",
+    "Message",
+    "MessageKind",
+    "MessageState",
+    "Privilege",
+    "Resource",
+    "RuleOverride",
+    "Side",
+    "Source",
+    "Status",
+    "Travel",
+    "WeeklyHours",
+]

@@ -1,0 +1,78 @@
+"""What leaves for patients. The row is the queue: a verb writes it, a sweep claims it, a worker sends it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import Q
+
+from patients.models import Patient
+from scheduling.models.appointments import Appointment
+
+if TYPE_CHECKING:
+    from pain_clinic.accounts.models import User
+
+
+class MessageKind(models.TextChoices):
+    CONFIRMATION = "confirmation", "Confirmation"
+    CHANGE = "change", "Change"
+    CANCELLATION = "cancellation", "Cancellation"
+
+
+class MessageState(models.TextChoices):
+    DUE = "due", "Due"
+    SENT = "sent", "Sent"
+    FAILED = "failed", "Failed"
+    SKIPPED = "skipped", "Not sent"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def visible_to(self, user: User) -> MessageQuerySet:
+        return self.filter(appointment__site__in=user.sites.all())
+
+
+class Message(models.Model):
+    """One message about one version of an appointment.
+
+    ``due_at`` is compared with the database's clock. While a worker has it, ``lease_until`` is in the future and
+    ``lease_token`` names the claim. ``FAILED`` is final; a failure that will be tried again stays ``DUE`` with a later
+    ``due_at`` and its reason. Subject and text are kept as sent.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, related_name="messages")
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="messages")
+    kind = models.CharField(max_length=16, choices=MessageKind.choices)
+    version = models.PositiveIntegerField()  # the appointment's version it speaks of
+    state = models.CharField(max_length=10, choices=MessageState.choices, default=MessageState.DUE)
+    due_at = models.DateTimeField()
+    priority = models.PositiveSmallIntegerField(default=5)  # confirmations go first
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    lease_token = models.UUIDField(null=True, blank=True)
+    calendar_sequence = models.PositiveIntegerField(default=0)
+    reason = models.CharField(max_length=60, blank=True)  # why skipped, withdrawn, failed or put off: a code
+    subject = models.CharField(max_length=200, blank=True)
+    text = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        permissions = [("view_messages", "See what was sent")]
+        constraints = [
+            models.UniqueConstraint(fields=["appointment", "kind", "version"], name="message_once"),
+        ]
+        indexes = [
+            # The claim: due rows in sending order.
+            models.Index(fields=["priority", "due_at", "id"], name="message_to_claim", condition=Q(state="due")),
+            # A patient's messages, newest first.
+            models.Index(fields=["patient", "-created_at"], name="message_by_patient"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.state}"
