@@ -1,0 +1,264 @@
+"""The rules engine: facts in, findings out. It decides nothing by itself; booking refuses what stands unwaived.
+
+What is true of a patient comes in as `Facts`, what a clinic wants checked as `Rule`s. `assess` asks every rule, hides
+no answer and gives them in one order, whatever the order of the rules. Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from enum import Enum
+from typing import Protocol, TypeAlias
+
+Plain: TypeAlias = str | int | float | bool | None
+Moment: TypeAlias = date | datetime | None
+
+
+class Severity(Enum):
+    """How grave a finding is. The value is the word that tables write."""
+
+    BLOCKER = "deny"
+    NEEDS_OVERRIDE = "warn"
+    ADVICE = "info"
+
+    @property
+    def label(self) -> str:
+        """Return the words that the screen shows."""
+        return _LABELS[self]
+
+    @property
+    def rank(self) -> int:
+        """Return 0 for the gravest."""
+        return _RANKS[self]
+
+    @property
+    def refuses(self) -> bool:
+        """Say whether a finding of this severity stops a booking until it is waived."""
+        return self is not Severity.ADVICE
+
+
+_LABELS = {Severity.BLOCKER: "not allowed", Severity.NEEDS_OVERRIDE: "needs a reason", Severity.ADVICE: "note"}
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that somebody should know before the case stands.
+
+    `about` tells apart two findings of one code (a region, a level, a drug). `earliest` is the first moment at which
+    waiting alone would help: a date, or a wall-clock moment where the rule works in hours; None when it never does.
+    `structural` findings belong to booking itself and nobody overrides them. `pending` ones rest only on something
+    not yet on file: they do not refuse, until `due_at`.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    evidence: tuple[tuple[str, Plain], ...] = ()
+    earliest: Moment = None
+    structural: bool = False
+    pending: bool = False
+    due_at: datetime | None = None
+    source: str = ""
+    about: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.code or ":" in self.code:
+            raise ValueError(f"a finding's code is a word without a colon, not {self.code!r}")
+        if self.structural and (self.pending or self.severity is not Severity.BLOCKER):
+            raise ValueError("a structural finding is known and not allowed, never pending or milder")
+
+    @property
+    def key(self) -> str:
+        """Return the name under which this finding, and only this, is waived."""
+        return f"{self.code}:{self.about}" if self.about else self.code
+
+    @property
+    def refuses(self) -> bool:
+        """Say whether it stops the booking as things stand."""
+        return self.severity.refuses and not self.pending
+
+    @property
+    def label(self) -> str:
+        """Return the words that the screen shows for its weight."""
+        return "waiting for a fact" if self.pending else self.severity.label
+
+    @property
+    def facts(self) -> dict[str, Plain]:
+        """Return the evidence by name."""
+        return dict(self.evidence)
+
+    def as_json(self) -> dict[str, object]:
+        """Return plain data for an answer or a stored row."""
+        return {
+            "code": self.code,
+            "key": self.key,
+            "about": self.about,
+            "severity": self.severity.value,
+            "label": self.label,
+            "message": self.message,
+            "evidence": self.facts,
+            "earliest": None if self.earliest is None else self.earliest.isoformat(),
+            "structural": self.structural,
+            "pending": self.pending,
+            "source": self.source,
+        }
+
+
+def structural(
+    code: str,
+    message: str,
+    *,
+    earliest: Moment = None,
+    evidence: Mapping[str, Plain] | None = None,
+    about: str = "",
+) -> Finding:
+    """Return a finding of booking's own, which nobody overrides."""
+    return Finding(
+        code=code,
+        severity=Severity.BLOCKER,
+        message=message,
+        evidence=tuple((evidence or {}).items()),
+        earliest=earliest,
+        structural=True,
+        source="booking",
+        about=about,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """Somebody's word that one named finding shall not stop this case, and why. `code` is the finding's `key`."""
+
+    code: str
+    reason_code: str
+    text: str
+
+    @property
+    def is_complete(self) -> bool:
+        """Say whether it gives both a reason code and a reason in words."""
+        return bool(self.reason_code.strip() and self.text.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be booked."""
+
+    on: date
+    procedure: str
+    family: str
+    side: str = ""
+    levels: tuple[str, ...] = ()
+    starts_at: datetime | None = None
+    sedation: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the patient had, or is booked to have, on another date. `status` is one of the four words of `assess`."""
+
+    on: date
+    procedure: str
+    family: str
+    status: str
+    side: str = ""
+    levels: tuple[str, ...] = ()
+    is_elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known when a request is judged. None is *unknown*, never *fine*.
+
+    `is_complete` is for written cases, whose author vouches that nothing else happened: there nothing is pending.
+    """
+
+    request: Request
+    sessions: tuple[Session, ...] = ()
+    birth_on: date | None = None
+    sex: str | None = None
+    is_complete: bool = field(default=False, kw_only=True)
+
+
+class Rule(Protocol):
+    """A small frozen dataclass with a stable code that looks at the facts for one date of service."""
+
+    @property
+    def code(self) -> str:
+        """Return the stable name of the rule."""
+
+    def check(self, facts: Facts, on: date) -> Finding | None:
+        """Return what this rule has to say, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The sum of the findings: `denied`, `warn` or `allowed`, and the first moment that would do for a denied one."""
+
+    word: str
+    earliest: Moment
+
+
+def assess(rules: Iterable[Rule], facts: Facts, on: date) -> tuple[Finding, ...]:
+    """Ask every rule and return all findings, gravest first; the order of the rules does not matter."""
+    found = [finding for rule in rules if (finding := rule.check(facts, on)) is not None]
+    if facts.is_complete:
+        found = [replace(finding, pending=False) for finding in found]
+    return ordered(found)
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings in the one order in which they are shown, losing none."""
+    return tuple(sorted(findings, key=_place))
+
+
+def matured(findings: Iterable[Finding], at: datetime) -> tuple[Finding, ...]:
+    """Give each pending finding whose deadline has come its own severity; leave the others as they are."""
+    return ordered(
+        replace(finding, pending=False) if finding.pending and finding.due_at is not None and finding.due_at <= at else finding
+        for finding in findings
+    )
+
+
+def decision(findings: Iterable[Finding]) -> Decision:
+    """Sum the findings up. The earliest of a denied case is its latest one, None if any of them never passes."""
+    standing = [finding for finding in findings if finding.refuses]
+    denying = [finding.earliest for finding in standing if finding.severity is Severity.BLOCKER]
+    if denying:
+        known = [moment for moment in denying if moment is not None]
+        return Decision("denied", max(known, key=_wall_clock) if len(known) == len(denying) else None)
+    return Decision("warn" if standing else "allowed", None)
+
+
+def unwaived(findings: Iterable[Finding], waivers: Iterable[Waiver], may: Callable[[Severity], bool]) -> tuple[Finding, ...]:
+    """Return the findings that still refuse.
+
+    A waiver lifts the finding that it names and no other, when it gives its reason and `may` says that the one who
+    gives it may override that severity. Structural findings are never lifted; pending ones and notes do not refuse.
+    """
+    lifted = {waiver.code for waiver in waivers if waiver.is_complete}
+    return ordered(
+        finding
+        for finding in findings
+        if finding.refuses and (finding.structural or finding.key not in lifted or not may(finding.severity))
+    )
+
+
+def _place(finding: Finding) -> tuple[bool, int, bool, str, str, str, str]:
+    rest = f"{finding.earliest!s} {finding.due_at!s} {finding.source} {finding.evidence!r}"
+    return (
+        not finding.structural,
+        finding.severity.rank,
+        finding.pending,
+        finding.code,
+        finding.about,
+        finding.message,
+        rest,
+    )
+
+
+def _wall_clock(moment: date | datetime) -> tuple[int, ...]:
+    hours = (moment.hour, moment.minute, moment.second) if isinstance(moment, datetime) else (0, 0, 0)
+    return (moment.year, moment.month, moment.day, *hours)
