@@ -161,6 +161,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "pain_clinic.web.surroundings",
+                "pain_clinic.context.frame",
             ],
         },
     }
