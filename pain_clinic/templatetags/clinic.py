@@ -390,3 +390,25 @@ def strip(legs: Iterable[Any], category: str, family: str) -> SafeString:
 def local_value(value: datetime) -> str:
     """The wall clock as a form value: 2026-11-27T09:15."""
     return value.strftime("%Y-%m-%dT%H:%M")
+
+
+SECTIONS = (
+    (
+        "Person",
+        ("first_name", "last_name", "preferred_name", "birth_date", "sex", "record_number", "external_id", "home_site"),
+    ),
+    ("Contact", ("email", "phone", "mobile", "language", "channel", "contact", "wants_email", "needs_interpreter")),
+    ("Address", ("address", "address_line", "street", "city", "postcode", "postal_code", "state", "country")),
+    ("Payer", ("payer", "plan", "member_number")),
+)
+
+
+@register.filter
+def sections(form: Any) -> list[tuple[str, list[BoundField]]]:
+    """The fields of the patient form under the headings a person would look for, the rest under "More"."""
+    known = {name: title for title, names in SECTIONS for name in names}
+    found: dict[str, list[BoundField]] = {title: [] for title, _ in SECTIONS}
+    found["More"] = []
+    for field in form:
+        found[known.get(field.name, "More")].append(field)
+    return [(title, fields) for title, fields in found.items() if fields]
