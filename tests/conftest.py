@@ -1,0 +1,60 @@
+"""What every test may ask for: fixed instants, a small clinic, somebody signed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from django.test import Client
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import Site, User
+from tests import factories
+from tests.factories import SmallClinic
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def _database_by_folder(request: pytest.FixtureRequest) -> None:
+    """Give the tests of `database/` a transaction that is rolled back, unless they ask for another kind."""
+    if TESTS / "database" in request.path.parents and request.node.get_closest_marker("django_db") is None:
+        request.getfixturevalue("db")
+
+
+@pytest.fixture
+def at() -> datetime:
+    """Return the instant at which the verbs of a test act: Monday 14 September 2026, 7:00 in New York."""
+    return factories.NOW
+
+
+@pytest.fixture
+def clinic(db: None) -> SmallClinic:
+    """Return the smallest clinic in which the example procedure can be booked."""
+    return factories.small_clinic()
+
+
+@pytest.fixture
+def desk(clinic: SmallClinic) -> User:
+    """Return a member of the front desk at the small clinic's site."""
+    return factories.user(role="desk", sites=(clinic.site,))
+
+
+@pytest.fixture
+def by(desk: User) -> Actor:
+    """Return the front desk as an actor."""
+    return Actor.of_user(desk)
+
+
+@pytest.fixture
+def signed_in(db: None) -> Callable[..., Client]:
+    """Return a function that gives a client signed in with a role at some sites."""
+
+    def enter(role: str, *sites: Site, user: User | None = None) -> Client:
+        client = Client()
+        client.force_login(user or factories.user(role=role, sites=sites))
+        return client
+
+    return enter
