@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 import time
 import uuid
@@ -177,7 +178,7 @@ class SessionLimitsMiddleware:
             if started is None or used is None:
                 request.session[self.STARTED] = request.session[self.USED] = moment.timestamp()
             elif moment - used >= settings.SESSION_IDLE or moment - started >= settings.SESSION_LONGEST:
-                request.ended_for = request.user.pk  # type: ignore[attr-defined]
+                keep_input(request, at=moment)
                 logout(request)
             elif request.headers.get("X-Clinic-Poll") != "1" and (moment - used).total_seconds() >= self.GRAIN:
                 request.session[self.USED] = moment.timestamp()
@@ -187,6 +188,21 @@ class SessionLimitsMiddleware:
     def _instant(request: HttpRequest, key: str) -> datetime | None:
         value = request.session.get(key)
         return datetime.fromtimestamp(value, tz=UTC) if isinstance(value, int | float) else None
+
+
+NOT_KEPT = re.compile(r"pass|secret|token|csrf", re.IGNORECASE)
+LARGEST_KEPT = 100_000
+
+
+def keep_input(request: HttpRequest, *, at: datetime) -> None:
+    """Keep what a form held when its session had ended, so that the same person can take it up again."""
+    if request.method != "POST" or request.content_type not in FORM_TYPES or not hasattr(request.user, "kept_inputs"):
+        return
+    data = {name: values for name, values in request.POST.lists() if not NOT_KEPT.search(name)}
+    shown = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer") or "")
+    path = (shown.path or request.path)[:300]
+    if data and len(json.dumps(data)) <= LARGEST_KEPT and path.startswith("/"):
+        request.user.kept_inputs.update_or_create(path=path, defaults={"data": data, "kept_at": at})
 
 
 def sign_in_address(request: HttpRequest) -> str:
@@ -213,8 +229,12 @@ class SignInRequiredMiddleware:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> HttpResponse | None:
-        if request.user.is_authenticated or getattr(view, "is_open_to_public", ""):
+        if getattr(view, "is_open_to_public", ""):
             return None
+        if request.user.is_authenticated:
+            must_change = request.user.must_change_password and not getattr(view, "is_rest_view", False)
+            change = resolve_url("account_change_password")
+            return _moved(request, change) if must_change and request.path != change else None
         if getattr(view, "is_rest_view", False):
             return None  # the API's own authentication and permission decide, and answer in its own form
         return to_sign_in(request)
@@ -222,7 +242,10 @@ class SignInRequiredMiddleware:
 
 def to_sign_in(request: HttpRequest) -> HttpResponse:
     """Send a person without a session to the sign-in page: a redirect, or htmx's own for the whole page."""
-    address = sign_in_address(request)
+    return _moved(request, sign_in_address(request))
+
+
+def _moved(request: HttpRequest, address: str) -> HttpResponse:
     if request.headers.get("HX-Request") == "true":
         return HttpResponse(status=200, headers={"HX-Redirect": address})
     return HttpResponse(status=302, headers={"Location": address})

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, models
+from django.db import DatabaseError, InterfaceError, OperationalError, models, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render, resolve_url
 from django.template.exceptions import TemplateDoesNotExist
@@ -17,12 +20,15 @@ from django.template.loader import get_template
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from pain_clinic import clock
+from pain_clinic import clock, keys
 from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import KeptInput
+from pain_clinic.accounts.tidying import KEPT_INPUT_LASTS
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 
 log = structlog.get_logger("pain_clinic.web")
+UNCOUNTED = frozenset({"request_key", "csrfmiddlewaretoken"})
 
 
 def now() -> datetime:
@@ -96,6 +102,54 @@ def safe_next(request: HttpRequest, address: str) -> str:
         if not parts.netloc and parts.path.startswith("/") and not parts.path.startswith("//"):
             return address
     return "/"
+
+
+def kept_input(request: HttpRequest) -> QueryDict | None:
+    """Return what this person had typed on this page when their session ended, once, and forget it."""
+    if not request.user.is_authenticated:
+        return None
+    with transaction.atomic():
+        row = KeptInput.objects.select_for_update().filter(user_id=request.user.pk, path=request.path[:300]).first()
+        if row is None:
+            return None
+        row.delete()
+    if now() - row.kept_at > KEPT_INPUT_LASTS:
+        return None
+    found = QueryDict(mutable=True)
+    for name, values in row.data.items():
+        found.setlist(name, values)
+    return found
+
+
+def once(
+    request: HttpRequest, verb: str, produce: Callable[[], HttpResponse], *, key: str = "", body: bytes | None = None
+) -> HttpResponse:
+    """Call `produce` once for the form's hidden `request_key`; a repeated submit gets the same answer again.
+
+    `produce` runs inside the transaction that keeps the answer. It raises `DomainError` for refusals, which take the
+    key away again, so that the same form may be sent once more.
+    """
+    key = key or request.POST.get("request_key", "")
+    if not key:
+        return produce()
+    if body is None:
+        fields = sorted((name, values) for name, values in request.POST.lists() if name not in UNCOUNTED)
+        body = json.dumps([request.path, fields]).encode()
+
+    def kept() -> keys.Answer:
+        response = produce()
+        location = response.headers.get("Location", "") or response.headers.get("HX-Redirect", "")
+        return keys.Answer(response.status_code, response.content.decode(), location, response.headers.get("HX-Trigger", ""))
+
+    digest = hashlib.sha256(body).hexdigest()
+    answer = keys.once(by=Actor.of(request), verb=verb, key=key, body_hash=digest, produce=kept, at=now())
+    if answer.location:
+        response = redirect_to(request, answer.location)
+    else:
+        response = HttpResponse(answer.text, status=answer.status)
+    if answer.etag:
+        response["HX-Trigger"] = answer.etag
+    return response
 
 
 def surroundings(request: HttpRequest) -> dict[str, Any]:

@@ -151,7 +151,8 @@ class RequestKey(models.Model):
     # Text, not JSON: jsonb reorders keys, and the second answer must be the same bytes.
     answer = models.TextField(blank=True)
     location = models.CharField(max_length=500, blank=True)
-    etag = models.CharField(max_length=80, blank=True)
+    # The entity tag of an API answer, the htmx event of a page's.
+    etag = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField()
 
     class Meta:

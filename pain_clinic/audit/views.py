@@ -21,7 +21,11 @@ def events(request: HttpRequest) -> HttpResponse:
         status = 422 if form.is_bound else 200
         return web.respond(request, "audit/events.html", {"form": form, "page": None}, status=status)
     page = reports.events(**form.cleaned_data, by=Actor.of(request), at=web.now())
-    return web.respond(request, "audit/events.html", {"form": form, "page": page})
+    asked = request.GET.copy()
+    if page.next_before is not None:
+        asked["before"] = str(page.next_before)
+    older = asked.urlencode() if page.next_before is not None else ""
+    return web.respond(request, "audit/events.html", {"form": form, "page": page, "older": older})
 
 
 @open_to_public(because="load balancers and supervisors ask without an account; it tells words, no data")

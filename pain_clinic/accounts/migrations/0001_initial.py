@@ -90,7 +90,7 @@ class Migration(migrations.Migration):
                 ('status', models.PositiveSmallIntegerField(null=True)),
                 ('answer', models.TextField(blank=True)),
                 ('location', models.CharField(blank=True, max_length=500)),
-                ('etag', models.CharField(blank=True, max_length=80)),
+                ('etag', models.CharField(blank=True, max_length=300)),
                 ('created_at', models.DateTimeField()),
             ],
             options={
