@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 from procedures.rules import Finding, structural
@@ -20,7 +21,7 @@ SPINE = (
     *(f"L{n}" for n in range(1, 6)),
     "S1",
 )
-PAIRS = tuple(f"{upper}-{lower}" for upper, lower in zip(SPINE, SPINE[1:], strict=False))
+PAIRS = tuple(f"{upper}-{lower}" for upper, lower in pairwise(SPINE))
 FORAMINA = ("S1", "S2", "S3", "S4")
 REGIONS = {"cervical": "Neck", "thoracic": "Thorax", "lumbar": "Low back", "sacral": "Sacrum"}
 BODY_REGIONS = {
@@ -229,7 +230,7 @@ def read_levels(text: str, *, runs: bool = False) -> tuple[str, ...]:
         ValueError: a part is not a level; the message names it.
     """
     found: list[str] = []
-    joined = re.sub(r"\s*[-/–]\s*", "-", text.upper().strip())  # noqa: RUF001 an en dash is what word processors make
+    joined = re.sub(r"\s*[-/–]\s*", "-", text.upper().strip())
     for part in re.split(r"[\s,;+&]+", joined):
         if part and part != "AND":
             found.extend(_read_part(part, runs=runs))
