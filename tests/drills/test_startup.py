@@ -1,0 +1,255 @@
+"""`dev.py run` on real servers: it starts, says so, stops in order, and leaves nothing, whatever ends it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVERS = (
+    "DATABASE_URL",
+    "DATABASE_OWNER_URL",
+    "REDIS_URL",
+    "EMAIL_URL",
+    "CLINIC_DATABASE_ROLE",
+    "DJANGO_SETTINGS_MODULE",
+    "GUNICORN_CMD_ARGS",
+    "BASE_URL",
+)
+pytestmark = pytest.mark.enable_socket
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Run:
+    """One `dev.py run` with a data folder and a port of its own."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.home, self.port, self.started = home, port, time.monotonic()
+        env = {name: value for name, value in os.environ.items() if name not in SERVERS} | {
+            "CLINIC_HOME": str(home),
+            "PORT": str(port),
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, str(ROOT / "dev.py"), "run"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def wait_until_ready(self) -> float:
+        """Return how long the ready line took."""
+        assert self.process.stdout
+        said = []
+        for line in self.process.stdout:
+            said.append(line)
+            if line.rstrip() == f"Pain clinic is ready at http://127.0.0.1:{self.port}":
+                return time.monotonic() - self.started
+        raise AssertionError(f"it ended with {self.process.wait()}: {''.join(said)}")
+
+    def children(self) -> set[int]:
+        return {int(pid) for pid in json.loads((self.home / "processes.json").read_text())}
+
+    def family(self) -> set[int]:
+        """Return every process of every supervised group."""
+        groups, found = self.children(), set()
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                pid = int(entry.name)
+                if os.getpgid(pid) in groups or os.getsid(pid) in groups:
+                    found.add(pid)
+            except ProcessLookupError:
+                continue
+        return found
+
+    def end(self, number: int) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(40)
+
+
+def alive(pids: set[int]) -> set[int]:
+    found = set()
+    for pid in pids:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if state != "Z":
+            found.add(pid)
+    return found
+
+
+def all_gone(pids: set[int], *, within: float) -> bool:
+    until = time.monotonic() + within
+    while alive(pids) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not alive(pids)
+
+
+def said_when_refused(**more: str) -> tuple[int, str]:
+    env = {name: value for name, value in os.environ.items() if name not in SERVERS} | more
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "dev.py"), "run"], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stderr.strip()
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """A data folder whose first start has been made, empty of the demo so that the starts below are quick."""
+    import shutil
+
+    with tempfile.TemporaryDirectory(prefix="clinic-drill-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "home"
+        env = {name: value for name, value in os.environ.items() if name not in SERVERS} | {"CLINIC_HOME": str(path)}
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "dev.py"), "manage", "check"],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        (path / "demo-is-due").unlink()
+        yield path
+        for note in Path("/var/lib/pain-clinic").glob("*/home") if os.geteuid() == 0 else ():
+            if note.read_text() == str(path):
+                shutil.rmtree(note.parent)
+
+
+def live(port: int) -> int:
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    link.request("GET", "/health/live")
+    return link.getresponse().status
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0), (signal.SIGHUP, 0)], ids=["ctrl-c", "terminated", "hung up"]
+)
+def test_run_serves_and_leaves_nothing_when_asked_to_stop(home: Path, number: int, status: int) -> None:
+    run = Run(home, free_port())
+    took = run.wait_until_ready()
+    family = run.family()
+
+    assert took < 20, f"a later start took {took:.1f} s"
+    assert live(run.port) == 200
+    assert len(run.children()) == 6  # database, Redis, mailbox, web, worker, beat
+    assert run.end(number) == status
+    assert all_gone(family, within=1)
+    assert not (home / "servers.json").exists()
+
+
+def test_a_killed_run_leaves_nothing_and_the_next_start_succeeds_at_once(home: Path) -> None:
+    run = Run(home, free_port())
+    run.wait_until_ready()
+    family = run.family()
+    run.end(signal.SIGKILL)
+    again = Run(home, run.port)
+    again.wait_until_ready()
+
+    assert all_gone(family, within=3)
+    assert again.end(signal.SIGTERM) == 0
+
+
+def test_run_stops_everything_when_one_program_dies(home: Path) -> None:
+    run = Run(home, free_port())
+    run.wait_until_ready()
+    family = run.family()
+    beat = next(pid for pid in run.children() if b" beat " in Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" "))
+    os.kill(beat, signal.SIGKILL)
+    said = run.process.communicate(timeout=40)[0]
+
+    assert run.process.returncode == 1
+    assert "The beat process ended by itself" in said
+    assert all_gone(family, within=1)
+
+
+def test_run_refuses_a_second_start_of_the_same_clinic_and_starts_over_stale_files(home: Path) -> None:
+    cluster = next(
+        iter(
+            [
+                note.parent
+                for note in Path("/var/lib/pain-clinic").glob("*/home")
+                if os.geteuid() == 0 and note.read_text() == str(home)
+            ]
+        ),
+        home,
+    )
+    # A container's restart and a full disk leave these: a pid that is now another's, and an empty file.
+    (cluster / "pg" / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n{cluster}/pg/data\n")
+    run = Run(home, free_port())
+    run.wait_until_ready()
+    code, said = said_when_refused(CLINIC_HOME=str(home), PORT=str(free_port()))
+    run.end(signal.SIGTERM)
+    (cluster / "pg" / "data" / "postmaster.pid").write_text("")
+    (home / "servers.json").write_text("{not json")
+    again = Run(home, run.port)
+    again.wait_until_ready()
+
+    assert (code, said) == (
+        1,
+        f"Pain clinic already runs from {home} (process {run.process.pid}): stop it first, or choose another CLINIC_HOME and PORT.",
+    )
+    assert again.end(signal.SIGTERM) == 0
+
+
+def test_run_names_the_remedy_when_the_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, said = said_when_refused(PORT=str(port))
+
+    assert (code, said) == (
+        1,
+        f"Port {port} is taken: stop what uses it, or choose another, `PORT={port + 1} python3 dev.py run`.",
+    )
+
+
+@pytest.mark.parametrize("port", ["http", "0", "70000"])
+def test_run_refuses_a_port_that_is_none(port: str) -> None:
+    assert said_when_refused(PORT=port) == (1, f"PORT must be a number from 1 to 65535, not {port!r}.")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_run_names_the_remedy_when_the_data_folder_cannot_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    code, said = said_when_refused(CLINIC_HOME=str(tmp_path), PORT=str(free_port()))
+
+    assert (code, said) == (
+        1,
+        f"{tmp_path} cannot be written by this account: choose a data folder with CLINIC_HOME=/some/folder.",
+    )
+
+
+def test_a_folder_too_deep_for_sockets_still_serves_and_keeps_its_permissions(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 60) / ("e" * 60) / "home with a space"
+    deep.mkdir(parents=True, mode=0o755)
+    deep.chmod(0o755)
+    env = {name: value for name, value in os.environ.items() if name not in SERVERS} | {"CLINIC_HOME": str(deep)}
+    parents = [deep, *deep.parents]
+    before = [(path, path.stat().st_mode, path.stat().st_uid) for path in parents]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "dev.py"), "manage", "check"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert [(path, path.stat().st_mode, path.stat().st_uid) for path in parents] == before
+    assert stat.S_IMODE((deep / "logs").stat().st_mode) == 0o700
