@@ -18,19 +18,6 @@ def erode(free: int, length: int) -> int:
     return free
 
 
-def expand_slots(busy: int, before: int, after: int) -> int:
-    """Return a busy bitmap with every stretch grown by so many slots on either side."""
-    grown = busy
-    for _ in range(before):
-        grown |= grown >> 1
-    reach, spread = 0, grown
-    while reach < after:
-        step = min(reach + 1, after - reach)
-        spread |= spread << step
-        reach += step
-    return spread
-
-
 def at_least(count: int, bitmaps: Iterable[int]) -> int:
     """Return the slots set in `count` or more of the bitmaps."""
     if count == 1:

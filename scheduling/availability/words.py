@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from scheduling.intervals import SLOTS_PER_DAY, at_slot, local_day, ones, slot_after, window
 
 Run = tuple[int, int]
+SLOTS_PER_HOUR = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,31 +171,18 @@ def wall_mask(frame: Frame, zone: ZoneInfo, weekdays: frozenset[int], part: tupl
 
 @lru_cache(maxsize=64)
 def grid_mask(frame: Frame, zone: ZoneInfo, grid_slots: int) -> int:
-    """Return every `grid_slots`-th slot of the wall clock's hour, as the site's clocks show it."""
-    bits, moment = 0, at_slot(0, frame.first).astimezone(zone)
+    """Return the slots whose wall time is a multiple of `grid_slots` counted from the zone's midnight hour."""
     minutes = grid_slots * 5
-    changes: list[tuple[int, int]] = []  # (first slot, phase): the offset may change on any day
-    for offset in range(frame.days + 1):
-        wall = at_slot(offset * SLOTS_PER_DAY, frame.first).astimezone(zone)
-        moment = wall
-        phase = -((moment.hour * 60 + moment.minute) // 5) % grid_slots if 60 % minutes == 0 else 0
-        changes.append((offset * SLOTS_PER_DAY, phase))
-    for (first, phase), (stop, next_phase) in zip(changes, changes[1:], strict=False):
-        width = stop - first
-        comb = repeated(grid_slots, width) << phase & ((1 << width) - 1)
-        if phase != next_phase:  # a half-hour change within this day: ask the clock slot by slot
-            comb = sum(
-                1 << slot
-                for slot in range(width)
-                if at_slot(first + slot, frame.first).astimezone(zone).minute % minutes == 0
-            )
-        bits |= comb << first
+    bits = 0
+    for slot in range(0, frame.slots, SLOTS_PER_HOUR):  # offsets change on the hour, by halves of it at most
+        for half in (slot, slot + SLOTS_PER_HOUR // 2):
+            wall = frame.instant(half).astimezone(zone)
+            behind = (wall.hour * 60 + wall.minute) % minutes
+            if behind % 5 == 0:
+                first = half + (-behind // 5) % grid_slots
+                for marked in range(first, half + SLOTS_PER_HOUR // 2, grid_slots):
+                    bits |= 1 << marked
     return bits
-
-
-def repeated(step: int, width: int) -> int:
-    """Return a bitmap of `width` slots in which every `step`-th, from slot 0, is set."""
-    return sum(1 << slot for slot in range(0, width, step))
 
 
 def merged(runs: Iterable[Run]) -> tuple[Run, ...]:
