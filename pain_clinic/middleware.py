@@ -32,7 +32,8 @@ FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 def client_address(request: HttpRequest) -> str:
     """Return the address of the client, counted from the nearest proxy that the operator trusts.
 
-    A forwarded address is believed only if a trusted proxy added it, so that nobody can choose their own.
+    A forwarded address is believed only if a trusted proxy added it, so that nobody can choose their own. A peer on
+    a socket file has no address; `local` among `TRUSTED_PROXIES` trusts it.
     """
     address = str(request.META.get("REMOTE_ADDR", "") or "local")
     trusted = _networks(tuple(settings.TRUSTED_PROXIES))
@@ -44,7 +45,7 @@ def client_address(request: HttpRequest) -> str:
         except ValueError:
             break
         address = candidate
-    return address[:64]
+    return "127.0.0.1" if address == "local" else address[:64]
 
 
 def _networks(words: tuple[str, ...]) -> tuple[Any, ...]:
