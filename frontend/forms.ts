@@ -1,0 +1,114 @@
+import { leftWords } from "./slots";
+import { all, one } from "./types";
+
+/** Everything small that makes the plain forms smoother; each of them works without this. */
+export function dressForms(within: ParentNode): void {
+  for (const button of all("[data-plain]", within)) button.hidden = true;
+  for (const field of all<HTMLInputElement | HTMLSelectElement>("[data-submits]", within)) {
+    field.addEventListener("change", () => {
+      if (field.value) field.form?.requestSubmit();
+    });
+  }
+  for (const button of all("[data-prints]", within)) {
+    button.hidden = false;
+    button.addEventListener("click", () => window.print());
+  }
+  for (const form of all<HTMLFormElement>("form[data-book]", within)) dressBooking(form);
+  for (const left of all("[data-left]", within)) countDown(left);
+}
+
+/** A second press of the same button sends nothing; the hidden request key would make it harmless anyway. */
+export function startOnce(): void {
+  document.addEventListener("submit", (event) => {
+    const form = event.target as HTMLFormElement;
+    if (!("once" in form.dataset)) return;
+    if (form.dataset.busy) event.preventDefault();
+    form.dataset.busy = "yes";
+  });
+  const free = () => {
+    for (const form of all<HTMLFormElement>("form[data-busy]")) delete form.dataset.busy;
+  };
+  window.addEventListener("pageshow", free);
+  document.addEventListener("htmx:afterRequest", free);
+}
+
+const CHOICES = new Set(
+  "procedure side levels places sedation guidance site physician earliest latest weekday part waive".split(" "),
+);
+
+/** A choice asks for fresh openings at once; never while the answer to a press of a button is under way. */
+function dressBooking(form: HTMLFormElement): void {
+  let timer = 0;
+  let isPressed = false;
+  form.addEventListener("submit", () => {
+    window.clearTimeout(timer);
+    isPressed = true;
+  });
+  form.addEventListener("htmx:afterRequest", () => {
+    isPressed = false;
+  });
+  form.addEventListener("change", (event) => {
+    const field = event.target as HTMLInputElement;
+    if (!CHOICES.has(field.name) || isPressed) return;
+    if (field.name === "waive") return;
+    window.clearTimeout(timer);
+    timer = window.setTimeout(() => {
+      if (!isPressed) window.htmx?.trigger(form, "look");
+    }, 120);
+  });
+  // A press on one of the two dots of a level also says the side.
+  form.addEventListener("click", (event) => {
+    const dot = (event.target as Element).closest?.(".mark-r, .mark-l");
+    if (!dot) return;
+    const side = dot.classList.contains("mark-r") ? "right" : "left";
+    const radio = one<HTMLInputElement>(`input[name="side"][value="${side}"]`, form);
+    const current = one<HTMLInputElement>('input[name="side"]:checked', form);
+    if (radio && !current) radio.checked = true;
+  });
+}
+
+function countDown(place: HTMLElement): void {
+  const ends = performance.now() + Number(place.dataset.left) * 1000;
+  const tick = () => {
+    if (!place.isConnected) return window.clearInterval(timer);
+    const seconds = (ends - performance.now()) / 1000;
+    place.textContent = seconds > 0 ? ` (${leftWords(seconds)} left)` : " (ended: choose a time again)";
+  };
+  const timer = window.setInterval(tick, 1000);
+  tick();
+}
+
+let remembered: { id: string; name: string; value: string } | null = null;
+
+/** Where the keyboard was is where it stays when a part of the page is exchanged. */
+export function startFocus(): void {
+  document.addEventListener("htmx:beforeSwap", () => {
+    const active = document.activeElement;
+    remembered =
+      active instanceof HTMLElement && active !== document.body
+        ? {
+            id: active.id,
+            name: active.getAttribute("name") ?? "",
+            value: active instanceof HTMLInputElement || active instanceof HTMLButtonElement ? active.value : "",
+          }
+        : null;
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const part = (event as CustomEvent<{ elt: HTMLElement }>).detail.elt;
+    if (!part?.isConnected) return;
+    const urgent = one("#refusal, #error-summary, #chosen", part);
+    if (urgent && remembered?.name !== "waive") {
+      urgent.focus({ preventScroll: true });
+      urgent.scrollIntoView({ block: "nearest" });
+    } else if (remembered && (document.activeElement === document.body || !document.activeElement)) {
+      const byId = remembered.id ? document.getElementById(remembered.id) : null;
+      const byName = remembered.name
+        ? all<HTMLInputElement>(`[name="${CSS.escape(remembered.name)}"]`, part).find(
+            (field) => field.value === remembered?.value,
+          )
+        : null;
+      (byId ?? byName)?.focus({ preventScroll: true });
+    }
+    remembered = null;
+  });
+}
