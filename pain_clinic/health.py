@@ -8,10 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from celery import current_app
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from kombu import Connection
 from kombu.exceptions import OperationalError as BrokerError
 
 from pain_clinic import clock
@@ -80,7 +81,8 @@ def readiness() -> dict[str, str]:
 
 def _broker() -> str:
     try:
-        with current_app.connection_for_write(connect_timeout=1) as link:
+        # By address: in a web process no Celery app of ours is loaded, and Celery's own default speaks to another broker.
+        with Connection(settings.CELERY_BROKER_URL, connect_timeout=1) as link:
             link.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=1)
             return "ok"
     except (BrokerError, OSError, ConnectionError):
