@@ -58,7 +58,7 @@ class Report:
             *(f"table    {line}" for line in self.tables),
             *(f"added    {code}" for code in self.added),
             *(f"changed  {change}" for change in self.changed),
-            *(f"kept     {edit.code}: {edit.name}: clinic has {told(edit.old)}, table says {told(edit.new)}" for edit in self.kept),
+            *(f"kept     {it.code}: {it.name}: clinic has {told(it.old)}, table says {told(it.new)}" for it in self.kept),
             *(f"missing  {code}: not in this table any more; kept, retire it on its page" for code in self.missing),
         ]  # fmt: skip
 
