@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Protocol
 
 from django.db import connection
 from django.db.models import Q
@@ -51,15 +50,6 @@ Pair = tuple[int, int]  # resource, site
 Range = tuple[int, int]  # first slot, slot after the last
 
 
-class Taken(Protocol):
-    """What an allocation says about time; a saved row or a plan of one."""
-
-    resource_id: int
-    site_id: int
-    starts_at: datetime
-    ends_at: datetime
-
-
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A row of free time that does not say what hours and allocations say; `stored` is None where a row is missing."""
@@ -76,87 +66,35 @@ def horizon(today: date) -> tuple[date, date]:
     return today - DAYS_BACK * _DAY, today + DAYS_AHEAD * _DAY
 
 
-def days_of(allocations: Iterable[Taken]) -> set[date]:
-    """Return the UTC days that allocations touch, without the way to other sites."""
-    days: set[date] = set()
-    for each in allocations:
-        day = each.starts_at.astimezone(UTC).date()
-        while midnight(day) < each.ends_at:
-            days.add(day)
-            day += _DAY
-    return days
+def rebuild(
+    touched: Mapping[int, Collection[date]] | None = None,
+    *,
+    at: datetime | None = None,
+    resources: Collection[int] | None = None,
+) -> int:
+    """Recompute rows and return how many changed.
 
-
-def take(allocations: Collection[Taken]) -> None:
-    """Clear the time of new allocations, and the way to and from them at other sites, in two statements."""
-    if not allocations:
-        return
-    days = days_of(allocations)
-    rows = list(
-        FreeTime.objects.filter(
-            resource__in={each.resource_id for each in allocations},
-            day__range=(min(days) - _DAY, max(days) + _DAY),
-        ).values_list("pk", "resource_id", "site_id", "day", "bits")
-    )
-    elsewhere = any(row[1] == each.resource_id and row[2] != each.site_id for row in rows for each in allocations)
-    ways = _ways() if elsewhere else {}
-    changed: list[tuple[int, bytes]] = []
-    for pk, resource, site, day, packed in rows:
-        stored = free = unpack(packed)
-        for each in allocations:
-            if each.resource_id == resource:
-                first, stop = _busy_slots(each.starts_at, each.ends_at, each.site_id, site, ways, day)
-                free &= ~ones(max(first, 0), min(stop, SLOTS_PER_DAY))
-        if free != stored:
-            changed.append((pk, pack(free)))
-    if changed:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE scheduling_freetime SET bits = new.bits"
-                " FROM unnest(%s::bigint[], %s::bytea[]) AS new (id, bits) WHERE scheduling_freetime.id = new.id",
-                [[pk for pk, _ in changed], [bits for _, bits in changed]],
-            )
-
-
-def give_back(allocations: Collection[Taken]) -> None:
-    """Recompute the days of allocations that were just released: other reasons may still hide their time."""
-    if not allocations:
-        return
-    days = days_of(allocations)
-    nearby = {day + step for day in days for step in (-_DAY, _DAY)} if Travel.objects.exists() else set()
-    rebuild({each.resource_id for each in allocations}, days | nearby, only_existing=True)
-
-
-def rebuild(resources: Collection[int], days: Iterable[date], *, only_existing: bool = False) -> int:
-    """Recompute the rows of these resources on these UTC days; return how many changed.
-
-    With `only_existing`, days outside the dense horizon are not begun.
+    With `touched` (resource -> UTC days), as verbs do after releasing time: those days of those resources, where rows
+    stand. Otherwise the whole horizon from `at` on, of `resources` or of all: after new resources, changed hours,
+    leave, closures and new zone data.
     """
-    spans = _spans(days)
-    if not resources or not spans:
-        return 0
-    computed = _compute(resources, spans)
-    rows = [
-        (resource, site, first + offset * _DAY, bits[offset * DAY_BYTES : (offset + 1) * DAY_BYTES])
-        for (resource, site, first), bits in computed.items()
-        for offset in range(len(bits) // DAY_BYTES)
-    ]
-    return _write(rows, only_existing=only_existing)
-
-
-def rebuild_all(*, today: date, resources: Collection[int] | None = None) -> int:
-    """Recompute the whole dense horizon; for new resources, changed hours and new zone data."""
-    first, last = horizon(today)
+    if touched is not None:
+        groups: dict[frozenset[date], list[int]] = defaultdict(list)
+        for resource, days in sorted(touched.items()):
+            groups[frozenset(days)].append(resource)
+        return sum(_rebuild(group, days, only_existing=True) for days, group in groups.items())
+    if at is None:
+        raise TypeError("rebuild needs the days that were touched or the instant from which the horizon counts")
     if resources is None:
         resources = list(Resource.objects.order_by("pk").values_list("pk", flat=True))
-    return rebuild(resources, _each_day(first, last))
+    return _rebuild(resources, _each_day(*horizon(_today(at))))
 
 
-def extend(*, today: date) -> int:
-    """Add the days that the horizon has gained and expand blocks; idempotent, for the nightly task."""
-    first, last = horizon(today)
+def extend(*, at: datetime) -> int:
+    """Add the days that the horizon has gained and expand blocks; idempotent, for the regular task."""
+    first, last = horizon(_today(at))
     with connection.cursor() as cursor:
-        cursor.execute("SELECT DISTINCT resource_id, site_id, max(day), min(day) FROM scheduling_freetime GROUP BY 1, 2")
+        cursor.execute("SELECT resource_id, site_id, max(day) FROM scheduling_freetime GROUP BY 1, 2")
         known = {(row[0], row[1]): row[2] for row in cursor.fetchall()}
     resources = list(Resource.objects.filter(is_active=True).order_by("pk").values_list("pk", flat=True))
     starts: dict[date, set[int]] = defaultdict(set)
@@ -165,14 +103,14 @@ def extend(*, today: date) -> int:
     changed = 0
     for start, group in sorted(starts.items()):
         if start <= last:
-            changed += rebuild(group, _each_day(start, last))
-    expand_blocks(today=today)
+            changed += _rebuild(group, _each_day(start, last))
+    expand_blocks(at=at)
     return changed
 
 
-def check(*, today: date, resources: Collection[int] | None = None, repair: bool = False) -> tuple[Difference, ...]:
+def check(*, at: datetime, resources: Collection[int] | None = None, repair: bool = False) -> tuple[Difference, ...]:
     """Return every row of the horizon that is missing or untrue; with `repair`, make it true."""
-    first, last = horizon(today)
+    first, last = horizon(_today(at))
     if resources is None:
         resources = list(Resource.objects.order_by("pk").values_list("pk", flat=True))
     stored = {
@@ -197,8 +135,9 @@ def check(*, today: date, resources: Collection[int] | None = None, repair: bool
     return tuple(differences)
 
 
-def expand_blocks(*, today: date, blocks: Collection[int] | None = None) -> int:
+def expand_blocks(*, at: datetime, blocks: Collection[int] | None = None) -> int:
     """Lay down the dates of blocks as instants for the horizon from today on; return how many rows stand."""
+    today = _today(at)
     _first, last = horizon(today)
     chosen = Block.objects.select_related("site").order_by("pk")
     if blocks is not None:
@@ -225,6 +164,22 @@ def expand_blocks(*, today: date, blocks: Collection[int] | None = None) -> int:
     standing.delete()
     BlockTime.objects.bulk_create(rows, batch_size=2000)
     return len(rows)
+
+
+def _today(at: datetime) -> date:
+    return at.astimezone(UTC).date()
+
+
+def _rebuild(resources: Collection[int], days: Iterable[date], *, only_existing: bool = False) -> int:
+    spans = _spans(days)
+    if not resources or not spans:
+        return 0
+    rows = [
+        (resource, site, first + offset * _DAY, bits[offset * DAY_BYTES : (offset + 1) * DAY_BYTES])
+        for (resource, site, first), bits in _compute(resources, spans).items()
+        for offset in range(len(bits) // DAY_BYTES)
+    ]
+    return _write(rows, only_existing=only_existing)
 
 
 def _each_day(first: date, last: date) -> list[date]:

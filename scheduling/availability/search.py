@@ -33,7 +33,8 @@ def search(question: Question) -> tuple[Opening, ...]:
 
     Among units that could serve, the least loaded is the one with the most free time left on that local date.
     """
-    views = [view for plan in question.plans if (view := _View(question, plan)).starts]
+    known: Known = {}  # plans share the demands in which they do not differ
+    views = [view for plan in question.plans if (view := _View(question, plan, known)).starts]
     if not views:
         return ()
     found = _in_order(question, views) if question.per_day is None else _spread(question, views)
@@ -54,18 +55,22 @@ def unit_starts(demand: Demand, unit: Unit) -> int:
     return arrivals
 
 
-def joint(demands: Sequence[Demand]) -> int:
+Known = dict[tuple[int, ...], int]  # what one search has computed already: ids of demand objects -> arrivals
+
+
+def joint(demands: Sequence[Demand], known: Known | None = None) -> int:
     """Return the arrivals at which all demands can be served together, by different units; -1 for no demands.
 
     Exact by Hall's theorem: demands can be served if and only if, for every set of demands that share candidates,
     at least as many units as they need could serve one of them. Demands without shared candidates need no sets.
     """
     arrivals = -1
+    known = {} if known is None else known
     for group in _sharing(demands):
-        if len(group) == 1:
-            arrivals &= pool(group[0])
-        else:
-            arrivals &= _hall(group)
+        key = tuple(id(demand) for demand in group)
+        if key not in known:
+            known[key] = pool(group[0]) if len(group) == 1 else _hall(group)
+        arrivals &= known[key]
         if not arrivals:
             break
     return arrivals
@@ -118,11 +123,12 @@ def _hall(group: Sequence[Demand]) -> int:
 class _View:
     """One plan within one search: where it can start, by whom, and with what."""
 
-    def __init__(self, question: Question, plan: Plan) -> None:
+    def __init__(self, question: Question, plan: Plan, known: Known) -> None:
         self.plan = plan
         self.frame = question.frame
         allowed = question.allowed(plan)
-        self.starts = (joint(plan.demands) & allowed) << plan.prep if allowed else 0
+        self.starts = (joint(plan.demands, known) & allowed) << plan.prep if allowed else 0
+        self._known = known
         self._allowed = allowed << plan.prep
         self._by_lead: list[tuple[Unit | None, int]] | None = None
         self._days: dict[tuple[int, date], tuple[int, int]] = {}
@@ -140,7 +146,7 @@ class _View:
     def _lead_starts(self, lead: Demand) -> list[tuple[Unit | None, int]]:
         others = [demand for demand in self.plan.demands if demand is not lead]
         elsewhere = {unit.id for demand in others for unit in demand.candidates}
-        alone = joint(others) & self._allowed >> self.plan.prep if lead.count == 1 else 0
+        alone = joint(others, self._known) & self._allowed >> self.plan.prep if lead.count == 1 else 0
         result: list[tuple[Unit | None, int]] = []
         for unit in lead.candidates:
             rest = alone
