@@ -7,8 +7,6 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -20,6 +18,7 @@ from pain_clinic.accounts.models import Site, User
 from pain_clinic.accounts.roles import ROLES, sync_roles
 from patients.models import Patient, PatientSite
 from procedures.models import Procedure, ProcedureNeed
+from scheduling import free_time
 from scheduling.models import Allocation, Appointment, Kind, Privilege, Resource, Status, WeeklyHours
 
 T = TypeVar("T")
@@ -317,6 +316,6 @@ def small_clinic(*, time_zone: str = "America/New_York", at: datetime = NOW) -> 
 
 
 def build_free_time(*, at: datetime = NOW) -> None:
-    """Write the free time of every resource anew, as `manage.py check_free_time` would."""
-    if find_spec("scheduling.free_time") is not None:  # there from the first search on
-        import_module("scheduling.free_time").rebuild(at=at)
+    """Write the free time of every resource anew, dates of blocks included."""
+    free_time.expand_blocks(at=at)
+    free_time.rebuild(at=at)
