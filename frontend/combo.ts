@@ -125,7 +125,10 @@ class Combo {
     const isOpen = !this.list.hidden;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
-      if (!isOpen) return this.open("");
+      if (!isOpen) {
+        this.open("");
+        return;
+      }
       const step = event.key === "ArrowDown" ? 1 : -1;
       this.active = (this.active + step + this.shown.length) % Math.max(this.shown.length, 1);
       this.mark();

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import lucide
 from django import template
-from django.forms import BoundField
+from django.forms import BoundField, Textarea
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
@@ -273,6 +273,8 @@ def kind_of(field: BoundField) -> str:
     """What a bound field is drawn as."""
     if field.is_hidden:
         return "hidden"
+    if isinstance(field.field.widget, Textarea):
+        return "textarea"
     kind = str(getattr(field.field.widget, "input_type", ""))
     several = bool(getattr(field.field.widget, "allow_multiple_selected", False))
     if kind == "checkbox":
