@@ -99,6 +99,10 @@ EMAIL_USE_TLS = bool(_email.get("EMAIL_USE_TLS"))
 EMAIL_USE_SSL = bool(_email.get("EMAIL_USE_SSL"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", None if IS_PRODUCTION else "appointments@clinic.example")
+# The sender's name tells who is a patient where, so it is the site's name unless the clinic chooses another neutral one.
+MAIL_FROM_NAME = env.text("MAIL_FROM_NAME", "")
+MESSAGES_PER_SECOND = env.integer("MESSAGES_PER_SECOND", 10, least=1)
+QUIET_HOURS = (env.integer("QUIET_HOURS_BEGIN", 20, least=0), env.integer("QUIET_HOURS_END", 8, least=0))
 
 # --- applications ----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -342,3 +346,8 @@ LOGGING_CONFIG = "pain_clinic.logs.configure"
 LOGGING = logging_configuration(level=env.text("LOG_LEVEL", "INFO"))
 
 env.check()
+
+# --- booking ---------------------------------------------------------------------------------------------------------
+BOOKING_HORIZON_DAYS = 365
+HOLD_MINUTES = 10
+LATE_CANCEL_HOURS = 24

@@ -503,7 +503,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='appointment',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(condition=models.Q(models.Q(('status__in', ('cancelled', 'no_show', 'left_before_seen')), _negated=True), ('is_history', False)), expressions=[('patient', '='), (scheduling.models.appointments.TsTzRange('arrives_at', 'leaves_at'), '&&')], name='patient_not_in_two_places'),
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(condition=models.Q(models.Q(('status__in', ('cancelled', 'no_show', 'left_before_seen')), _negated=True), ('is_history', False)), expressions=[('patient', '='), (scheduling.models.appointments.TsTzRange('arrives_at', 'leaves_at'), '&&')], name='patient_not_in_two_places', deferrable=models.Deferrable.IMMEDIATE),
         ),
         migrations.AddConstraint(
             model_name='appointment',

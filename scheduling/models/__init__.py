@@ -1,12 +1,18 @@
 """The tables of scheduling: resources and their time, appointments and their allocations, messages."""
 
 from scheduling.models.appointments import (
+    AWAY,
+    BEFORE_ARRIVAL,
+    LEGAL_MOVES,
+    PRESENT,
     Allocation,
     Appointment,
     AppointmentFinding,
     AskedBy,
     CancelReason,
     Hold,
+    InvalidMove,
+    Leg,
     RuleOverride,
     Side,
     Source,
@@ -14,6 +20,7 @@ from scheduling.models.appointments import (
 )
 from scheduling.models.messages import Message, MessageKind, MessageState
 from scheduling.models.resources import (
+    PEOPLE,
     Absence,
     AbsenceKind,
     Block,
@@ -21,6 +28,7 @@ from scheduling.models.resources import (
     Closure,
     DatedHours,
     FreeTime,
+    HoursKind,
     Kind,
     Privilege,
     Resource,
@@ -29,6 +37,11 @@ from scheduling.models.resources import (
 )
 
 __all__ = [
+    "AWAY",
+    "BEFORE_ARRIVAL",
+    "LEGAL_MOVES",
+    "PEOPLE",
+    "PRESENT",
     "Absence",
     "AbsenceKind",
     "Allocation",
@@ -42,7 +55,10 @@ __all__ = [
     "DatedHours",
     "FreeTime",
     "Hold",
+    "HoursKind",
+    "InvalidMove",
     "Kind",
+    "Leg",
     "Message",
     "MessageKind",
     "MessageState",

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, RangeOperators
 from django.db import models
-from django.db.models import F, Func, Q
+from django.db.models import Deferrable, F, Func, Q
 
 from pain_clinic.accounts.models import Site
 from pain_clinic.errors import Conflict
@@ -180,11 +180,10 @@ class Appointment(models.Model):
                     (TsTzRange("arrives_at", "leaves_at"), RangeOperators.OVERLAPS),
                 ],
                 condition=~Q(status__in=AWAY) & Q(is_history=False),
+                deferrable=Deferrable.IMMEDIATE,  # a swap of one patient's two cases looks at the end only
             ),
             models.CheckConstraint(
-                condition=Q(arrives_at__lte=F("starts_at"))
-                & Q(starts_at__lt=F("ends_at"))
-                & Q(ends_at__lte=F("leaves_at")),
+                condition=Q(arrives_at__lte=F("starts_at")) & Q(starts_at__lt=F("ends_at")) & Q(ends_at__lte=F("leaves_at")),
                 name="appointment_legs_in_order",
             ),
             models.CheckConstraint(
@@ -285,15 +284,11 @@ class Allocation(models.Model):
                 condition=Q(released_at__isnull=True),
             ),
             models.CheckConstraint(condition=Q(starts_at__lt=F("ends_at")), name="allocation_start_before_end"),
-            models.CheckConstraint(
-                condition=Q(appointment__isnull=False) | Q(hold__isnull=False), name="allocation_has_owner"
-            ),
+            models.CheckConstraint(condition=Q(appointment__isnull=False) | Q(hold__isnull=False), name="allocation_has_owner"),
         ]
         indexes = [
             # Rebuilding a resource's free time and the board's columns.
-            models.Index(
-                fields=["resource", "starts_at"], name="allocation_standing", condition=Q(released_at__isnull=True)
-            ),
+            models.Index(fields=["resource", "starts_at"], name="allocation_standing", condition=Q(released_at__isnull=True)),
         ]
 
     def __str__(self) -> str:

@@ -287,9 +287,7 @@ class FreeTime(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["resource", "site", "day"], name="free_time_once"),
-            models.CheckConstraint(
-                condition=Q(bits__length=36), name="free_time_is_288_bits"
-            ),
+            models.CheckConstraint(condition=Q(bits__length=36), name="free_time_is_288_bits"),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,178 @@
+"""Judge a scene: booking's own structural findings and, beside them, what the rules in force say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from pain_clinic.accounts.actors import Actor
+from patients.facts import facts_of
+from procedures import rulebook
+from procedures.levels import validate_target
+from procedures.rules import Finding, Request, Session, Severity, Waiver, assess, ordered, structural, unwaived
+from scheduling.booking.scene import Scene
+from scheduling.booking.taking import Lack
+from scheduling.booking.words import RulesRefused
+from scheduling.models import Appointment, BlockTime, Kind, Status
+
+OVERRIDES = {Severity.NEEDS_OVERRIDE: "scheduling.override_warn", Severity.BLOCKER: "scheduling.override_deny"}
+_WORDS = {
+    Status.CANCELLED: "cancelled",
+    Status.LEFT_BEFORE_SEEN: "cancelled",
+    Status.NO_SHOW: "no_show",
+    Status.DISCHARGED: "performed",
+}
+
+
+def findings_of(
+    scene: Scene, *, others: Sequence[Appointment], lacking: Sequence[Lack], blocks: Sequence[BlockTime], at: datetime
+) -> tuple[Finding, ...]:
+    """Return everything that speaks about this scene, hidden by nothing."""
+    times, zone = scene.times, ZoneInfo(scene.site.time_zone)
+    on = times.starts_at.astimezone(zone).date()
+    found: list[Finding] = list(validate_target(scene.procedure, scene.target.side, scene.target.levels))
+    found += fitness(scene, lacking, at)
+    found += _about_patient(scene, others)
+    found += _about_blocks(scene, blocks)
+    request = Request(
+        on=on,
+        procedure=scene.procedure.code,
+        family=scene.procedure.family,
+        side=scene.target.side,
+        levels=tuple(scene.target.levels),
+        starts_at=times.starts_at,
+        sedation=scene.target.sedation,
+    )
+    sessions = (_session(other) for other in others)
+    if scene.patient is not None:
+        facts = facts_of(scene.patient, request, sessions)
+        found += assess(rulebook.in_force(procedure=scene.procedure.code, on=on), facts, on)
+    return ordered(found)
+
+
+def fitness(scene: Scene, lacking: Sequence[Lack], at: datetime) -> tuple[Finding, ...]:
+    """Return the structural findings that need no patient: time, units, hours."""
+    zone = ZoneInfo(scene.site.time_zone)
+    return ordered((*_about_time(scene, at), *_about_units(scene), *_about_hours(scene, lacking, zone)))
+
+
+def refuse_unless_waived(findings: Sequence[Finding], waivers: Sequence[Waiver], by: Actor) -> tuple[Waiver, ...]:
+    """Return the waivers that were needed.
+
+    Raises:
+        RulesRefused: a finding stands that no complete waiver of an actor who may lifts.
+    """
+    standing = unwaived(findings, waivers, lambda severity: by.may(OVERRIDES[severity]))
+    if standing:
+        raise RulesRefused(findings, standing)
+    lifted = {finding.key for finding in findings if finding.refuses}
+    return tuple(waiver for waiver in waivers if waiver.code in lifted)
+
+
+def _about_time(scene: Scene, at: datetime) -> list[Finding]:
+    if scene.times.arrives_at < at - timedelta(minutes=5):
+        return [structural("in_the_past", "The patient would have had to arrive before now. Choose a later time.")]
+    horizon = at + timedelta(days=settings.BOOKING_HORIZON_DAYS)
+    if scene.starts_at > horizon:
+        return [
+            structural(
+                "too_far_ahead", f"Bookings open {settings.BOOKING_HORIZON_DAYS} days ahead, so far until {horizon:%d %B %Y}."
+            )
+        ]
+    return []
+
+
+def _about_units(scene: Scene) -> list[Finding]:
+    found = [
+        structural(
+            "resource_unfit",
+            f"{need.count} {need.get_kind_display()}"
+            + (f" with {need.attribute.replace('_', ' ')}" if need.attribute else "")
+            + " is needed and was not among what was chosen.",
+            about=f"{need.kind}{need.attribute}",
+        )
+        for need in scene.missing
+    ]
+    found += [
+        structural("resource_unfit", f"{unit.name} does not serve this procedure.", about=str(unit.pk)) for unit in scene.unfit
+    ]
+    on = scene.starts_at.astimezone(ZoneInfo(scene.site.time_zone)).date()
+    for unit in scene.resources.values():
+        if not unit.is_active:
+            found.append(structural("resource_unfit", f"{unit.name} is no longer in use.", about=f"inactive{unit.pk}"))
+        if unit.kind == Kind.PHYSICIAN and not any(
+            row.procedure_id == scene.procedure.pk
+            and (row.valid_from is None or row.valid_from <= on)
+            and (row.valid_until is None or on <= row.valid_until)
+            and (not row.modalities or not scene.target.guidance or scene.target.guidance in row.modalities)
+            for row in unit.privileges.all()
+        ):
+            found.append(
+                structural(
+                    "not_privileged",
+                    f"{unit.name} does not hold the privilege for {scene.procedure.name} on that day.",
+                    about=str(unit.pk),
+                )
+            )
+    return found
+
+
+def _about_patient(scene: Scene, others: Sequence[Appointment]) -> list[Finding]:
+    times = scene.times
+    return [
+        structural(
+            "patient_elsewhere",
+            "The patient has another case at that time.",
+            evidence={"appointment": str(other.public_id)},
+            about=str(other.pk),
+        )
+        for other in others
+        if other.is_standing and other.arrives_at < times.leaves_at and other.leaves_at > times.arrives_at
+    ]
+
+
+def _about_hours(scene: Scene, lacking: Sequence[Lack], zone: ZoneInfo) -> list[Finding]:
+    found: dict[int, Finding] = {}
+    for lack in lacking:
+        start, end = (moment.astimezone(zone) for moment in lack.run[:2])
+        if not lack.is_taken and lack.unit.pk not in found:
+            found[lack.unit.pk] = structural(
+                "outside_hours",
+                f"{lack.unit.name} is not available at {scene.site.name} from {start:%H:%M} to {end:%H:%M} that day.",
+                about=str(lack.unit.pk),
+            )
+    return list(found.values())
+
+
+def _about_blocks(scene: Scene, blocks: Sequence[BlockTime]) -> list[Finding]:
+    found: dict[int, Finding] = {}
+    physician = scene.physician
+    for row in blocks:
+        block = row.block
+        is_for_it = block.family == scene.procedure.family if block.family else True
+        if block.physician_id and (physician is None or physician.pk != block.physician_id):
+            is_for_it = False
+        if not is_for_it:
+            found[block.pk] = Finding(
+                code="in_block",
+                severity=Severity.NEEDS_OVERRIDE,
+                message=f"This is block time: {block.name}. It is released {block.release_days} days before.",
+                evidence=(("releases_at", row.releases_at.isoformat()),),
+                source="booking",
+                about=str(block.pk),
+            )
+    return list(found.values())
+
+
+def _session(other: Appointment) -> Session:
+    return Session(
+        on=other.local_date,
+        procedure=other.procedure.code,
+        family=other.procedure.family,
+        status=_WORDS.get(Status(other.status), "booked"),
+        side=other.side,
+        levels=tuple(other.levels),
+    )

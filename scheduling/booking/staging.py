@@ -1,0 +1,223 @@
+"""What every booking verb does before and after it decides: lock, cast, judge, write down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import Site
+from pain_clinic.audit import trail
+from patients.models import Patient, PatientSite
+from procedures.models import Procedure
+from procedures.rules import Finding, Waiver
+from scheduling.availability import Opening
+from scheduling.booking import judging, taking
+from scheduling.booking.scene import Scene, ended_holds, lock_hold, lock_patients, lock_resources, needs_of
+from scheduling.booking.words import HoldEnded, Stale, Target, Times
+from scheduling.models import (
+    BEFORE_ARRIVAL,
+    Allocation,
+    Appointment,
+    AppointmentFinding,
+    BlockTime,
+    Hold,
+    RuleOverride,
+    Status,
+)
+
+__all__ = [
+    "TIME_FIELDS",
+    "fitness",
+    "judged",
+    "keep",
+    "know_at_site",
+    "live",
+    "lock_patients",
+    "lock_resources",
+    "locked_case",
+    "must_be_before_arrival",
+    "old_place",
+    "record",
+    "set_times",
+    "stage",
+    "standing_allocations",
+    "target_of",
+]
+
+TIME_FIELDS = ("arrives_at", "starts_at", "ends_at", "leaves_at", "local_date", "local_time", "zone")
+
+
+def stage(
+    patient: Patient | None,
+    procedure: Procedure,
+    target: Target,
+    opening: Opening,
+    at: datetime,
+    *,
+    hold: Hold | None = None,
+    also: Iterable[int] = (),
+) -> Scene:
+    """Lock the opening's units (and those also named), free what ended holds and this hold have, and cast the needs."""
+    wanted = {unit for units in opening.units.values() for unit in units}
+    resources = lock_resources(wanted | set(also), [procedure.pk])
+    ended = ended_holds(resources, at)
+    if hold is not None:
+        kept = lock_hold(hold)
+        if kept.released_at is not None:
+            raise HoldEnded
+        ended += list(Allocation.objects.filter(hold=kept, released_at__isnull=True, appointment__isnull=True))
+        Hold.objects.filter(pk=kept.pk).update(released_at=at)
+    taking.give_back(list({one.pk: one for one in ended}.values()), at)
+    scene = Scene(
+        patient=patient,
+        procedure=procedure,
+        site=Site.objects.get(pk=opening.site),
+        target=target,
+        starts_at=opening.starts_at,
+        resources={pk: resources[pk] for pk in sorted(wanted) if pk in resources},
+        needs=needs_of(procedure),
+    )
+    scene.cast()
+    return scene
+
+
+def live(hold: Hold | None, by: Actor, at: datetime) -> Hold | None:
+    if hold is not None and (hold.held_by_id != by.user_id or hold.released_at is not None or hold.ends_at <= at):
+        raise HoldEnded
+    return hold
+
+
+def judged(
+    scene: Scene, at: datetime, *, leaving_out: Appointment | None = None, also_leaving_out: Appointment | None = None
+) -> tuple[tuple[Finding, ...], taking.Board]:
+    runs = scene.runs()
+    away = {one.pk for one in (leaving_out, also_leaving_out) if one is not None}
+    others = [
+        other
+        for other in Appointment.objects.filter(patient=scene.patient, is_history=False)
+        .filter(leaves_at__gt=at)
+        .select_related("procedure")
+        .order_by("starts_at", "pk")
+        if other.pk not in away
+    ]
+    blocks = list(
+        BlockTime.objects.filter(
+            resource__in=[unit.pk for unit, _ in runs],
+            site=scene.site,
+            starts_at__lt=scene.times.leaves_at,
+            ends_at__gt=scene.times.arrives_at,
+            releases_at__gt=at,
+        )
+        .select_related("block")
+        .order_by("pk")
+    )
+    blocks = [
+        row
+        for row in blocks
+        if any(unit.pk == row.resource_id and run[0] < row.ends_at and row.starts_at < run[1] for unit, run in runs)
+    ]
+    board = taking.look(runs, scene.site.pk)
+    return judging.findings_of(scene, others=others, lacking=board.lacking, blocks=blocks, at=at), board
+
+
+def locked_case(appointment: Appointment, version: int | None) -> Appointment:
+    """Lock the case last, after patient and resources, and refuse if it is not the one the caller knew."""
+    case = Appointment.objects.select_for_update(no_key=True, of=("self",)).select_related("procedure", "site", "patient").get(
+        pk=appointment.pk
+    )  # fmt: skip
+    if (version is not None and case.version != version) or (case.version != appointment.version):
+        raise Stale(case.version)
+    return case
+
+
+def must_be_before_arrival(case: Appointment) -> None:
+    if case.status not in BEFORE_ARRIVAL:
+        case.move_to(Status.BOOKED)  # raises InvalidMove with the reason, for every status that is not before arrival
+        raise AssertionError("only a case that is away can be booked again; it is reinstated, not moved")
+
+
+def standing_allocations(appointment: Appointment) -> list[Allocation]:
+    return list(Allocation.objects.filter(appointment=appointment, released_at__isnull=True).order_by("pk"))
+
+
+def old_place(appointment: Appointment) -> Opening:
+    """Return the last place that a case had: its times and the units last released."""
+    last = Allocation.objects.filter(appointment=appointment).order_by("-released_at", "pk")
+    released = last.first()
+    rows = [row for row in last if released is not None and row.released_at == released.released_at]
+    units: dict[str, tuple[int, ...]] = {}
+    for row in rows:
+        units[row.kind] = tuple(sorted({*units.get(row.kind, ()), row.resource_id}))
+    return Opening(
+        appointment.arrives_at, appointment.starts_at, appointment.ends_at, appointment.leaves_at, appointment.site_id, units
+    )
+
+
+def target_of(appointment: Appointment) -> Target:
+    return Target(side=appointment.side, levels=tuple(appointment.levels), sedation=appointment.sedation)
+
+
+def set_times(appointment: Appointment, times: Times, site: Site) -> None:
+    wall = times.starts_at.astimezone(ZoneInfo(site.time_zone))
+    appointment.arrives_at, appointment.starts_at = times.arrives_at, times.starts_at
+    appointment.ends_at, appointment.leaves_at = times.ends_at, times.leaves_at
+    appointment.local_date, appointment.local_time, appointment.zone = wall.date(), wall.time(), site.time_zone
+
+
+def keep(appointment: Appointment, findings: Sequence[Finding], lifted: Sequence[Waiver], by: Actor, at: datetime) -> None:
+    """Keep what was said and what was waived, as it was said."""
+    by_key = {finding.key: finding for finding in findings}
+    AppointmentFinding.objects.bulk_create(
+        AppointmentFinding(
+            appointment=appointment,
+            code=finding.key[:60],
+            severity="pending" if finding.pending else finding.severity.value,
+            message=finding.message,
+            evidence=finding.facts,
+            found_at=at,
+            context_id=trail.context_id(),
+        )
+        for finding in findings
+    )
+    RuleOverride.objects.bulk_create(
+        RuleOverride(
+            appointment=appointment,
+            code=waiver.code[:60],
+            severity=by_key[waiver.code].severity.value,
+            message=by_key[waiver.code].message,
+            reason_code=waiver.reason_code,
+            text=waiver.text,
+            by_id=by.user_id,
+            at=at,
+        )
+        for waiver in lifted
+    )
+
+
+def record(
+    act: str, appointment: Appointment, by: Actor, *, reason_code: str = "", details: dict[str, object] | None = None
+) -> None:
+    trail.record(
+        by=by,
+        act=act,
+        subject=appointment,
+        patient=appointment.patient.public_id,
+        site_id=appointment.site_id,
+        reason_code=reason_code,
+        details={"version": appointment.version, **(details or {})},
+    )
+
+
+def fitness(scene: Scene, lacking: Sequence[taking.Lack], at: datetime) -> tuple[Finding, ...]:
+    """Return what speaks against holding this opening: units that do not fit, time outside hours or bounds."""
+    return judging.fitness(scene, lacking, at)
+
+
+def know_at_site(patient: Patient, site: Site, at: datetime) -> None:
+    """Leave the row by which the site's staff see this patient."""
+    PatientSite.objects.bulk_create(
+        [PatientSite(patient=patient, site=site, because=PatientSite.Because.APPOINTMENT, since=at)],
+        ignore_conflicts=True,
+    )

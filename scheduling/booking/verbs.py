@@ -1,0 +1,307 @@
+"""Book, move, swap, cancel, reinstate and confirm: each one transaction under the same locks and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from pain_clinic.accounts.actors import Actor
+from patients.models import Patient
+from procedures.models import Procedure
+from procedures.rules import Finding, Waiver
+from scheduling import messages
+from scheduling.availability import Opening
+from scheduling.booking import judging, staging, taking
+from scheduling.booking.scene import Scene, needs_of
+from scheduling.booking.words import SlotTaken, Target, guarded
+from scheduling.models import Appointment, AskedBy, CancelReason, Hold, MessageKind, Source, Status
+
+
+class _Rehearsed(Exception):
+    """Leaves a rehearsal's transaction, so that nothing of it stays."""
+
+
+def book(
+    *,
+    patient: Patient,
+    procedure: Procedure,
+    target: Target,
+    opening: Opening,
+    by: Actor,
+    at: datetime,
+    hold: Hold | None = None,
+    waivers: Sequence[Waiver] = (),
+    source: str = Source.DESK,
+    note: str = "",
+    external_id: str | None = None,
+) -> Appointment:
+    """Book this opening; a hold's own time is turned over in the same transaction.
+
+    Raises:
+        RulesRefused: findings stand that nobody waived.
+        SlotTaken: somebody took the time first.
+        HoldEnded: the hold was released or is not this actor's.
+        Busy: a lock was not to be had within two seconds.
+    """
+    with guarded(), transaction.atomic():
+        locked = staging.lock_patients([patient.pk])[patient.pk]
+        stage = staging.stage(locked, procedure, target, opening, at, hold=staging.live(hold, by, at))
+        findings, board = staging.judged(stage, at)
+        lifted = judging.refuse_unless_waived(findings, waivers, by)
+        times = stage.times
+        appointment = Appointment(
+            patient=locked,
+            procedure=procedure,
+            site=stage.site,
+            external_id=external_id,
+            source=source,
+            note=note,
+            created_at=at,
+            created_by_id=by.user_id,
+            side=target.side,
+            levels=list(target.levels),
+            sedation=target.sedation,
+        )
+        staging.set_times(appointment, times, stage.site)
+        appointment.save(force_insert=True)
+        taking.take(board, at=at, appointment=appointment)
+        staging.know_at_site(locked, stage.site, at)
+        staging.keep(appointment, findings, lifted, by, at)
+        messages.lay_down(appointment=appointment, kind=MessageKind.CONFIRMATION, at=at)
+        staging.record("scheduling.book", appointment, by, details={"overrides": len(lifted)})
+        return appointment
+
+
+def preview(
+    *,
+    patient: Patient,
+    procedure: Procedure,
+    target: Target,
+    opening: Opening,
+    by: Actor,
+    at: datetime,
+    appointment: Appointment | None = None,
+    hold: Hold | None = None,
+) -> tuple[Finding, ...]:
+    """Return what would be found if this were booked, or if `appointment` were moved here; write nothing.
+
+    Raises:
+        SlotTaken: the time is not free.
+    """
+    findings: tuple[Finding, ...] = ()
+    try:
+        with guarded(), transaction.atomic():
+            locked = staging.lock_patients([patient.pk])[patient.pk]
+            own = staging.standing_allocations(appointment) if appointment is not None else []
+            stage = staging.stage(
+                locked, procedure, target, opening, at, hold=staging.live(hold, by, at), also=[one.resource_id for one in own]
+            )
+            taking.give_back(own, at)
+            findings, board = staging.judged(stage, at, leaving_out=appointment)
+            if not any(finding.structural for finding in findings):
+                for lack in board.lacking:
+                    raise SlotTaken(resource=str(lack.unit.public_id))
+            raise _Rehearsed
+    except _Rehearsed:
+        return findings
+
+
+def reschedule(
+    *,
+    appointment: Appointment,
+    opening: Opening,
+    by: Actor,
+    at: datetime,
+    version: int | None = None,
+    waivers: Sequence[Waiver] = (),
+    reason: str = "",
+) -> Appointment:
+    """Move a case that has not begun: old and new resources are locked together, then released and taken anew.
+
+    Raises:
+        Stale: the case is no longer at `version`.
+        InvalidMove: it has begun or is cancelled.
+        RulesRefused, SlotTaken, Busy: as for `book`.
+    """
+    with guarded(), transaction.atomic():
+        own = staging.standing_allocations(appointment)
+        locked = staging.lock_patients([appointment.patient_id])[appointment.patient_id]
+        stage = staging.stage(
+            locked, appointment.procedure, staging.target_of(appointment), opening, at, also=[one.resource_id for one in own]
+        )
+        case = staging.locked_case(appointment, version)
+        staging.must_be_before_arrival(case)
+        taking.give_back(own, at)
+        findings, board = staging.judged(stage, at, leaving_out=case)
+        lifted = judging.refuse_unless_waived(findings, waivers, by)
+        was_confirmed = case.status == Status.CONFIRMED
+        if was_confirmed:
+            case.move_to(Status.BOOKED)  # the patient confirmed another time
+        case.site = stage.site
+        staging.set_times(case, stage.times, stage.site)
+        case.version += 1
+        case.calendar_sequence += 1
+        case.save(update_fields=[*staging.TIME_FIELDS, "site", "status", "version", "calendar_sequence"])
+        taking.take(board, at=at, appointment=case)
+        staging.know_at_site(locked, stage.site, at)
+        staging.keep(case, findings, lifted, by, at)
+        messages.lay_down(appointment=case, kind=MessageKind.CHANGE, at=at)
+        staging.record("scheduling.move", case, by, reason_code=reason[:80])
+        return case
+
+
+def swap(
+    *, first: Appointment, second: Appointment, by: Actor, at: datetime, waivers: Sequence[Waiver] = ()
+) -> tuple[Appointment, Appointment]:
+    """Let two cases trade their times and resources, both or neither.
+
+    Raises:
+        Stale, InvalidMove, RulesRefused, SlotTaken, Busy: as for `reschedule`, for either case.
+    """
+    with guarded(), transaction.atomic():
+        own = {case.pk: staging.standing_allocations(case) for case in (first, second)}
+        patients = staging.lock_patients([first.patient_id, second.patient_id])
+        everything = {one.resource_id for rows in own.values() for one in rows}
+        resources = staging.lock_resources(everything, [first.procedure_id, second.procedure_id])
+        cases = [staging.locked_case(case, case.version) for case in sorted((first, second), key=lambda one: one.pk)]
+        for case in cases:
+            staging.must_be_before_arrival(case)
+        one, other = cases
+        stages = []
+        for case, place in ((one, other), (other, one)):
+            stage = Scene(
+                patient=patients[case.patient_id],
+                procedure=case.procedure,
+                site=place.site,
+                target=staging.target_of(case),
+                starts_at=place.starts_at,
+                resources={row.resource_id: resources[row.resource_id] for row in own[place.pk]},
+                needs=needs_of(case.procedure),
+            )
+            stage.cast()
+            stages.append((case, stage))
+        taking.give_back([row for rows in own.values() for row in rows], at)
+        with connection.cursor() as cursor:  # two cases of one patient pass each other: look at the end, not half-way
+            cursor.execute("SET CONSTRAINTS patient_not_in_two_places DEFERRED")
+        for case, stage in stages:
+            findings, board = staging.judged(stage, at, leaving_out=one, also_leaving_out=other)
+            lifted = judging.refuse_unless_waived(findings, waivers, by)
+            if case.status == Status.CONFIRMED:
+                case.move_to(Status.BOOKED)
+            case.site = stage.site
+            staging.set_times(case, stage.times, stage.site)
+            case.version += 1
+            case.calendar_sequence += 1
+            case.save(update_fields=[*staging.TIME_FIELDS, "site", "status", "version", "calendar_sequence"])
+            taking.take(board, at=at, appointment=case)
+            staging.keep(case, findings, lifted, by, at)
+            messages.lay_down(appointment=case, kind=MessageKind.CHANGE, at=at)
+            staging.record("scheduling.swap", case, by)
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS patient_not_in_two_places IMMEDIATE")
+        return (one, other) if one.pk == first.pk else (other, one)
+
+
+def cancel(
+    *,
+    appointment: Appointment,
+    reason: str,
+    asked_by: str,
+    by: Actor,
+    at: datetime,
+    note: str = "",
+    version: int | None = None,
+) -> Appointment:
+    """Cancel with a reason and who asked; late when the patient asks within the clinic's late window.
+
+    Raises:
+        Stale: the case is no longer at `version`.
+        InvalidMove: it is over, cancelled or in the room.
+    """
+    with guarded(), transaction.atomic():
+        own = staging.standing_allocations(appointment)
+        staging.lock_patients([appointment.patient_id])
+        staging.lock_resources([one.resource_id for one in own], [])
+        case = staging.locked_case(appointment, version)
+        case.move_to(Status.CANCELLED)
+        case.cancel_reason = CancelReason(reason)
+        case.asked_by = AskedBy(asked_by)
+        case.cancel_note = note
+        case.cancelled_at = at
+        late = timedelta(hours=settings.LATE_CANCEL_HOURS)
+        case.is_late = case.asked_by == AskedBy.PATIENT and case.starts_at - at < late
+        case.version += 1
+        case.calendar_sequence += 1
+        case.save(
+            update_fields=[
+                "status", "cancel_reason", "asked_by", "cancel_note", "cancelled_at", "is_late", "version", "calendar_sequence",
+            ]
+        )  # fmt: skip
+        taking.give_back(own, at)
+        messages.lay_down(appointment=case, kind=MessageKind.CANCELLATION, at=at)
+        staging.record("scheduling.cancel", case, by, reason_code=reason, details={"asked_by": asked_by, "is_late": case.is_late})
+        return case
+
+
+def reinstate(
+    *,
+    appointment: Appointment,
+    by: Actor,
+    at: datetime,
+    opening: Opening | None = None,
+    waivers: Sequence[Waiver] = (),
+    version: int | None = None,
+) -> Appointment:
+    """Bring a cancelled or missed case back, by the full booking path, at its old place or at a new opening.
+
+    Raises:
+        InvalidMove: it is not away.
+        Stale, RulesRefused, SlotTaken, Busy: as for `reschedule`.
+    """
+    with guarded(), transaction.atomic():
+        locked = staging.lock_patients([appointment.patient_id])[appointment.patient_id]
+        place = opening if opening is not None else staging.old_place(appointment)
+        stage = staging.stage(locked, appointment.procedure, staging.target_of(appointment), place, at)
+        case = staging.locked_case(appointment, version)
+        case.move_to(Status.BOOKED)
+        findings, board = staging.judged(stage, at, leaving_out=case)
+        lifted = judging.refuse_unless_waived(findings, waivers, by)
+        case.site = stage.site
+        staging.set_times(case, stage.times, stage.site)
+        case.cancel_reason, case.asked_by, case.cancel_note = "", "", ""
+        case.cancelled_at, case.is_late = None, False
+        case.version += 1
+        case.calendar_sequence += 1
+        case.save(
+            update_fields=[
+                *staging.TIME_FIELDS, "site", "status", "cancel_reason", "asked_by", "cancel_note", "cancelled_at", "is_late",
+                "version", "calendar_sequence",
+            ]
+        )  # fmt: skip
+        taking.take(board, at=at, appointment=case)
+        staging.keep(case, findings, lifted, by, at)
+        messages.lay_down(appointment=case, kind=MessageKind.CONFIRMATION, at=at)
+        staging.record("scheduling.reinstate", case, by)
+        return case
+
+
+def confirm(*, appointment: Appointment, by: Actor, at: datetime, version: int | None = None) -> Appointment:
+    """Note that the patient will come. Saying it twice is fine and changes nothing.
+
+    Raises:
+        Stale: the case is no longer at `version`.
+        InvalidMove: it is cancelled, over or under way.
+    """
+    with guarded(), transaction.atomic():
+        staging.lock_patients([appointment.patient_id])
+        case = staging.locked_case(appointment, None if appointment.status == Status.CONFIRMED else version)
+        if case.status == Status.CONFIRMED:
+            return case
+        case.move_to(Status.CONFIRMED)
+        case.version += 1
+        case.save(update_fields=["status", "version"])
+        staging.record("scheduling.confirm", case, by)
+        return case

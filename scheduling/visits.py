@@ -1,0 +1,52 @@
+"""A case moves through its day: arrived, preparing, ready, in room, recovery, discharged; or it did not come."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.audit import trail
+from pain_clinic.errors import Refused
+from scheduling.booking import staging, taking
+from scheduling.booking.words import guarded
+from scheduling.models import AWAY, Appointment, Status
+
+
+def move_on(*, appointment: Appointment, to: str, by: Actor, at: datetime, version: int | None = None) -> Appointment:
+    """Take the next status of the day; leaving before being seen and no-show give the room back.
+
+    Raises:
+        Stale: the case is no longer at `version`.
+        InvalidMove: it cannot go there from where it is.
+        Refused: cancelling, confirming and reinstating have verbs of their own; a no-show needs the hour to have come.
+    """
+    if to in {Status.CANCELLED, Status.CONFIRMED, Status.BOOKED}:
+        raise Refused("not_a_visit", "Cancelling, confirming and reinstating are acts of their own.")
+    with guarded(), transaction.atomic():
+        own = staging.standing_allocations(appointment)
+        staging.lock_patients([appointment.patient_id])
+        staging.lock_resources([one.resource_id for one in own], [])
+        case = staging.locked_case(appointment, version)
+        case.move_to(to)
+        if to == Status.NO_SHOW and at < case.arrives_at:
+            raise Refused("not_yet_due", "A no-show can be recorded once the arrival time has passed.")
+        case.version += 1
+        case.save(update_fields=["status", "version"])
+        if to in AWAY:
+            taking.give_back(own, at)
+        trail.record(
+            by=by,
+            act=f"scheduling.{to}",
+            subject=case,
+            patient=case.patient.public_id,
+            site_id=case.site_id,
+            details={"version": case.version},
+        )
+        return case
+
+
+def mark_no_show(*, appointment: Appointment, by: Actor, at: datetime) -> Appointment:
+    """Record that the patient did not come."""
+    return move_on(appointment=appointment, to=Status.NO_SHOW, by=by, at=at)

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.audit.models import AuditEvent
+from procedures import rulebook
+from procedures.rules import Facts, Finding, Severity, Waiver
+from scheduling import booking, free_time, holds, visits
+from scheduling.availability import Opening
+from scheduling.booking import RulesRefused, SlotTaken, Stale, Target
+from scheduling.models import (
+    Allocation,
+    Appointment,
+    AppointmentFinding,
+    InvalidMove,
+    Message,
+    RuleOverride,
+    Status,
+)
+from tests import factories
+from tests.factories import NOW, TOMORROW, SmallClinic, local
+
+TARGET = Target(side="right")
+
+
+def opening(clinic: SmallClinic, starts_at: datetime | None = None, *, units: tuple[int, ...] | None = None) -> Opening:
+    start = starts_at or local(TOMORROW, "9:00")
+    chosen = units if units is not None else tuple(one.pk for one in clinic.resources)
+    return Opening(start, start, start, start, clinic.site.pk, {"all": chosen})
+
+
+def booked(clinic: SmallClinic, by: Actor, starts_at: datetime | None = None, **values: object) -> Appointment:
+    given: dict[str, object] = {"patient": clinic.patient, "procedure": clinic.procedure, "target": TARGET, "at": NOW}
+    return booking.book(opening=opening(clinic, starts_at), by=by, **{**given, **values})  # type: ignore[arg-type]
+
+
+def codes(refusal: pytest.ExceptionInfo[RulesRefused]) -> set[str]:
+    return {finding.code for finding in refusal.value.standing}
+
+
+def test_book_writes_the_case_its_allocations_a_message_and_one_audit_event(clinic: SmallClinic, by: Actor) -> None:
+    case = booked(clinic, by)
+    start = local(TOMORROW, "9:00")
+    assert (case.arrives_at, case.starts_at) == (start - timedelta(minutes=15), start)
+    assert (case.ends_at, case.leaves_at) == (start + timedelta(minutes=30), start + timedelta(minutes=60))
+    taken = {(one.kind, one.starts_at, one.ends_at) for one in Allocation.objects.filter(appointment=case)}
+    assert ("physician", start, start + timedelta(minutes=30)) in taken
+    assert ("room", start, start + timedelta(minutes=40)) in taken
+    assert ("bay", start + timedelta(minutes=30), start + timedelta(minutes=60)) in taken
+    assert [message.kind for message in Message.objects.filter(appointment=case)] == ["confirmation"]
+    assert list(AuditEvent.objects.values_list("act", "outcome", "subject_id")) == [("scheduling.book", "done", case.public_id)]
+    assert free_time.check(at=NOW) == ()
+
+
+def test_book_refuses_when_the_room_is_taken(clinic: SmallClinic, by: Actor) -> None:
+    booked(clinic, by)
+    other = factories.patient(home=clinic.site, last_name="Okafor")
+    with pytest.raises(SlotTaken):
+        booked(clinic, by, patient=other)
+    assert Appointment.objects.count() == 1
+
+
+def test_book_lets_the_next_case_begin_when_the_turnover_ends(clinic: SmallClinic, by: Actor) -> None:
+    booked(clinic, by)
+    other = factories.patient(home=clinic.site, last_name="Okafor")
+    with pytest.raises(SlotTaken):
+        booked(clinic, by, local(TOMORROW, "9:35"), patient=other)
+    # Bay 1 and Nurse Kim watch over the first recovery until 10:00.
+    assert booked(clinic, by, local(TOMORROW, "10:15"), patient=other).status == Status.BOOKED
+
+
+def test_book_refuses_the_patient_who_is_elsewhere_and_says_so(clinic: SmallClinic, by: Actor) -> None:
+    booked(clinic, by)
+    second = factories.small_clinic()
+    values = {"patient": clinic.patient, "procedure": second.procedure, "target": TARGET, "by": by, "at": NOW}
+    with pytest.raises(RulesRefused) as refusal:
+        booking.book(opening=opening(second), **values)  # type: ignore[arg-type]
+    assert codes(refusal) == {"patient_elsewhere"}
+    just_after = opening(second, local(TOMORROW, "10:15"))
+    assert booking.book(opening=just_after, **values).patient_id == clinic.patient.pk  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("clock", "allowed"), [("8:15", True), ("8:10", False), ("16:00", True), ("16:05", False)]
+)  # the nurse begins at 8:00 with preparation, the bay closes at 17:00
+def test_book_keeps_to_the_hours_on_both_edges(clinic: SmallClinic, by: Actor, clock: str, allowed: bool) -> None:
+    if allowed:
+        assert booked(clinic, by, local(TOMORROW, clock)).status == Status.BOOKED
+        return
+    with pytest.raises(RulesRefused) as refusal:
+        booked(clinic, by, local(TOMORROW, clock))
+    assert codes(refusal) == {"outside_hours"}
+
+
+def test_book_refuses_the_past_and_the_far_future(clinic: SmallClinic, by: Actor) -> None:
+    with pytest.raises(RulesRefused) as refusal:
+        booked(clinic, by, NOW - timedelta(days=3))
+    assert "in_the_past" in codes(refusal)
+    with pytest.raises(RulesRefused) as refusal:
+        booked(clinic, by, NOW + timedelta(days=366))
+    assert "too_far_ahead" in codes(refusal)
+
+
+def test_book_refuses_a_physician_without_the_privilege(clinic: SmallClinic, by: Actor) -> None:
+    clinic.physician.privileges.all().delete()
+    with pytest.raises(RulesRefused) as refusal:
+        booked(clinic, by)
+    assert codes(refusal) == {"not_privileged"}
+
+
+def test_book_refuses_when_a_needed_unit_is_not_among_the_chosen(clinic: SmallClinic, by: Actor) -> None:
+    without_bay = tuple(one.pk for one in clinic.resources if one.pk != clinic.bay.pk)
+    with pytest.raises(RulesRefused) as refusal:
+        booking.book(
+            patient=clinic.patient, procedure=clinic.procedure, target=TARGET, by=by, at=NOW,
+            opening=opening(clinic, units=without_bay),
+        )  # fmt: skip
+    assert codes(refusal) == {"resource_unfit"}
+
+
+def test_a_hold_hides_its_time_and_its_owner_books_it(clinic: SmallClinic, by: Actor) -> None:
+    held = holds.hold(procedure=clinic.procedure, target=TARGET, opening=opening(clinic), by=by, at=NOW)
+    rival = Actor.of_user(factories.user(role="desk", sites=(clinic.site,)))
+    with pytest.raises(SlotTaken):
+        booked(clinic, rival)
+    case = booked(clinic, by, hold=held)
+    assert Allocation.objects.filter(released_at__isnull=True, appointment=case).count() > 0
+    assert not Allocation.objects.filter(released_at__isnull=True, appointment__isnull=True).exists()
+    assert free_time.check(at=NOW) == ()
+
+
+def test_an_ended_hold_gives_way_without_a_sweep_and_cannot_be_booked(clinic: SmallClinic, by: Actor) -> None:
+    held = holds.hold(procedure=clinic.procedure, target=TARGET, opening=opening(clinic), by=by, at=NOW)
+    rival = Actor.of_user(factories.user(role="desk", sites=(clinic.site,)))
+    later = NOW + timedelta(minutes=10)
+    with pytest.raises(SlotTaken):
+        booked(clinic, rival, at=later - timedelta(seconds=1))
+    with pytest.raises(booking.HoldEnded):
+        booked(clinic, by, hold=held, at=later)
+    assert booked(clinic, rival, at=later).status == Status.BOOKED
+
+
+def test_sweep_releases_ended_holds_only(clinic: SmallClinic, by: Actor) -> None:
+    holds.hold(procedure=clinic.procedure, target=TARGET, opening=opening(clinic), by=by, at=NOW)
+    assert holds.sweep(at=NOW + timedelta(minutes=9, seconds=59)) == 0
+    assert holds.sweep(at=NOW + timedelta(minutes=10)) == 1
+    assert holds.sweep(at=NOW + timedelta(minutes=10)) == 0
+    assert free_time.check(at=NOW) == ()
+
+
+def test_reschedule_releases_the_old_time_and_takes_the_new(clinic: SmallClinic, by: Actor) -> None:
+    case = booked(clinic, by)
+    moved = booking.reschedule(appointment=case, opening=opening(clinic, local(TOMORROW, "9:10")), by=by, at=NOW, version=1)
+    assert (moved.version, moved.calendar_sequence, moved.local_time.isoformat()) == (2, 1, "09:10:00")
+    assert Allocation.objects.filter(appointment=case, released_at__isnull=False).count() == 6
+    assert Allocation.objects.filter(appointment=case, released_at__isnull=True).count() == 6
+    assert free_time.check(at=NOW) == ()
+
+
+def test_reschedule_refuses_a_version_that_is_gone(clinic: SmallClinic, by: Actor) -> None:
+    case = booked(clinic, by)
+    booking.reschedule(appointment=case, opening=opening(clinic, local(TOMORROW, "11:00")), by=by, at=NOW, version=1)
+    with pytest.raises(Stale):
+        booking.reschedule(appointment=case, opening=opening(clinic, local(TOMORROW, "12:00")), by=by, at=NOW, version=1)
+
+
+def test_reschedule_refuses_a_case_that_has_begun(clinic: SmallClinic, by: Actor) -> None:
+    case = visits.move_on(appointment=booked(clinic, by), to=Status.ARRIVED, by=by, at=NOW)
+    with pytest.raises(InvalidMove):
+        booking.reschedule(appointment=case, opening=opening(clinic, local(TOMORROW, "11:00")), by=by, at=NOW)
+
+
+def test_preview_finds_what_a_move_would_and_writes_nothing(clinic: SmallClinic, by: Actor) -> None:
+    case = booked(clinic, by)
+    values = {"patient": clinic.patient, "procedure": clinic.procedure, "target": TARGET, "by": by, "at": NOW}
+    assert booking.preview(opening=opening(clinic, local(TOMORROW, "9:20")), appointment=case, **values) == ()  # type: ignore[arg-type]
+    found = booking.preview(opening=opening(clinic, local(TOMORROW, "16:20")), appointment=case, **values)  # type: ignore[arg-type]
+    assert {finding.code for finding in found} == {"outside_hours"}
+    case.refresh_from_db()
+    assert (case.version, case.local_time.isoformat()) == (1, "09:00:00")
+    assert Allocation.objects.filter(released_at__isnull=False).count() == 0
+
+
+@pytest.mark.parametrize("same_patient", [False, True])
+def test_swap_trades_times_in_one_transaction(clinic: SmallClinic, by: Actor, same_patient: bool) -> None:
+    first = booked(clinic, by)
+    other = clinic.patient if same_patient else factories.patient(home=clinic.site, last_name="Okafor")
+    second = booked(clinic, by, local(TOMORROW, "11:00"), patient=other)
+    one, two = booking.swap(first=first, second=second, by=by, at=NOW)
+    assert (one.local_time.hour, two.local_time.hour) == (11, 9)
+    assert free_time.check(at=NOW) == ()
+
+
+def test_cancel_needs_reason_keeps_who_asked_and_frees_the_time(clinic: SmallClinic, by: Actor) -> None:
+    case = booked(clinic, by)
+    gone = booking.cancel(appointment=case, reason="transport", asked_by="patient", by=by, at=NOW, version=1)
+    assert (gone.status, gone.cancel_reason, gone.asked_by, gone.version) == ("cancelled", "transport", "patient", 2)
+    other = factories.patient(home=clinic.site, last_name="Okafor")
+    assert booked(clinic, by, patient=other).status == Status.BOOKED
+
+
+@pytest.mark.parametrize(("hours", "asked_by", "late"), [(24, "patient", False), (23, "patient", True), (23, "clinic", False)])
+def test_cancel_is_late_only_inside_the_window_and_when_the_patient_asks(
+    clinic: SmallClinic, by: Actor, hours: int, asked_by: str, late: bool
+) -> None:
+    case = booked(clinic, by, local(date(2026, 9, 17), "9:00"))
+    at = case.starts_at - timedelta(hours=hours)
+    assert booking.cancel(appointment=case, reason="other", asked_by=asked_by, by=by, at=at).is_late is late
+
+
+def test_reinstate_takes_the_old_place_when_it_is_still_free(clinic: SmallClinic, by: Actor) -> None:
+    case = booking.cancel(appointment=booked(clinic, by), reason="other", asked_by="clinic", by=by, at=NOW)
+    back = booking.reinstate(appointment=case, by=by, at=NOW)
+    assert (back.status, back.cancel_reason, back.cancelled_at) == ("booked", "", None)
+    assert Allocation.objects.filter(appointment=case, released_at__isnull=True).count() == 6
+
+
+def test_reinstate_refuses_when_the_old_place_is_taken(clinic: SmallClinic, by: Actor) -> None:
+    case = booking.cancel(appointment=booked(clinic, by), reason="other", asked_by="clinic", by=by, at=NOW)
+    booked(clinic, by, patient=factories.patient(home=clinic.site, last_name="Okafor"))
+    with pytest.raises(SlotTaken):
+        booking.reinstate(appointment=case, by=by, at=NOW)
+
+
+def test_confirm_twice_changes_once(clinic: SmallClinic, by: Actor) -> None:
+    case = booking.confirm(appointment=booked(clinic, by), by=by, at=NOW)
+    again = booking.confirm(appointment=case, by=by, at=NOW, version=1)
+    assert (case.version, again.version, again.status) == (2, 2, "confirmed")
+    assert AuditEvent.objects.filter(act="scheduling.confirm").count() == 1
+
+
+def test_confirm_refuses_a_cancelled_case(clinic: SmallClinic, by: Actor) -> None:
+    case = booking.cancel(appointment=booked(clinic, by), reason="other", asked_by="clinic", by=by, at=NOW)
+    with pytest.raises(InvalidMove):
+        booking.confirm(appointment=case, by=by, at=NOW)
+
+
+def test_no_show_waits_for_the_arrival_time_and_frees_the_room(clinic: SmallClinic, by: Actor) -> None:
+    from pain_clinic.errors import Refused
+
+    case = booked(clinic, by)
+    with pytest.raises(Refused):
+        visits.mark_no_show(appointment=case, by=by, at=case.arrives_at - timedelta(seconds=1))
+    missed = visits.mark_no_show(appointment=case, by=by, at=case.arrives_at)
+    assert missed.status == Status.NO_SHOW
+    assert not Allocation.objects.filter(appointment=case, released_at__isnull=True).exists()
+
+
+@dataclass(frozen=True)
+class Says:
+    code: str
+    severity: Severity
+
+    def check(self, facts: Facts, on: date) -> Finding | None:
+        return Finding(self.code, self.severity, f"{self.code} on {on}")
+
+
+def test_rules_fed_to_booking_refuse_until_waived_by_who_may(
+    clinic: SmallClinic, by: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = (Says("stop", Severity.BLOCKER), Says("why", Severity.NEEDS_OVERRIDE), Says("note", Severity.ADVICE))
+    monkeypatch.setattr(rulebook, "RULES", rules)
+    waivers = [Waiver("stop", "benefit", "Agreed with the patient."), Waiver("why", "benefit", "Agreed.")]
+    with pytest.raises(RulesRefused) as refusal:
+        booked(clinic, by)
+    assert codes(refusal) == {"stop", "why"}
+    with pytest.raises(RulesRefused) as refusal:
+        booked(clinic, by, waivers=waivers)
+    assert codes(refusal) == {"stop"}  # the desk may not override what is not allowed
+    physician = Actor.of_user(factories.user(role="physician", sites=(clinic.site,)))
+    case = booked(clinic, physician, waivers=waivers)
+    assert set(RuleOverride.objects.filter(appointment=case).values_list("code", "by_id")) == {
+        ("stop", physician.user_id),
+        ("why", physician.user_id),
+    }
+    assert set(AppointmentFinding.objects.filter(appointment=case).values_list("code", "severity")) == {
+        ("stop", "deny"),
+        ("why", "warn"),
+        ("note", "info"),
+    }
+
+
+def test_times_on_clock_change_days_keep_the_wall_time(clinic: SmallClinic, by: Actor) -> None:
+    monday = date(2026, 11, 2)  # the day after the clocks went back
+    case = booked(clinic, by, local(monday, "9:00"))
+    assert case.starts_at == datetime(2026, 11, 2, 14, 0, tzinfo=UTC)
+    assert (case.local_date, case.local_time.isoformat(), case.zone) == (monday, "09:00:00", "America/New_York")
