@@ -353,7 +353,8 @@ _HINDRANCES = """
 SELECT t.resource_id, t.site_id, t.starts_at, t.ends_at,
        b.family, b.physician_id
 FROM scheduling_blocktime t JOIN scheduling_block b ON b.id = t.block_id
-WHERE t.resource_id IN (SELECT id FROM scheduling_resource WHERE is_active AND kind = ANY(%(kinds)s)) AND t.ends_at > %(from)s AND t.starts_at < %(until)s AND t.releases_at > %(at)s
+WHERE t.resource_id IN (SELECT id FROM scheduling_resource WHERE is_active AND kind = ANY(%(kinds)s))
+  AND t.ends_at > %(from)s AND t.starts_at < %(until)s AND t.releases_at > %(at)s
   AND (b.physician_id IS NOT NULL OR b.family <> %(family)s)
 UNION ALL
 SELECT NULL, NULL, a.arrives_at, a.leaves_at, '', NULL
