@@ -131,7 +131,7 @@ def folder(path: Path, mode: int = 0o700) -> Path:
 def only_one(path: Path, *, otherwise: str = "", patience: float = 0.0) -> Iterator[None]:
     """Hold the lock of this file. The kernel drops it with the process, so no stale lock can remain."""
     with open(path, "a+", encoding="utf-8") as file:
-        until = time.monotonic() + patience
+        until = time.monotonic() + patience + 0.5  # whoever only looks whether it is held holds it for an instant
         waiting = False
         while True:
             try:
@@ -140,7 +140,7 @@ def only_one(path: Path, *, otherwise: str = "", patience: float = 0.0) -> Itera
             except BlockingIOError:
                 if otherwise and time.monotonic() >= until:
                     raise Trouble(otherwise) from None
-                if not waiting:
+                if not waiting and (patience or not otherwise):
                     say(f"Waiting for another dev.py to finish ({shown(path)}).")
                     waiting = True
                 time.sleep(0.2)
@@ -228,7 +228,8 @@ def _make_venv() -> None:
     free = shutil.disk_usage(ROOT).free
     if free < 1_500_000_000:
         raise Trouble(
-            f"The first run needs about 1.5 GB in {ROOT} and {free // 1_000_000} MB are free: free some space, then run this again."
+            f"The first run needs about 1.5 GB in {ROOT} and {free // 1_000_000} MB are free: free some space, "
+            "then run this again."
         )
     say("Making .venv ...")
     step(
@@ -538,12 +539,8 @@ class Processes:
 
     def outlive(self, record: Path, seconds: float = 12.0) -> None:
         """Wait for what a killed run left behind, which is already ending, and end it for it after that; then record ours."""
-        try:
-            left = {int(pid): born for pid, born in json.loads(_reads(record) or "{}").items()}
-        except ValueError:
-            left = {}
         until = time.monotonic() + seconds
-        while left := {pid: born for pid, born in left.items() if born and _born(pid) == born}:
+        while left := left_over(record):
             if time.monotonic() > until:
                 for pid in left:
                     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -568,6 +565,15 @@ def _born(pid: int) -> str:
     except OSError:
         return ""
     return "" if fields[0] == "Z" else fields[19]
+
+
+def left_over(record: Path) -> set[int]:
+    """Return those of the recorded programs that still run."""
+    try:
+        known = json.loads(_reads(record) or "{}").items()
+        return {int(pid) for pid, born in known if born and _born(int(pid)) == born}
+    except (ValueError, AttributeError):
+        return set()
 
 
 processes = Processes()
@@ -618,7 +624,8 @@ class Place:
             raise Trouble(f"{home} cannot be written by this account: choose a data folder with CLINIC_HOME=/some/folder.")
         if shutil.disk_usage(home).free < 200_000_000:
             raise Trouble(
-                f"The disk of {home} is nearly full: free some space, or choose another data folder with CLINIC_HOME=/some/folder."
+                f"The disk of {home} is nearly full: free some space, "
+                "or choose another data folder with CLINIC_HOME=/some/folder."
             )
         name = hashlib.sha256(os.path.realpath(home).encode()).hexdigest()[:10]
         if not AS_ROOT:
@@ -672,7 +679,8 @@ def _mention_abandoned(ours: Path) -> None:
         was = Path(_reads(note))
         if note.parent != ours and not was.exists() and not was.name.startswith(TEMPORARY_PREFIX):
             say(
-                f"Note: {note.parent} holds the database of {was}, which is no longer there; if that checkout was moved, its data are in it."
+                f"Note: {note.parent} holds the database of {was}, which is no longer there; if that checkout was moved, "
+                "its data are in it."
             )
 
 
@@ -736,7 +744,8 @@ class Postgres:
             write_private(made, major[0] if major else "")
         elif major and _reads(made) != major[0]:
             raise Trouble(
-                f"The data in {self.data} are of PostgreSQL {_reads(made)} and {major[0]} is installed: dump and restore, or choose CLINIC_HOME."
+                f"The data in {self.data} are of PostgreSQL {_reads(made)} and {major[0]} is installed: dump and restore, "
+                "or choose CLINIC_HOME."
             )
         self._write_access()
         self._clear_stale()
@@ -802,7 +811,8 @@ class Postgres:
             if "No space left" in made.stderr:
                 raise OSError(errno.ENOSPC, "No space left on device", str(fresh))
             raise Trouble(
-                f"{made.stderr.strip()}\nThe database could not be initialised in {fresh}: mend what is said above, then run this again."
+                f"{made.stderr.strip()}\nThe database could not be initialised in {fresh}: mend what is said above, "
+                "then run this again."
             )
         in_account(self.place.account, lambda: os.rename(fresh, data))
 
@@ -819,7 +829,7 @@ class Postgres:
         write_private(access / "pg_ident.conf", "".join(f'clinic "{name}" {role}\n' for name, role in pairs), mode)
 
     def _clear_stale(self) -> None:
-        """Remove a pid file whose server is gone; if it is ours and alive, end it: its supervisor must be dead, or we would not hold the lock."""
+        """Remove a pid file whose server is gone, and end one that is alive: its supervisor is dead, since we hold the lock."""
         pid_file, data = self.data / "postmaster.pid", str(self.data)
 
         def act() -> None:
@@ -925,7 +935,8 @@ class Postgres:
             self.made_now = "database" in missing
         if found.returncode:
             raise Trouble(
-                f"{found.stderr.strip()}\nThe database did not answer as expected ({shown(self.place.home / 'logs' / 'postgres.log')})."
+                f"{found.stderr.strip()}\nThe database did not answer as expected "
+                f"({shown(self.place.home / 'logs' / 'postgres.log')})."
             )
 
 
@@ -944,10 +955,12 @@ def start_redis(place: Place, *, is_required: bool) -> str:
     if not program:
         if is_required:
             raise Trouble(
-                "The tests need Redis and there is none for this machine among the packages: install redis-server, or set REDIS_URL."
+                "The tests need Redis and there is none for this machine among the packages: install redis-server, "
+                "or set REDIS_URL."
             )
         say(
-            "No Redis on this machine: tasks go through files and limits are counted per process. For more than a try, install redis-server."
+            "No Redis on this machine: tasks go through files and limits are counted per process. "
+            "For more than a try, install redis-server."
         )
         folder(place.home / "queue")
         return "filesystem://"
@@ -995,7 +1008,9 @@ def serve_mailbox(listener: int, inbox: Path) -> NoReturn:
     from aiosmtpd.smtp import SMTP, Envelope, Session
 
     class Keeper:
-        async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
+        async def handle_DATA(  # noqa: N802 - the name that the package calls
+            self, _server: SMTP, _session: Session, envelope: Envelope
+        ) -> str:
             content = envelope.content or b""
             name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}.{time.time_ns() % 10**9:09d}-{secrets.token_hex(3)}"
             to = ", ".join(envelope.rcpt_tos).replace("\n", " ")
@@ -1086,11 +1101,8 @@ def clinic_at(
     place: Place, *, kind: str, is_throwaway: bool = False, needs_redis: bool = False, patience: float = 0.0
 ) -> Iterator[Clinic]:
     """Hold the clinic's lock with its servers running, and end them all on the way out."""
-    running = _running(place.home)
-    busy = f"Pain clinic already runs from {place.home}" + (f" (process {running['pid']})" if running else "")
-    with only_one(
-        place.home / "run.lock", otherwise=f"{busy}: stop it first, or choose another CLINIC_HOME and PORT.", patience=patience
-    ):
+    busy = _already_runs(place.home, _running(place.home))
+    with only_one(place.home / "run.lock", otherwise=busy, patience=patience):
         processes.outlive(place.home / "processes.json")
         try:
             yield start_servers(place, kind=kind, is_throwaway=is_throwaway, needs_redis=needs_redis)
@@ -1115,15 +1127,25 @@ def throwaway_clinic(*, kind: str, is_fast: bool) -> Iterator[Clinic]:
         place.remove()
 
 
+def _already_runs(home: Path, running: dict[str, str]) -> str:
+    by = f" (process {running['pid']})" if running else ""
+    return f"Pain clinic already runs from {home}{by}: stop it first, or choose another CLINIC_HOME and PORT."
+
+
 def _running(home: Path) -> dict[str, str]:
-    """Return what a living run wrote down, or nothing."""
+    """Return what a living run wrote down, or nothing. Its lock tells that it lives: its pid may by now be another's."""
     try:
-        known = json.loads(_reads(home / "servers.json") or "{}")
-        os.kill(int(known["pid"]), 0)
-    except (ValueError, KeyError, ProcessLookupError):
+        with open(home / "run.lock", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return {}
-    except PermissionError:
+    except BlockingIOError:
         pass
+    except OSError:
+        return {}
+    try:
+        known = json.loads(_reads(home / "servers.json"))
+    except ValueError:
+        return {}
     return dict(known)
 
 
@@ -1160,21 +1182,31 @@ def run() -> int:
 
 
 def _free_port() -> int:
-    word = os.environ.get("PORT") or "8000"
+    """Return the port to serve on, once it is free; what a killed run of ours left is given a moment to go."""
+    word, home = os.environ.get("PORT") or "8000", home_folder()
     if not word.isdigit() or not 0 < int(word) < 65536:
         raise Trouble(f"PORT must be a number from 1 to 65535, not {word!r}.")
+    if running := _running(home):
+        raise Trouble(_already_runs(home, running))
+    until = time.monotonic() + 10
+    while not _can_bind(int(word)):
+        if time.monotonic() > until or not left_over(home / "processes.json"):
+            other = int(word) + 1 if int(word) < 65535 else 8000
+            raise Trouble(f"Port {word} is taken: stop what uses it, or choose another, `PORT={other} python3 dev.py run`.")
+        time.sleep(0.1)
+    return int(word)
+
+
+def _can_bind(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", int(word)))
+            probe.bind(("127.0.0.1", port))
         except PermissionError:
-            raise Trouble(f"Port {word} needs root: choose one above 1023, for example `PORT=8001 python3 dev.py run`.") from None
+            raise Trouble(f"Port {port} needs root: choose one above 1023, for example `PORT=8001 python3 dev.py run`.") from None
         except OSError:
-            other = int(word) + 1 if int(word) < 65535 else 8000
-            raise Trouble(
-                f"Port {word} is taken: stop what uses it, or choose another, `PORT={other} python3 dev.py run`."
-            ) from None
-    return int(word)
+            return False
+    return True
 
 
 def procfile() -> list[tuple[str, list[str]]]:
@@ -1197,7 +1229,8 @@ def _load_demo(clinic: Clinic) -> None:
         code = clinic.manage("demo", "--patients", "400", output=output)
     if code:
         say(
-            f"{tail(log, 5)}\nThe demo clinic could not be loaded ({shown(log)}): the clinic starts without it; `python3 dev.py demo` tries again."
+            f"{tail(log, 5)}\nThe demo clinic could not be loaded ({shown(log)}): the clinic starts without it; "
+            "`python3 dev.py demo` tries again."
         )
         return
     clinic.fresh_marker.unlink()
@@ -1226,6 +1259,9 @@ def _wait_for_web(port: int, log: Path) -> None:
     raise Trouble(f"{tail(log)}\nThe web server did not answer within a minute ({shown(log)}).")
 
 
+WITHOUT_TABLES = frozenset({"help", "check", "migrate", "showmigrations", "makemigrations", "prepare"})
+
+
 def manage(*arguments: str) -> int:
     """Run a manage.py command, starting what is missing for it alone; standard output stays the command's."""
     _voice[0] = sys.stderr
@@ -1236,7 +1272,7 @@ def manage(*arguments: str) -> int:
         env = clinic_environment(Place(home=home, base=home, sockets=home, account=None))
         return processes.foreground([PYTHON, ROOT / "manage.py", *arguments], env=env, interactive=True)
     with clinic_at(Place.at(home), kind="manage", patience=600) as clinic:
-        if clinic.fresh_marker.exists() and arguments[:1] not in (("prepare",), ("migrate",), ("makemigrations",)):
+        if clinic.fresh_marker.exists() and arguments and arguments[0] not in WITHOUT_TABLES:
             clinic.prepare()
         return clinic.manage(*arguments, interactive=True)
 
@@ -1502,7 +1538,8 @@ def lock(*arguments: str) -> int:
 def main(arguments: list[str]) -> int:
     """Run one command and turn every expected failure into one clear line."""
     commands: dict[str, Callable[..., int]] = {
-        "run": run, "test": test, "check": check, "bench": bench, "demo": demo, "manage": manage, "format": format_sources, "lock": lock,
+        "run": run, "test": test, "check": check, "bench": bench,
+        "demo": demo, "manage": manage, "format": format_sources, "lock": lock,
     }  # fmt: skip
     name, *rest = arguments or ["--help"]
     if name == "--mailbox":
