@@ -1,0 +1,325 @@
+"""Openings are read from the rows: what is found can be taken, what is hidden is not offered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from scheduling import free_time
+from scheduling.models import Absence, Block, FreeTime, Kind, Resource
+from scheduling.openings import OpeningsFound, Options, find_openings, fit
+from tests import factories
+from tests.factories import FALL_BACK, NOW, TODAY, TOMORROW, SmallClinic, local
+
+DAY = timedelta(days=1)
+
+
+def found(clinic: SmallClinic, **asked: Any) -> OpeningsFound:
+    return find_openings(**{"procedure": clinic.procedure, "at": NOW, **asked})
+
+
+def starts(clinic: SmallClinic, **asked: Any) -> list[datetime]:
+    return [opening.starts_at for opening in found(clinic, **asked).openings]
+
+
+def book(clinic: SmallClinic, clock: str, *resources: Resource, **values: Any) -> Any:
+    where = values.pop("at_site", clinic.site)
+    who = values.pop("of", None) or factories.patient(home=where)
+    made = factories.appointment(
+        of=who, at_site=where, for_procedure=clinic.procedure, resources=resources,
+        starts_at=values.pop("starts_at", None) or local(TOMORROW, clock), **values,
+    )  # fmt: skip
+    free_time.take(list(made.allocations.all()))
+    return made
+
+
+def test_find_openings_names_the_first_start_its_legs_and_its_units(clinic: SmallClinic) -> None:
+    answer = found(clinic, limit=2)
+
+    first = answer.openings[0]
+    assert (first.arrives_at, first.starts_at, first.ends_at, first.leaves_at) == tuple(
+        local(TODAY, clock) for clock in ("8:00", "8:15", "8:45", "9:15")
+    )
+    assert first.units == {
+        "physician": (clinic.physician.pk,),
+        "nurse": (clinic.nurse.pk,),
+        "room": (clinic.room.pk,),
+        "bay": (clinic.bay.pk,),
+        "c_arm": (clinic.c_arm.pk,),
+    }
+    assert answer.openings[1].starts_at == local(TODAY, "8:20")
+    assert answer.explanation is None
+    assert answer.units[clinic.room.pk].public_id == clinic.room.public_id
+    assert answer.sites[clinic.site.pk].time_zone == "America/New_York"
+
+
+def test_find_openings_ends_the_last_case_of_the_day_by_closing_time(clinic: SmallClinic) -> None:
+    all_day = starts(clinic, earliest=local(TOMORROW, "0:00"), latest=local(TOMORROW + DAY, "0:00"), limit=500)
+
+    assert all_day[-1] == local(TOMORROW, "16:00")
+    assert len(all_day) == (16 * 60 - (8 * 60 + 15)) // 5 + 1
+
+
+def test_find_openings_skips_what_is_taken_for_any_leg_of_any_need(clinic: SmallClinic) -> None:
+    book(clinic, "8:40", clinic.bay)  # 8:40 to 9:10, meets the recovery of every earlier start
+
+    assert starts(clinic, earliest=local(TOMORROW, "0:00"), limit=1) == [local(TOMORROW, "8:40")]
+
+
+def test_find_openings_never_offers_an_arrival_before_now(clinic: SmallClinic) -> None:
+    assert starts(clinic, at=local(TODAY, "9:01"), limit=1) == [local(TODAY, "9:20")]
+
+
+def test_find_openings_asks_at_most_four_queries_whatever_the_horizon_and_the_result(clinic: SmallClinic) -> None:
+    for _ in range(5):
+        factories.weekly_hours(of=factories.resource(kind=Kind.ROOM, at_site=clinic.site))
+    free_time.rebuild(at=NOW)
+    counts = set()
+    for days in (7, 90, 365):
+        with CaptureQueriesContext(connection) as queries:
+            assert found(clinic, latest=NOW + days * DAY, patient=clinic.patient, per_day=3).openings
+        counts.add(len(queries))
+    Absence.objects.create(resource=clinic.c_arm, starts_at=NOW - DAY, ends_at=NOW + 500 * DAY)
+    free_time.rebuild(at=NOW)
+    with CaptureQueriesContext(connection) as queries:
+        assert found(clinic, patient=clinic.patient, site=clinic.site, physician=clinic.physician).openings == ()
+
+    assert counts == {3}
+    assert len(queries) == 4
+
+
+def test_find_openings_filters_weekday_part_of_day_and_latest(clinic: SmallClinic) -> None:
+    part = (time(13), time(14))
+
+    when = starts(clinic, weekdays=[2, 4], part_of_day=part, latest=NOW + 14 * DAY, limit=500)
+
+    walls = [moment.astimezone(factories.NEW_YORK) for moment in when]
+    assert {wall.weekday() for wall in walls} == {2, 4}
+    assert {wall.hour for wall in walls} == {13}
+    assert len(when) == 4 * 12
+
+
+def test_find_openings_keeps_the_patient_in_one_place(clinic: SmallClinic) -> None:
+    own = book(clinic, "9:00", of=clinic.patient)
+    day = {"earliest": local(TOMORROW, "0:00"), "limit": 1}
+
+    assert starts(clinic, **day) == [local(TOMORROW, "8:15")]
+    assert starts(clinic, **day, patient=clinic.patient) == [local(TOMORROW, "10:15")]
+    assert starts(clinic, **day, patient=clinic.patient, moving=own) == [local(TOMORROW, "8:15")]
+
+
+def test_find_openings_takes_privileged_physicians_only_within_their_dates_and_modalities(clinic: SmallClinic) -> None:
+    stranger = factories.resource(kind=Kind.PHYSICIAN, at_site=clinic.site)
+    late = factories.resource(kind=Kind.PHYSICIAN, at_site=clinic.site)
+    for each in (stranger, late):
+        factories.weekly_hours(of=each)
+    factories.privilege(of=late, for_procedure=clinic.procedure, valid_from=TOMORROW + DAY, valid_until=TOMORROW + DAY,
+                        modalities=["ultrasound"])  # fmt: skip
+    free_time.rebuild(at=NOW)
+
+    everyone = found(clinic, per_physician=True, limit=2000, latest=NOW + 4 * DAY)
+    days = {opening.starts_at.date() for opening in everyone.openings if opening.units["physician"] == (late.pk,)}
+    by_x_ray = found(clinic, options=Options(guidance="fluoroscopy"), per_physician=True, limit=2000, latest=NOW + 4 * DAY)
+
+    assert days == {TOMORROW + DAY}
+    assert {opening.units["physician"] for opening in everyone.openings} == {(clinic.physician.pk,), (late.pk,)}
+    assert {opening.units["physician"] for opening in by_x_ray.openings} == {(clinic.physician.pk,)}
+
+
+def test_find_openings_uses_the_physicians_own_length(clinic: SmallClinic) -> None:
+    quick = factories.resource(kind=Kind.PHYSICIAN, at_site=clinic.site)
+    factories.weekly_hours(of=quick)
+    factories.privilege(of=quick, for_procedure=clinic.procedure, procedure_minutes=20)
+    free_time.rebuild(at=NOW)
+
+    lengths = {
+        opening.units["physician"][0]: opening.ends_at - opening.starts_at
+        for opening in found(clinic, per_physician=True, limit=2).openings
+    }
+
+    assert lengths == {clinic.physician.pk: timedelta(minutes=30), quick.pk: timedelta(minutes=20)}
+
+
+def test_find_openings_takes_rooms_with_the_attribute_and_their_extra_turnover(clinic: SmallClinic) -> None:
+    needs = (("physician", "", ("procedure",)), ("room", "or_room", ("procedure", "turnover")))
+    procedure = factories.procedure(needs=needs)
+    factories.privilege(of=clinic.physician, for_procedure=procedure)
+    theatre = factories.resource(
+        kind=Kind.ROOM, at_site=clinic.site, attributes=["or_room"], extra_turnover_minutes=20
+    )  # fmt: skip
+    factories.weekly_hours(of=theatre)
+    free_time.rebuild(at=NOW)
+
+    answer = find_openings(procedure=procedure, at=NOW, latest=NOW + DAY, limit=500)
+
+    assert {opening.units["room:or_room"] for opening in answer.openings} == {(theatre.pk,)}
+    assert answer.openings[-1].starts_at == local(TODAY, "16:00")  # 30 min, 10 turnover, 20 more, closing at 17:00
+
+
+def test_find_openings_keeps_the_nurse_for_the_procedure_only_under_sedation(clinic: SmallClinic) -> None:
+    book(clinic, "9:00", clinic.nurse)  # between the preparation and the recovery of a case at nine
+    at_nine = {"earliest": local(TOMORROW, "9:00"), "latest": local(TOMORROW, "9:05")}
+
+    assert starts(clinic, **at_nine) == [local(TOMORROW, "9:00")]
+    assert starts(clinic, **at_nine, options=Options(sedation="minimal")) == [local(TOMORROW, "9:00")]
+    assert starts(clinic, **at_nine, options=Options(sedation="moderate")) == []
+
+
+def test_find_openings_hides_blocks_from_others_until_they_are_released(clinic: SmallClinic) -> None:
+    Block.objects.create(resource=clinic.room, site=clinic.site, name="Ablations", weekday=1, starts=time(8), ends=time(12),
+                         family="rfa", valid_from=TODAY, release_days=3)  # fmt: skip
+    free_time.expand_blocks(at=NOW)
+    next_week = {"earliest": local(TOMORROW + 7 * DAY, "0:00"), "limit": 1}
+
+    assert starts(clinic, earliest=local(TOMORROW, "0:00"), limit=1) == [local(TOMORROW, "8:15")]  # released
+    assert starts(clinic, **next_week) == [local(TOMORROW + 7 * DAY, "12:00")]
+    clinic.procedure.family = "rfa"
+    assert starts(clinic, **next_week) == [local(TOMORROW + 7 * DAY, "8:15")]
+
+
+def test_find_openings_keeps_a_physicians_block_for_that_physician(clinic: SmallClinic) -> None:
+    owner = factories.resource(kind=Kind.PHYSICIAN, at_site=clinic.site, position=9)
+    factories.weekly_hours(of=owner)
+    factories.privilege(of=owner, for_procedure=clinic.procedure)
+    Block.objects.create(resource=clinic.room, site=clinic.site, name="Owner's day", weekday=2, starts=time(8), ends=time(17),
+                         physician=owner, valid_from=TODAY, release_days=0)  # fmt: skip
+    free_time.rebuild(at=NOW)
+    free_time.expand_blocks(at=NOW)
+
+    answer = found(clinic, weekdays=[2], per_physician=True, limit=500, latest=NOW + 14 * DAY)
+
+    assert {opening.units["physician"] for opening in answer.openings} == {(owner.pk,)}
+    assert len(answer.openings) == 2 * 94
+    assert starts(clinic, weekdays=[2], physician=clinic.physician) == []
+
+
+def test_find_openings_stays_within_the_sites_that_may_be_seen(clinic: SmallClinic) -> None:
+    other = factories.small_clinic(time_zone="America/Chicago")
+    factories.privilege(of=other.physician, for_procedure=clinic.procedure)
+
+    assert {opening.site for opening in found(clinic, limit=300).openings} == {clinic.site.pk, other.site.pk}
+    assert {opening.site for opening in found(clinic, limit=300, sites=[other.site.pk]).openings} == {other.site.pk}
+    assert found(clinic, site=clinic.site, sites=[other.site.pk], with_reasons=False).openings == ()
+    assert starts(clinic, site=other.site, limit=1) == [local(TODAY, "8:15", factories.CHICAGO)]
+
+
+def test_find_openings_holds_wall_time_over_the_clock_change(clinic: SmallClinic) -> None:
+    for on in (FALL_BACK - 2 * DAY, FALL_BACK + DAY):
+        assert starts(clinic, earliest=local(on, "0:00"), limit=1) == [local(on, "8:15")]
+
+
+def test_find_openings_says_what_is_short_and_what_would_help(clinic: SmallClinic) -> None:
+    colleague = factories.resource(kind=Kind.PHYSICIAN, at_site=clinic.site)
+    factories.weekly_hours(of=colleague)
+    factories.privilege(of=colleague, for_procedure=clinic.procedure)
+    Absence.objects.create(resource=clinic.physician, starts_at=NOW - DAY, ends_at=local(TOMORROW + 20 * DAY, "0:00"))
+    free_time.rebuild(at=NOW)
+
+    answer = found(clinic, physician=clinic.physician, weekdays=[1], latest=NOW + 7 * DAY)
+
+    assert answer.openings == ()
+    assert answer.explanation is not None
+    assert answer.explanation.text == "no physician at any time asked."
+    helps = [(each.kind, each.opening.starts_at) for each in answer.explanation.helps]
+    assert helps == [("physician", local(TOMORROW, "8:15")), ("later", local(TOMORROW + 21 * DAY, "8:15"))]
+
+
+def test_find_openings_names_the_weekday_and_part_of_day_in_which_a_device_lacks(clinic: SmallClinic) -> None:
+    Absence.objects.create(resource=clinic.c_arm, starts_at=local(TOMORROW, "12:00"), ends_at=local(TOMORROW, "17:00"))
+    free_time.rebuild(at=NOW)
+    afternoon = {"earliest": local(TOMORROW, "12:00"), "latest": local(TOMORROW, "17:00")}
+
+    answer = found(clinic, **afternoon, site=clinic.site, part_of_day=(time(12), time(17)))
+
+    assert answer.explanation is not None
+    assert answer.explanation.text == "no C-arm at any time asked."
+    assert [each.kind for each in answer.explanation.helps] == ["later"]
+
+
+def test_find_openings_reads_rows_with_holes(clinic: SmallClinic) -> None:
+    FreeTime.objects.filter(resource=clinic.room, day__in=[TOMORROW, TOMORROW + 2 * DAY]).delete()
+
+    when = starts(clinic, earliest=local(TOMORROW, "0:00"), limit=500, latest=NOW + 4 * DAY)
+
+    assert {moment.date() for moment in when} == {TOMORROW + DAY}
+    FreeTime.objects.filter(resource=clinic.room, day__lt=TOMORROW + DAY).delete()
+    assert starts(clinic, limit=1) == [local(TOMORROW + DAY, "8:15")]
+
+
+def test_find_openings_serves_a_procedure_that_needs_no_physician(clinic: SmallClinic) -> None:
+    procedure = factories.procedure(needs=(("nurse", "", ("procedure",)),))
+
+    answer = find_openings(procedure=procedure, at=NOW, limit=1, per_day=1)
+
+    assert answer.openings[0].units == {"nurse": (clinic.nurse.pk,)}
+
+
+def test_fit_names_what_would_be_taken(clinic: SmallClinic) -> None:
+    second = factories.resource(kind=Kind.ROOM, at_site=clinic.site, position=5)
+    factories.weekly_hours(of=second)
+    free_time.rebuild(at=NOW)
+    at_nine = {"procedure": clinic.procedure, "starts_at": local(TOMORROW, "9:00"), "site": clinic.site, "at": NOW}
+
+    free_choice = fit(**at_nine)
+    wanted = fit(**at_nine, units=[second.pk])
+
+    assert free_choice.findings == ()
+    assert free_choice.opening is not None
+    assert free_choice.opening.units["room"] == (clinic.room.pk,)
+    assert wanted.opening is not None
+    assert wanted.opening.units["room"] == (second.pk,)
+
+
+@pytest.mark.parametrize(
+    ("change", "codes"),
+    [
+        ({"starts_at": local(TOMORROW, "7:00")}, {"outside_hours"}),
+        ({"starts_at": local(TODAY, "6:00")}, {"in_the_past", "outside_hours"}),
+        ({"starts_at": local(TOMORROW, "9:02")}, {"not_on_mark"}),
+        ({"starts_at": datetime(2027, 9, 15, 13, tzinfo=UTC)}, {"too_far_ahead"}),
+    ],
+)
+def test_fit_says_what_stands_in_the_way(clinic: SmallClinic, change: dict[str, Any], codes: set[str]) -> None:
+    asked = {"procedure": clinic.procedure, "site": clinic.site, "at": NOW, "patient": clinic.patient, **change}
+
+    answer = fit(**asked)
+
+    assert answer.opening is None
+    assert {finding.code for finding in answer.findings} == codes
+    assert all(finding.structural for finding in answer.findings)
+
+
+def test_fit_tells_taken_from_elsewhere_and_from_unfit(clinic: SmallClinic) -> None:
+    book(clinic, "9:00", clinic.room, of=clinic.patient)
+    stranger = factories.resource(kind=Kind.PHYSICIAN, at_site=clinic.site)
+    lamp = factories.resource(kind=Kind.RF_GENERATOR, at_site=clinic.site)
+    asked = {"procedure": clinic.procedure, "starts_at": local(TOMORROW, "9:00"), "site": clinic.site, "at": NOW}
+
+    answer = fit(**asked, patient=clinic.patient, units=[stranger.pk, lamp.pk])
+
+    codes = [finding.code for finding in answer.findings]
+    assert codes == ["patient_elsewhere", "not_privileged", "resource_unfit", "taken"]
+    assert answer.findings[-1].message == "Room 1 is taken at that time."
+
+
+def test_fit_gives_the_moving_appointment_its_own_time(clinic: SmallClinic) -> None:
+    own = book(clinic, "9:00", *clinic.resources, of=clinic.patient)
+    asked = {"procedure": clinic.procedure, "starts_at": local(TOMORROW, "9:10"), "site": clinic.site, "at": NOW}
+
+    assert fit(**asked, patient=clinic.patient).opening is None
+    assert fit(**asked, patient=clinic.patient, moving=own).opening is not None
+
+
+def test_fit_says_when_nobody_or_nothing_there_could(clinic: SmallClinic) -> None:
+    bare = factories.site()
+    needs = (("physician", "", ("procedure",)), ("rf_generator", "", ("procedure",)))
+    procedure = factories.procedure(needs=needs)
+    asked = {"procedure": procedure, "starts_at": local(TOMORROW, "9:00"), "at": NOW}
+
+    assert [each.code for each in fit(**asked, site=bare).findings] == ["not_privileged"]
+    factories.privilege(of=clinic.physician, for_procedure=procedure)
+    assert [each.code for each in fit(**asked, site=clinic.site).findings] == ["resource_unfit"]
