@@ -1,0 +1,386 @@
+"""Verbs that write down who somebody is, and the reads that keep one person from becoming two."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import connection, transaction
+from django.db.models import Q
+from phonenumber_field.phonenumber import to_python
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import Site, User
+from pain_clinic.audit import trail
+from pain_clinic.errors import Conflict, Forbidden, Refused, translated
+from patients.models import Language, Patient, PatientSite, Sex, folded
+
+LONGEST = {"last_name": 120, "first_name": 120, "payer": 120, "external_id": 80, "email": 254}
+OLDEST_YEARS = 130
+MOST_MARKS = 3  # combining marks on one letter; more is a name made to break a page
+# What may be changed afterwards, and in which order changes are applied.
+CHANGEABLE = (
+    "last_name",
+    "first_name",
+    "birth_date",
+    "sex",
+    "email",
+    "phone",
+    "language",
+    "payer",
+    "external_id",
+    "accepts_email",
+    "deceased_on",
+    "home_site",
+)
+SEQUENCE = "pg_get_serial_sequence('patients_patient', 'id')"
+
+
+class Stale(Conflict):
+    def __init__(self, patient: Patient) -> None:
+        super().__init__(
+            "stale",
+            "Somebody else changed this patient in the meantime. Look at what is there now, then save again.",
+            {"version": patient.version},
+        )
+
+
+class FieldRefused(Refused):
+    """A value that cannot be kept; `field` names it."""
+
+    def __init__(self, code: str, field: str, message: str) -> None:
+        super().__init__(code, message, {"field": field})
+        self.field = field
+
+
+class PossibleDuplicate(Conflict):
+    """Somebody like this is on file already; `found` are those people."""
+
+    def __init__(self, found: list[Patient]) -> None:
+        super().__init__(
+            "possible_duplicate",
+            "Somebody with this name and birth date is on file already. Open that record, or say that this is another person.",
+            {"count": len(found)},
+        )
+        self.found = found
+
+
+class ExternalIdTaken(Conflict):
+    def __init__(self) -> None:
+        super().__init__("external_id_taken", "This external id belongs to another patient.")
+
+
+TAKEN = {"patients_patient_external_id_key": ExternalIdTaken}
+
+
+def register(
+    *,
+    last_name: str,
+    first_name: str,
+    birth_date: date,
+    home_site: Site,
+    by: Actor,
+    at: datetime,
+    sex: str = Sex.UNKNOWN,
+    email: str = "",
+    phone: str = "",
+    language: str = Language.ENGLISH,
+    payer: str = "",
+    external_id: str | None = None,
+    accepts_email: bool = True,
+    deceased_on: date | None = None,
+    is_another_person: bool = False,
+) -> Patient:
+    """Write down a new patient under a new record number, known to their home site.
+
+    Raises:
+        FieldRefused: a value cannot be kept.
+        PossibleDuplicate: the same name and birth date are on file, and nobody said that this is another person.
+        ExternalIdTaken: another patient has this external id.
+        Forbidden: the actor does not work at the home site.
+    """
+    if not by.may_at(home_site.pk):
+        raise Forbidden("not_your_site", "You can register patients only at a site where you work.")
+    values = clean(
+        {
+            "last_name": last_name,
+            "first_name": first_name,
+            "birth_date": birth_date,
+            "sex": sex,
+            "email": email,
+            "phone": phone,
+            "language": language,
+            "payer": payer,
+            "external_id": external_id,
+            "accepts_email": accepts_email,
+            "deceased_on": deceased_on,
+        },
+        at=at,
+    )
+    _check_death(values["birth_date"], values["deceased_on"])
+    with translated(TAKEN), transaction.atomic():
+        if not is_another_person:
+            found = same_person(values["last_name"], values["first_name"], values["birth_date"])
+            if found:
+                raise PossibleDuplicate(found)
+        key, number = numbers(1)[0]
+        patient = Patient(pk=key, record_number=number, home_site=home_site, created_at=at, **values)
+        patient.save(force_insert=True)
+        PatientSite.objects.create(patient=patient, site=home_site, because=PatientSite.Because.HOME, since=at)
+        trail.record(
+            by=by, act="patients.register", subject=patient, patient=patient.public_id, site_id=home_site.pk,
+            details={"is_another_person": True} if is_another_person else None,
+        )  # fmt: skip
+    return patient
+
+
+def amend(*, patient: Patient, changes: Mapping[str, Any], by: Actor, at: datetime, version: int | None = None) -> Patient:
+    """Change what is on file; what is equal already is left alone, and without any change nothing is written.
+
+    Raises:
+        Stale: `version` is not the present one.
+        FieldRefused: a value cannot be kept.
+        ExternalIdTaken: another patient has this external id.
+        Forbidden: the actor does not work at the new home site.
+    """
+    unknown = set(changes) - set(CHANGEABLE)
+    if unknown:
+        raise FieldRefused("field_unknown", sorted(unknown)[0], "This cannot be changed here.")
+    values = clean(changes, at=at)
+    with translated(TAKEN), transaction.atomic():
+        kept = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
+        if version is not None and version != kept.version:
+            raise Stale(kept)
+        changed = [name for name in CHANGEABLE if name in values and getattr(kept, name) != values[name]]
+        if not changed:
+            return kept
+        old_home = kept.home_site_id
+        for name in changed:
+            setattr(kept, name, values[name])
+        _check_death(kept.birth_date, kept.deceased_on)
+        kept.version += 1
+        kept.save(update_fields=[*changed, "search_name", "version"])
+        if "home_site" in changed:
+            _move_home(kept, old_home, by, at)
+        trail.record(
+            by=by, act="patients.amend", subject=kept, patient=kept.public_id, site_id=kept.home_site_id,
+            details={"fields": changed, "version": kept.version},
+        )  # fmt: skip
+    return kept
+
+
+def _move_home(patient: Patient, old_home: int, by: Actor, at: datetime) -> None:
+    if not by.may_at(patient.home_site_id):
+        raise Forbidden("not_your_site", "You can give a patient only to a site where you work.")
+    home = PatientSite.Because.HOME
+    PatientSite.objects.filter(patient=patient, site_id=old_home, because=home).delete()
+    PatientSite.objects.get_or_create(patient=patient, site=patient.home_site, because=home, defaults={"since": at})
+
+
+def numbers(count: int) -> list[tuple[int, str]]:
+    """Reserve primary keys and the record numbers that go with them."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT nextval({SEQUENCE}) FROM generate_series(1, %s)", [count])  # noqa: S608  a constant
+        return [(key, record_number(key)) for (key,) in cursor.fetchall()]
+
+
+def record_number(key: int) -> str:
+    """Return the record number for a primary key: seven digits or more, the last of which checks the others (Luhn)."""
+    body = str(100_000 + key)
+    total = 0
+    for place, digit in enumerate(reversed(body)):
+        doubled = int(digit) * (2 if place % 2 == 0 else 1)
+        total += doubled - 9 if doubled > 9 else doubled
+    return f"{body}{-total % 10}"
+
+
+def clean(values: Mapping[str, Any], *, at: datetime) -> dict[str, Any]:
+    """Return the values as they are kept: without invisible signs, one space between words, telephones in one form.
+
+    Raises:
+        FieldRefused: for the first value that cannot be kept.
+    """
+    return {name: _CLEANERS[name](name, value, at) for name, value in values.items()}
+
+
+def clean_text(text: str) -> str:
+    """Return text without signs that nobody sees (zero width, direction overrides), words one space apart.
+
+    Raises:
+        ValueError: it holds control signs or half characters, or letters buried under marks.
+    """
+    if any(unicodedata.category(sign) in {"Cs", "Cc", "Co", "Cn"} and sign not in "\t\r\n" for sign in text):
+        raise ValueError("holds signs that cannot be printed")
+    seen = "".join(sign for sign in unicodedata.normalize("NFC", text) if unicodedata.category(sign) != "Cf")
+    marks = 0
+    for sign in seen:
+        marks = marks + 1 if unicodedata.combining(sign) else 0
+        if marks > MOST_MARKS:
+            raise ValueError("holds letters with too many marks")
+    return " ".join(seen.split())
+
+
+def same_person(last_name: str, first_name: str, birth_date: date) -> list[Patient]:
+    """Return those on file under exactly this name (case, accents and hyphens aside) and birth date."""
+    name = folded(f"{last_name} {first_name}")
+    return list(Patient.objects.filter(search_name=name, birth_date=birth_date).order_by("pk")[:10])
+
+
+def possible_duplicates(
+    *,
+    last_name: str,
+    first_name: str,
+    birth_date: date,
+    phone: str = "",
+    email: str = "",
+    besides: Patient | None = None,
+) -> list[Patient]:
+    """Return who may be the same person: the likeliest first, at most ten.
+
+    Same name and birth date; names the other way round; same birth date and one same name; same name and day and
+    month exchanged; same telephone or e-mail together with one same name or the birth date.
+    """
+    last, first = folded(last_name), folded(first_name)
+    swapped = _swapped(birth_date)
+    contact = Q(pk__in=[])
+    number = _phone_text(phone)
+    if number:
+        contact |= Q(phone=number)
+    if email:
+        contact |= Q(email__iexact=email)
+    one_name = Q(search_name__startswith=f"{last} ") | Q(search_name__endswith=f" {first}") if last and first else Q(pk__in=[])
+    both = Q(search_name__in=[f"{last} {first}", f"{first} {last}"])
+    likely = (Q(birth_date=birth_date) & (both | one_name)) | (contact & (one_name | Q(birth_date=birth_date)))
+    if swapped is not None:
+        likely |= both & Q(birth_date=swapped)
+    rows = Patient.objects.filter(likely).select_related("home_site")
+    if besides is not None:
+        rows = rows.exclude(pk=besides.pk)
+    exact = {f"{last} {first}", f"{first} {last}"}
+    found = list(rows.order_by("search_name", "birth_date", "pk")[:50])
+    found.sort(key=lambda row: (row.birth_date != birth_date, row.search_name not in exact, row.search_name, row.pk))
+    return found[:10]
+
+
+def same_names(patients: Collection[Patient], *, user: User) -> dict[int, str]:
+    """Return a warning for each patient whose name somebody else has, among those whom this user may see."""
+    names = {patient.search_name for patient in patients}
+    if not names:
+        return {}
+    others: dict[str, list[Patient]] = {}
+    for row in Patient.objects.visible_to(user).filter(search_name__in=names).order_by("birth_date", "pk"):
+        others.setdefault(row.search_name, []).append(row)
+    warnings: dict[int, str] = {}
+    for patient in patients:
+        born = [str(other.birth_date.year) for other in others.get(patient.search_name, ()) if other.pk != patient.pk]
+        if born:
+            warnings[patient.pk] = f"another {patient.first_name} {patient.last_name}, born {_listed(born[:3])}"
+    return warnings
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _swapped(day: date) -> date | None:
+    if day.day > 12 or day.day == day.month:
+        return None
+    return date(day.year, day.day, day.month)
+
+
+def _check_death(born: date, died: date | None) -> None:
+    if died is not None and died < born:
+        raise FieldRefused("death_before_birth", "deceased_on", "The date of death is before the birth date.")
+
+
+def _text(name: str, value: Any, at: datetime) -> str:
+    try:
+        text = clean_text(str(value or ""))
+    except ValueError as error:
+        raise FieldRefused("text_unusable", name, f"This text {error}.") from error
+    if len(text) > LONGEST[name]:
+        raise FieldRefused("too_long", name, f"At most {LONGEST[name]} characters.")
+    return text
+
+
+def _name(name: str, value: Any, at: datetime) -> str:
+    text = _text(name, value, at)
+    if not text:
+        raise FieldRefused("missing", name, f"The {name.replace('_', ' ')} is missing.")
+    return text
+
+
+def _external_id(name: str, value: Any, at: datetime) -> str | None:
+    return _text(name, value, at) or None
+
+
+def _birth_date(name: str, value: date, at: datetime) -> date:
+    today = at.date()
+    if value > today:
+        raise FieldRefused("birth_date_in_future", name, "The birth date is in the future.")
+    if value.year < today.year - OLDEST_YEARS:
+        raise FieldRefused("birth_date_too_old", name, f"The birth date is more than {OLDEST_YEARS} years ago.")
+    return value
+
+
+def _deceased_on(name: str, value: date | None, at: datetime) -> date | None:
+    if value is not None and value > at.date():
+        raise FieldRefused("death_in_future", name, "The date of death is in the future.")
+    return value
+
+
+def _email(name: str, value: Any, at: datetime) -> str:
+    text = _text(name, value, at)
+    if text:
+        try:
+            validate_email(text)
+        except ValidationError as error:
+            raise FieldRefused("email_unusable", name, "This is not an e-mail address.") from error
+    return text
+
+
+def _phone_text(value: Any) -> str:
+    number = to_python(str(value)) if value else None
+    return number.as_e164 if number and number.is_valid() else ""
+
+
+def _phone(name: str, value: Any, at: datetime) -> str:
+    number = _phone_text(value)
+    if value and not number:
+        raise FieldRefused("phone_unusable", name, "This is not a telephone number. Write it with its country code, +1 …")
+    return number
+
+
+def _choice(options: Iterable[str]) -> Any:
+    allowed = frozenset(options)
+
+    def check(name: str, value: Any, at: datetime) -> str:
+        if value not in allowed:
+            raise FieldRefused("not_a_choice", name, f"Choose one of: {', '.join(sorted(allowed))}.")
+        return str(value)
+
+    return check
+
+
+def _as_is(name: str, value: Any, at: datetime) -> Any:
+    return value
+
+
+_CLEANERS: dict[str, Any] = {
+    "last_name": _name,
+    "first_name": _name,
+    "birth_date": _birth_date,
+    "sex": _choice(Sex.values),
+    "email": _email,
+    "phone": _phone,
+    "language": _choice(Language.values),
+    "payer": _text,
+    "external_id": _external_id,
+    "accepts_email": _as_is,
+    "deceased_on": _deceased_on,
+    "home_site": _as_is,
+}
