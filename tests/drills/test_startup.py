@@ -27,6 +27,8 @@ SERVERS = (
     "DJANGO_SETTINGS_MODULE",
     "GUNICORN_CMD_ARGS",
     "BASE_URL",
+    "CLINIC_HOME",
+    "PORT",
 )
 pytestmark = pytest.mark.enable_socket
 
@@ -35,6 +37,19 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+started: list[subprocess.Popen[bytes]] = []
+
+
+@pytest.fixture(autouse=True)
+def _end_what_a_failed_test_left() -> Iterator[None]:
+    yield
+    while started:
+        process = started.pop()
+        if process.poll() is None:
+            process.terminate()
+            process.wait(40)
 
 
 class Run:
@@ -47,6 +62,7 @@ class Run:
         self.output = home.parent / f"said-{port}-{time.monotonic_ns()}"
         with self.output.open("w") as output:
             self.process = subprocess.Popen([sys.executable, str(ROOT / "dev.py"), "run"], env=env, stdout=output, stderr=output)
+        started.append(self.process)
 
     def said(self) -> list[str]:
         return self.output.read_text().splitlines()
@@ -116,7 +132,7 @@ def home() -> Iterator[Path]:
         path = Path(folder) / "home"
         env = {name: value for name, value in os.environ.items() if name not in SERVERS} | {"CLINIC_HOME": str(path)}
         done = subprocess.run(
-            [sys.executable, str(ROOT / "dev.py"), "manage", "help"],
+            [sys.executable, str(ROOT / "dev.py"), "manage", "prepare"],
             env=env,
             capture_output=True,
             text=True,
