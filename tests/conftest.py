@@ -17,11 +17,15 @@ from tests.factories import SmallClinic
 TESTS = Path(__file__).parent
 
 
-@pytest.fixture(autouse=True)
-def _database_by_folder(request: pytest.FixtureRequest) -> None:
-    """Give the tests of `database/` a transaction that is rolled back, unless they ask for another kind."""
-    if TESTS / "database" in request.path.parents and request.node.get_closest_marker("django_db") is None:
-        request.getfixturevalue("db")
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of `database/` a transaction that is rolled back, unless they ask for another kind.
+
+    A marker, not a fixture: pytest-django makes the test database only if it sees the need when it collects.
+    """
+    for item in items:
+        if TESTS / "database" in item.path.parents and item.get_closest_marker("django_db") is None:
+            item.add_marker(pytest.mark.django_db)
 
 
 @pytest.fixture
