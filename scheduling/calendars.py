@@ -1,0 +1,98 @@
+"""One visit as a calendar file (RFC 5545, RFC 5546): a pure mapping, the same bytes for the same visit."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from icalendar import Calendar, Event, vCalAddress, vText
+
+PRODUCER = "-//Clinic visits//EN"  # the product's own name would tell what kind of clinic it is
+# Controls that turn the reading direction, by which a name can be made to look like another.
+TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """What a calendar may know of a visit: when, where, whom to call; nothing of what is done there."""
+
+    uid: str
+    sequence: int
+    is_cancelled: bool
+    starts_at: datetime
+    ends_at: datetime
+    zone: str
+    summary: str
+    description: str
+    location: str
+    organizer_name: str
+    organizer_email: str
+    attendee_email: str
+    stamped_at: datetime
+
+
+def method(visit: Visit) -> str:
+    """Return what the file asks of the calendar that reads it."""
+    return "CANCEL" if visit.is_cancelled else "REQUEST"
+
+
+def calendar_file(visit: Visit) -> bytes:
+    """Return the visit as a calendar file: the same UID for ever, a sequence that the caller lets rise."""
+    calendar = Calendar()
+    calendar.add("prodid", PRODUCER)
+    calendar.add("version", "2.0")
+    calendar.add("calscale", "GREGORIAN")
+    calendar.add("method", method(visit))
+    event = Event()
+    event.add("uid", visit.uid)
+    event.add("sequence", visit.sequence)
+    event.add("dtstamp", visit.stamped_at.astimezone(UTC).replace(microsecond=0))
+    starts, ends = _wall_times(visit)
+    event.add("dtstart", starts)
+    event.add("dtend", ends)
+    event.add("summary", cleaned(visit.summary))
+    event.add("description", cleaned(visit.description, keep_lines=True))
+    event.add("location", cleaned(visit.location))
+    event.add("status", "CANCELLED" if visit.is_cancelled else "CONFIRMED")
+    event.add("class", "PRIVATE")
+    event.add("transp", "TRANSPARENT" if visit.is_cancelled else "OPAQUE")
+    event.add("organizer", _person(visit.organizer_email, name=visit.organizer_name), encode=False)
+    event.add("attendee", _person(visit.attendee_email, is_guest=True), encode=False)
+    calendar.add_component(event)
+    if starts.tzinfo is not UTC:
+        calendar.add_missing_timezones(first_date=date(starts.year - 1, 1, 1), last_date=date(ends.year + 2, 1, 1))
+    return bytes(calendar.to_ical())
+
+
+def cleaned(text: str, *, keep_lines: bool = False) -> str:
+    """Return the text without control characters and direction overrides; line ends become spaces unless kept."""
+    lines = text.splitlines()
+    kept = [
+        "".join(sign for sign in line if unicodedata.category(sign) not in {"Cc", "Cs"} and sign not in TURNING) for line in lines
+    ]
+    return ("\n" if keep_lines else " ").join(line.strip() for line in kept).strip()
+
+
+def _wall_times(visit: Visit) -> tuple[datetime, datetime]:
+    """Return start and end on the site's wall, or in UTC where the wall shows that hour twice.
+
+    A local time with a zone name can only mean the first of two equal hours, so the second is told in UTC.
+    """
+    zone = ZoneInfo(visit.zone)
+    local = (visit.starts_at.astimezone(zone), visit.ends_at.astimezone(zone))
+    if any(moment.fold for moment in local):
+        return visit.starts_at.astimezone(UTC), visit.ends_at.astimezone(UTC)
+    return local
+
+
+def _person(email: str, *, name: str = "", is_guest: bool = False) -> vCalAddress:
+    person = vCalAddress(f"mailto:{cleaned(email)}")
+    if name:
+        person.params["cn"] = vText(cleaned(name).replace('"', "'"))
+    if is_guest:
+        person.params["role"] = vText("REQ-PARTICIPANT")
+        person.params["partstat"] = vText("NEEDS-ACTION")
+        person.params["rsvp"] = vText("FALSE")
+    return person

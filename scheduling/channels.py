@@ -1,0 +1,205 @@
+"""The e-mail gateway: hand over one letter, and say plainly what became of it."""
+
+from __future__ import annotations
+
+import smtplib
+import time
+from types import TracebackType
+from typing import Any, Protocol
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail.backends import smtp
+from django.core.validators import validate_email
+from django.utils.functional import cached_property
+
+from scheduling.letters import Letter
+
+SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+OPENING = 8.0  # seconds until the server must have greeted us
+ONE_TRY = 12.0  # seconds until it must have taken the mail, greeting included
+DEAD = float("-inf")
+
+
+class NotDelivered(Exception):
+    """The letter did not leave; the reason is a short code that staff see in words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Unreachable(NotDelivered):
+    """The mail server cannot be spoken to; this says nothing about the letter."""
+
+
+class PutOff(NotDelivered):
+    """This letter was not taken now; it may be later."""
+
+
+class Rejected(NotDelivered):
+    """This letter will never be taken."""
+
+
+class Gateway(Protocol):
+    """What takes letters."""
+
+    def send(self, letter: Letter) -> None:
+        """Hand over one letter, or raise `NotDelivered`."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+class EmailGateway:
+    """Send through Django's e-mail backend over one connection, at the clinic's rate, with an end to every try."""
+
+    def __init__(self, *, rate: float | None = None) -> None:
+        self._backend: Any = None
+        self._pause = 1.0 / (rate or settings.MESSAGES_PER_SECOND)
+        self._next_at = DEAD
+
+    def __enter__(self) -> EmailGateway:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def send(self, letter: Letter) -> None:
+        mail = as_mail(letter)
+        self._keep_pace()
+        ends = time.monotonic() + ONE_TRY
+        self._open()
+        raw = getattr(self._backend, "connection", None)
+        if raw is not None:
+            raw.deadline = ends
+        mail.connection = self._backend
+        try:
+            mail.send(fail_silently=False)
+        except smtplib.SMTPException as error:
+            self._drop()
+            raise _meaning(error) from error
+        except OSError as error:
+            self._drop()
+            raise PutOff("connection_lost") from error
+
+    def close(self) -> None:
+        backend, self._backend = self._backend, None
+        if backend is None:
+            return
+        try:
+            backend.close()
+        except (smtplib.SMTPException, OSError):
+            pass  # the letters are gone; how the server says goodbye does not matter
+
+    def _open(self) -> None:
+        if self._backend is not None:
+            return
+        chosen = "scheduling.channels.PunctualBackend" if settings.EMAIL_BACKEND == SMTP_BACKEND else settings.EMAIL_BACKEND
+        self._backend = get_connection(backend=chosen, timeout=OPENING)
+        try:
+            self._backend.open()
+        except smtplib.SMTPAuthenticationError as error:
+            self._drop()
+            raise Unreachable("server_refuses_us") from error
+        except (smtplib.SMTPException, OSError) as error:
+            self._drop()
+            raise Unreachable("server_unreachable") from error
+
+    def _drop(self) -> None:
+        """Cut the connection without a word: its state after an error is not to be trusted."""
+        backend, self._backend = self._backend, None
+        raw = getattr(backend, "connection", None)
+        if raw is not None:
+            raw.close()
+            backend.connection = None
+
+    def _keep_pace(self) -> None:
+        now = time.monotonic()
+        if now < self._next_at:
+            time.sleep(self._next_at - now)
+        self._next_at = max(now, self._next_at) + self._pause
+
+
+def as_mail(letter: Letter) -> EmailMultiAlternatives:
+    """Return the letter as a mail: plain text, HTML, and the calendar file attached.
+
+    Raises:
+        Rejected: the address cannot be a single e-mail address.
+    """
+    try:
+        validate_email(letter.to)
+    except ValidationError as error:
+        raise Rejected("address_invalid") from error
+    mail = EmailMultiAlternatives(
+        subject=letter.subject,
+        body=letter.text,
+        from_email=letter.sender,
+        to=[letter.to],
+        reply_to=[letter.reply_to] if letter.reply_to else None,
+        headers={
+            "Message-ID": letter.message_id,
+            "Date": letter.written_at.strftime("%a, %d %b %Y %H:%M:%S +0000"),
+            "Auto-Submitted": "auto-generated",
+            "X-Auto-Response-Suppress": "All",
+        },
+    )
+    mail.attach_alternative(letter.html, "text/html")
+    mail.attach("visit.ics", letter.calendar, f"text/calendar; method={letter.calendar_method}")
+    return mail
+
+
+def _meaning(error: smtplib.SMTPException) -> NotDelivered:
+    """Say what the server's answer means for this letter."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code = max((answer[0] for answer in error.recipients.values()), default=0)
+        return Rejected(f"address_refused_{code}") if code >= 500 else PutOff(f"try_later_{code}")
+    if isinstance(error, smtplib.SMTPSenderRefused):
+        # Refuses us, not the patient: worth trying again until somebody mends it.
+        return PutOff(f"sender_refused_{error.smtp_code}" if error.smtp_code >= 500 else f"try_later_{error.smtp_code}")
+    if isinstance(error, smtplib.SMTPResponseException):
+        code = error.smtp_code
+        return Rejected(f"mail_refused_{code}") if code >= 500 else PutOff(f"try_later_{code}")
+    return PutOff("connection_lost")
+
+
+class _Punctual:
+    """Ends a conversation at its deadline, however many answers the server draws out."""
+
+    deadline: float | None = None
+    sock: Any
+    timeout: Any
+
+    def getreply(self) -> Any:
+        self._hurry()
+        return super().getreply()  # type: ignore[misc]  # smtplib.SMTP comes after this class
+
+    def send(self, s: Any) -> None:
+        self._hurry()
+        super().send(s)  # type: ignore[misc]  # as above
+
+    def _hurry(self) -> None:
+        if self.deadline is None:
+            self.deadline = time.monotonic() + float(self.timeout)
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise smtplib.SMTPServerDisconnected("the server took too long")
+        if self.sock is not None:
+            self.sock.settimeout(left)
+
+
+class PunctualSMTP(_Punctual, smtplib.SMTP):
+    """SMTP with an end."""
+
+
+class PunctualSMTPOverTLS(_Punctual, smtplib.SMTP_SSL):
+    """SMTP over TLS with an end."""
+
+
+class PunctualBackend(smtp.EmailBackend):
+    """Django's SMTP backend over a conversation that ends in time."""
+
+    @cached_property
+    def connection_class(self) -> Any:
+        return PunctualSMTPOverTLS if self.use_ssl else PunctualSMTP

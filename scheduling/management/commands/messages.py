@@ -1,0 +1,66 @@
+"""`manage.py messages`: what is in the queue, as a plan or in numbers; `--send` sends what is due."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Count, Q
+
+from pain_clinic import clock
+from scheduling import messages
+from scheduling.models import Message
+
+
+def instant(text: str) -> datetime:
+    """Return the instant that a day (its start in UTC) or an ISO instant with its offset names."""
+    try:
+        if len(text) == len("2026-11-24"):
+            return datetime.combine(date.fromisoformat(text), time(), tzinfo=UTC)
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CommandError("--as-of takes a day such as 2026-11-24 or an instant such as 2026-11-24T09:00:00+00:00.") from error
+    if moment.tzinfo is None:
+        raise CommandError("--as-of: an instant needs its offset, such as 2026-11-24T09:00:00-05:00.")
+    return moment.astimezone(UTC)
+
+
+class Command(BaseCommand):
+    help = "Show the messages that are due (--plan, --json), or send what is due now (--send)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--plan", action="store_true", help="a line per message: instant, kind, appointment id, state")
+        parser.add_argument("--as-of", metavar="D", help="messages unfinished at this day or instant (default: now)")
+        parser.add_argument("--json", action="store_true", help="the plan as JSON")
+        parser.add_argument("--send", action="store_true", help="send what is due now")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        if options["send"]:
+            tally = messages.sweep()
+            self.stdout.write(", ".join(f"{count} {outcome}" for outcome, count in sorted(tally.items())) or "nothing due")
+        elif options["plan"]:
+            self.plan(instant(options["as_of"]) if options["as_of"] else clock.now(), as_json=options["json"])
+        else:
+            counts = Message.objects.order_by("state").values_list("state").annotate(count=Count("pk"))
+            self.stdout.write(", ".join(f"{count} {state}" for state, count in counts) or "no messages")
+
+    def plan(self, as_of: datetime, *, as_json: bool) -> None:
+        rows = Message.objects.filter(Q(done_at=None) | Q(done_at__gte=as_of)).order_by("due_at", "pk")
+        found = [
+            {
+                "at": due_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+                "kind": kind,
+                "appointment": str(appointment),
+                "state": state,
+            }
+            for due_at, kind, appointment, state in rows.values_list("due_at", "kind", "appointment__public_id", "state")
+        ]
+        if as_json:
+            self.stdout.write(json.dumps(found, indent=2))
+            return
+        for row in found:
+            self.stdout.write(f"{row['at']} {row['kind']} {row['appointment']} {row['state']}")
+        self.stderr.write(f"{len(found)} messages")

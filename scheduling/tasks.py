@@ -1,0 +1,38 @@
+"""What the clock starts. The rows are the queue: every task looks for what is due, makes one call and may run twice."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from pain_clinic import clock, health
+from scheduling import free_time, holds, messages
+
+
+@shared_task(name="scheduling.tasks.heartbeat", ignore_result=True)
+def heartbeat() -> None:
+    """Note that a worker is alive and takes tasks."""
+    health.beat("worker")
+
+
+@shared_task(name="scheduling.tasks.sweep_messages", ignore_result=True)
+def sweep_messages() -> None:
+    """Send the messages that are due."""
+    messages.sweep()
+
+
+@shared_task(name="scheduling.tasks.sweep_holds", ignore_result=True)
+def sweep_holds() -> None:
+    """Give back what holds that ran out still keep."""
+    holds.sweep(at=clock.now())
+
+
+@shared_task(name="scheduling.tasks.release_blocks", ignore_result=True)
+def release_blocks() -> None:
+    """Write the dates of blocks anew; searches themselves look at when each is released."""
+    free_time.expand_blocks(at=clock.now())
+
+
+@shared_task(name="scheduling.tasks.extend_free_time", ignore_result=True)
+def extend_free_time() -> None:
+    """Keep free time written as far ahead as may be booked."""
+    free_time.extend(at=clock.now())
