@@ -1,17 +1,17 @@
-"""What every page's frame shows: the clinic, the day, who is signed in, and where they may go."""
+"""The frame around every page: the clinic, the person, and the rail with only what that person may open."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
-from pain_clinic import clock
-from pain_clinic.accounts.actors import Actor
+from pain_clinic import web
 from pain_clinic.accounts.roles import ROLE_NAMES
 
 
@@ -20,7 +20,7 @@ class RailItem:
     label: str
     url: str
     icon: str
-    is_current: bool
+    is_current: bool = False
     count: int | None = None
 
 
@@ -36,64 +36,62 @@ class Frame:
     is_local: bool = False
     account_url: str = ""
     sign_out_url: str = ""
-    mailbox_url: str = "/mailbox/"
+    mailbox_url: str = ""
 
 
-# label, URL name, icon, permission; a page that is not there yet is left out
-PLACES = (
-    ("Home", "scheduling:home", "house", "accounts.view_home"),
-    ("Board", "scheduling:board", "calendar-days", "scheduling.view_board"),
-    ("Book", "scheduling:book", "calendar-plus", "scheduling.book_appointment"),
-    ("Patients", "patients:list", "users", "patients.search_patients"),
-    ("Messages", "scheduling:messages", "mail", "scheduling.view_messages"),
-    ("Findings", "scheduling:findings", "triangle-alert", "scheduling.manage_resources"),
-    ("Set-up", "scheduling:settings", "settings", "scheduling.manage_resources"),
-    ("Staff", "staff", "user-cog", "accounts.manage_staff"),
-    ("Audit", "audit", "scroll-text", "accounts.view_audit"),
+# label, URL name, icon, permission, other paths under which it is the current one
+RAIL = (
+    ("Home", "scheduling:home", "house", "accounts.view_home", ()),
+    ("Board", "scheduling:board", "calendar-days", "scheduling.view_board", ("/appointments/",)),
+    ("Book", "scheduling:book", "calendar-plus", "scheduling.book_appointment", ()),
+    ("Patients", "patients:list", "users", "patients.search_patients", ()),
+    ("Messages", "scheduling:messages", "mail", "scheduling.view_messages", ()),
+    ("Findings", "scheduling:findings", "triangle-alert", "scheduling.view_appointment", ()),
+    ("Set-up", "scheduling:settings", "settings", "procedures.view_catalogue", ("/staff/",)),
+    ("Audit", "audit", "scroll-text", "accounts.view_audit", ()),
 )
 
 
-def frame(request: HttpRequest) -> dict[str, Frame]:
-    """Give the templates the frame; for somebody not signed in, only the clinic's name and the day."""
-    moment = clock.now()
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """Give templates the frame; for nobody signed in it is empty but for the clinic's name."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
-        return {"frame": Frame(clinic=settings.CLINIC_NAME, today=moment.date(), is_local=not settings.IS_PRODUCTION)}
-    actor = Actor.of(request)
-    site = user.sites.order_by("pk").first()
-    roles = sorted(user.groups.values_list("name", flat=True), key=_rank)
+        return {"frame": Frame(clinic=settings.CLINIC_NAME, today=web.now().date())}
+    sites = list(user.sites.filter(is_active=True).order_by("name", "pk")[:1])
+    zone = ZoneInfo(sites[0].time_zone) if sites else ZoneInfo("UTC")
+    roles = set(user.groups.values_list("name", flat=True))
     return {
         "frame": Frame(
             clinic=settings.CLINIC_NAME,
-            today=(moment.astimezone(ZoneInfo(site.time_zone)) if site is not None else moment).date(),
-            site_name=site.name if site is not None else "",
+            today=web.now().astimezone(zone).date(),
+            site_name=sites[0].name if sites else "",
             user_name=user.shown_name,
-            role=", ".join(ROLE_NAMES.get(role, role) for role in roles),
-            items=_items(request, actor),
-            may_search=actor.may("patients.search_patients") and bool(_address("patients:list")),
-            is_local=not settings.IS_PRODUCTION,
+            role=", ".join(label for role, label in ROLE_NAMES.items() if role in roles),
+            items=_items(request),
+            may_search=user.has_perm("patients.search_patients") and bool(_address("patients:list")),
+            is_local=settings.CLINIC_MODE == "local",
             account_url=reverse("account"),
             sign_out_url=reverse("account_logout"),
+            mailbox_url="/mailbox/",
         )
     }
 
 
-def _items(request: HttpRequest, actor: Actor) -> tuple[RailItem, ...]:
-    found = []
-    for label, name, icon, permission in PLACES:
-        address = _address(name)
-        if address and actor.may(permission):
-            is_current = request.path == address if address == "/" else request.path.startswith(address)
-            found.append(RailItem(label, address, icon, is_current))
-    return tuple(found)
+def _items(request: HttpRequest) -> tuple[RailItem, ...]:
+    items = []
+    for label, name, icon, permission, others in RAIL:
+        url = _address(name)
+        if not url or not request.user.has_perm(permission):  # type: ignore[union-attr]
+            continue
+        prefixes = (url, *others) if url != "/" else ()
+        is_current = request.path == url or any(request.path.startswith(prefix) for prefix in prefixes)
+        items.append(RailItem(label, url, icon, is_current))
+    return tuple(items)
 
 
 def _address(name: str) -> str:
+    """Return the address of a page, empty where this installation has no such floor."""
     try:
         return reverse(name)
     except NoReverseMatch:
         return ""
-
-
-def _rank(role: str) -> tuple[int, str]:
-    return (list(ROLE_NAMES).index(role) if role in ROLE_NAMES else len(ROLE_NAMES), role)

@@ -1,0 +1,404 @@
+"""One case: who, what, when, with what, what is possible now, and its story."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from django.urls import reverse
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.audit.models import AuditEvent
+from patients.models import Patient
+from procedures.models import Guidance, Sedation
+from scheduling.agenda import words
+from scheduling.agenda.shapes import (
+    Act,
+    Case,
+    CaseLine,
+    Change,
+    Field,
+    LegLine,
+    Line,
+    MessageLine,
+    OverrideLine,
+    StoryLine,
+    Use,
+)
+from scheduling.models import Allocation, Appointment, AppointmentFinding, AskedBy, CancelReason, Kind, Message, MessageState, RuleOverride, Side, Status
+from scheduling.models.appointments import AWAY, BEFORE_ARRIVAL, LEGAL_MOVES
+
+if TYPE_CHECKING:
+    from pain_clinic.accounts.models import User
+
+# Puts a message's reason code in words; the doors hand it in, since reads do not know the verbs beside them.
+Reasons = Callable[[str], str]
+READ = "scheduling.appointment_read"
+ACT_WORDS = {
+    "book": "booked", "reschedule": "moved", "move": "moved", "swap": "swapped", "cancel": "cancelled", "reinstate": "reinstated",
+    "confirm": "confirmed", "move_on": "moved on", "status": "moved on", "mark_no_show": "marked as no-show", "no_show": "marked as no-show",
+}  # fmt: skip
+STATUS_ACTS = {
+    "arrived": "Arrived",
+    "preparing": "Preparing",
+    "ready": "Ready",
+    "in_room": "In room",
+    "recovery": "In recovery",
+    "discharged": "Discharge",
+    "left_before_seen": "Left before seen",
+    "no_show": "No-show",
+}
+# What the row history tells of a case, in the words of the page.
+TOLD = {"status": "Status", "starts_at": "Time", "ends_at": "Ends", "side": "Side", "levels": "Levels", "sedation": "Sedation", "note": "Note"}
+LEG_ORDER = ("prep", "procedure", "recovery", "turnover")
+RESEND = "scheduling:message_resend"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    allocations: list[Allocation]
+    findings: list[AppointmentFinding]
+    overrides: list[RuleOverride]
+    events: list[AuditEvent]
+    history: list[Any]
+    messages: list[Message]
+    twins: list[Patient]
+
+
+def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reasons: Reasons = str) -> Case:
+    """Return everything about one appointment (patient, procedure and site already joined), in seven statements."""
+    zone = ZoneInfo(appointment.site.time_zone)
+    rows = _load(appointment, user, by)
+    starts = appointment.starts_at.astimezone(zone)
+    may_book = by.may("scheduling.book_appointment")
+    standing = [row for row in rows.allocations if row.released_at is None]
+    today = at.astimezone(zone).date()
+    patient = words.who(appointment.patient, today=today, same_name=same_name(rows.twins))
+    return Case(
+        public_id=appointment.public_id,
+        version=appointment.version,
+        title=words.case_title(appointment),
+        status=appointment.status,
+        is_late=appointment.is_late,
+        url=words.case_url(appointment.public_id),
+        print_url=reverse("scheduling:print", args=[appointment.public_id]),
+        patient_url=patient.url,
+        board_url=words.board_url(site=appointment.site.slug, day=starts.date(), case=appointment.public_id),
+        book_again_url=words.book_url(patient=appointment.patient.public_id) if may_book else "",
+        patient=patient,
+        day=starts.date(),
+        starts_at=starts,
+        ends_at=appointment.ends_at.astimezone(zone),
+        arrives_at=appointment.arrives_at.astimezone(zone),
+        leaves_at=appointment.leaves_at.astimezone(zone),
+        site=appointment.site.name,
+        zone=f"{appointment.site.time_zone}, {starts.tzname()}",
+        procedure=appointment.procedure.name,
+        category=appointment.procedure.category,
+        family=appointment.procedure.family,
+        side=Side(appointment.side).label if appointment.side else "",
+        levels=tuple(appointment.levels),
+        sedation=sedation_word(appointment.sedation),
+        guidance=guidance_word(getattr(appointment, "guidance", "") or appointment.procedure.guidance_default),
+        uses=_uses(standing, zone),
+        legs=_legs(appointment, standing, zone),
+        lines=_lines(rows),
+        overrides=tuple(
+            OverrideLine(row.code, row.message, reason_word(row.reason_code), row.text, row.by.shown_name if row.by else "the system", row.at.astimezone(zone))
+            for row in rows.overrides
+        ),
+        acts=acts(appointment=appointment, by=by, at=at),
+        story=_story(appointment, rows, zone),
+        messages=tuple(
+            message_line(row, zone=zone, may_resend=by.may("scheduling.view_messages"), reasons=reasons) for row in rows.messages
+        ),
+        cancelled=_cancelled(appointment),
+        notes=appointment.note,
+        may_open_patient=by.may("patients.view_patient"),
+    )
+
+
+def sedation_word(value: str) -> str:
+    return Sedation(value).label if value in Sedation.values else value
+
+
+def guidance_word(value: str) -> str:
+    return str(Guidance(value).label) if value in Guidance.values else value
+
+
+def reason_word(code: str) -> str:
+    """Return a reason code in words."""
+    return WAIVER_REASONS.get(code, code.replace("_", " ").capitalize())
+
+
+WAIVER_REASONS = {
+    "clinical_judgement": "Physician's judgement",
+    "patient_informed": "Discussed with the patient",
+    "payer_agreed": "Agreed with the payer",
+    "record_outdated": "The record is out of date",
+    "urgent": "Urgent",
+    "other": "Other",
+}
+
+
+def same_name(twins: Sequence[Patient]) -> str:
+    """Return how the other person of this name can be told apart, empty when there is none."""
+    if not twins:
+        return ""
+    first = twins[0]
+    more = f", and {len(twins) - 1} more" if len(twins) > 1 else ""
+    return f"Another {words.full_name(first)}, born {first.birth_date.day} {words.MONTHS[first.birth_date.month - 1]} {first.birth_date.year}{more}"
+
+
+def twins_of(patient: Patient, user: User) -> list[Patient]:
+    """Return the other patients of this name whom the user may see, at most five."""
+    return list(Patient.objects.visible_to(user).filter(search_name=patient.search_name).exclude(pk=patient.pk).in_name_order()[:5])
+
+
+def _load(appointment: Appointment, user: User, by: Actor) -> _Rows:
+    history = appointment._meta.get_field("events").related_model if _has_events() else None
+    return _Rows(
+        allocations=list(Allocation.objects.filter(appointment=appointment).select_related("resource").order_by("starts_at", "kind", "pk")),
+        findings=list(AppointmentFinding.objects.filter(appointment=appointment).order_by("pk")),
+        overrides=list(RuleOverride.objects.filter(appointment=appointment).select_related("by").order_by("at", "pk")),
+        events=list(
+            AuditEvent.objects.filter(subject_id=appointment.public_id).exclude(act=READ).select_related("user").order_by("at", "pk")
+        ),
+        history=list(history._default_manager.filter(pgh_obj_id=appointment.pk).order_by("pgh_created_at", "pgh_id")) if history else [],
+        messages=list(
+            Message.objects.filter(appointment=appointment).select_related("patient", "appointment").order_by("-created_at", "-pk")
+        )
+        if by.may("scheduling.view_messages")
+        else [],
+        twins=twins_of(appointment.patient, user),
+    )
+
+
+def _has_events() -> bool:
+    return any(field.name == "events" for field in Appointment._meta.get_fields())
+
+
+def _uses(rows: Iterable[Allocation], zone: ZoneInfo) -> tuple[Use, ...]:
+    order = {kind: place for place, kind in enumerate(Kind.values)}
+    ordered = sorted(rows, key=lambda row: (order.get(row.kind, 99), row.starts_at, row.pk))
+    return tuple(
+        Use(
+            what=str(Kind(row.kind).label),
+            name=row.resource.name,
+            from_=row.starts_at.astimezone(zone),
+            to=row.ends_at.astimezone(zone),
+            leg=", ".join(sorted(row.legs, key=lambda leg: LEG_ORDER.index(leg) if leg in LEG_ORDER else 9)),
+        )
+        for row in ordered
+    )
+
+
+def _legs(appointment: Appointment, rows: Sequence[Allocation], zone: ZoneInfo) -> tuple[LegLine, ...]:
+    turned = max((row.ends_at for row in rows if "turnover" in row.legs), default=appointment.ends_at)
+    legs = (
+        ("prep", appointment.arrives_at, appointment.starts_at),
+        ("procedure", appointment.starts_at, appointment.ends_at),
+        ("recovery", appointment.ends_at, appointment.leaves_at),
+        ("turnover", appointment.ends_at, turned),
+    )
+    return tuple(
+        LegLine(kind, starts.astimezone(zone), ends.astimezone(zone), (ends - starts) // timedelta(minutes=1))
+        for kind, starts, ends in legs
+        if starts < ends
+    )
+
+
+def _lines(rows: _Rows) -> tuple[Line, ...]:
+    waived = {row.code: row for row in rows.overrides}
+    found = {}
+    for row in rows.findings:  # the last word on each code: a later move says it again
+        waiver = waived.get(row.code)
+        found[row.code] = Line(
+            severity=row.severity,
+            code=row.code,
+            message=row.message,
+            evidence=evidence(row.evidence),
+            is_waived=waiver is not None,
+            reason=reason_word(waiver.reason_code) if waiver else "",
+            text=waiver.text if waiver else "",
+        )
+    return tuple(found.values())
+
+
+def evidence(facts: Any) -> str:
+    """Return what a finding rests on as one line of words."""
+    if not isinstance(facts, dict):
+        return ""
+    return "; ".join(f"{str(name).replace('_', ' ')}: {value}" for name, value in facts.items() if value not in (None, ""))
+
+
+def acts(*, appointment: Appointment, by: Actor, at: datetime) -> tuple[Act, ...]:
+    """Return what this person may do with the case now, the most likely first."""
+    found = []
+    legal = LEGAL_MOVES[appointment.status]
+
+    def fields(act: str) -> tuple[Field, ...]:
+        """Give the version, and a key that is the same for the same act on the same version: a double click acts once."""
+        key = f"{appointment.public_id}-{appointment.version}-{act}"
+        return Field("version", "", str(appointment.version), kind="hidden"), Field("request_key", "", key, kind="hidden")
+
+    address = {name: reverse(f"scheduling:{name}", args=[appointment.public_id]) for name in ("confirm", "status", "move", "cancel", "reinstate")}
+    zone = ZoneInfo(appointment.site.time_zone)
+    is_today_or_past = appointment.starts_at.astimezone(zone).date() <= at.astimezone(zone).date()
+    if Status.CONFIRMED in legal and by.may("scheduling.confirm_appointment"):
+        found.append(Act("confirm", "Confirmed by the patient", address["confirm"], is_main=not is_today_or_past, fields=fields("confirm")))
+    if by.may("scheduling.check_in") and is_today_or_past:
+        steps = [step for step in legal if step in STATUS_ACTS and (step != Status.NO_SHOW or appointment.starts_at <= at)]
+        for place, step in enumerate(steps):
+            to = (*fields(str(step)), Field("to", "", str(step), kind="hidden"))
+            is_bad = step in AWAY
+            found.append(Act(str(step), STATUS_ACTS[step], address["status"], is_main=place == 0 and not is_bad, is_danger=is_bad, fields=to))
+    if appointment.status in BEFORE_ARRIVAL and by.may("scheduling.move_appointment"):
+        found.append(Act("move", "Move", address["move"], method="get"))
+    if Status.CANCELLED in legal and by.may("scheduling.cancel_appointment"):
+        found.append(Act("cancel", "Cancel", address["cancel"], method="get", is_danger=True))
+    if appointment.status in AWAY and by.may("scheduling.reinstate_appointment"):
+        found.append(Act("reinstate", "Reinstate", address["reinstate"], method="get", is_main=True))
+    return tuple(found)
+
+
+def _cancelled(appointment: Appointment) -> str:
+    if appointment.status != Status.CANCELLED:
+        return ""
+    who = AskedBy(appointment.asked_by).label.lower() if appointment.asked_by else "somebody"
+    why = CancelReason(appointment.cancel_reason).label if appointment.cancel_reason else ""
+    late = "; late" if appointment.is_late else ""
+    note = f". {appointment.cancel_note}" if appointment.cancel_note else ""
+    return f"Cancelled by {who}: {why.lower()}{late}{note}"
+
+
+# --- the story -------------------------------------------------------------------------------------------------------
+
+
+def _story(appointment: Appointment, rows: _Rows, zone: ZoneInfo) -> tuple[StoryLine, ...]:
+    """Join who did what (the trail) with what it changed (row history and allocations), newest first."""
+    changes = _changes(rows.history, zone)
+    lines = []
+    before: datetime | None = None
+    for event in rows.events:
+        is_done = event.outcome == "done"
+        told = changes.pop(event.context_id, ()) if is_done and event.context_id else ()
+        if is_done and before is not None:
+            told = (*told, *_swapped(rows.allocations, before, event.at))
+        if is_done:
+            before = event.at
+        lines.append(
+            StoryLine(
+                at=event.at.astimezone(zone),
+                who=event.user.shown_name if event.user else event.actor_name,
+                act=act_word(event.act),
+                changes=told,
+                why=_why(appointment, event),
+                outcome=event.outcome,
+            )
+        )
+    return tuple(reversed(lines))
+
+
+def act_word(act: str) -> str:
+    """Return an act of the trail as staff say it."""
+    name = act.rpartition(".")[2].removeprefix("appointment_").removesuffix("_appointment")
+    return ACT_WORDS.get(name, name.replace("_", " "))
+
+
+def _why(appointment: Appointment, event: AuditEvent) -> str:
+    if not event.reason_code:
+        return ""
+    if event.reason_code in CancelReason.values:
+        return str(CancelReason(event.reason_code).label)
+    return event.reason_code.replace("_", " ").capitalize()
+
+
+def _changes(history: Sequence[Any], zone: ZoneInfo) -> dict[Any, tuple[Change, ...]]:
+    """Return what each act changed in the row, by the context under which it was written."""
+    found: dict[Any, list[Change]] = {}
+    for previous, row in zip(history, history[1:], strict=False):
+        told = found.setdefault(row.pgh_context_id, [])
+        for name, label in TOLD.items():
+            old, new = getattr(previous, name), getattr(row, name)
+            if old != new and not (name == "ends_at" and previous.starts_at != row.starts_at):
+                told.append(Change(label, _said(name, old, zone), _said(name, new, zone)))
+    return {context: tuple(told) for context, told in found.items() if context is not None}
+
+
+def _said(name: str, value: Any, zone: ZoneInfo) -> str:
+    if isinstance(value, datetime):
+        return words.stamp(value.astimezone(zone))
+    if name == "status":
+        return str(Status(value).label) if value in Status.values else str(value)
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _swapped(rows: Sequence[Allocation], before: datetime, after: datetime) -> tuple[Change, ...]:
+    """Return which people, rooms and devices were exchanged between two instants."""
+    changes = []
+    for kind in dict.fromkeys(row.kind for row in rows):
+        old = _standing(rows, kind, before)
+        new = _standing(rows, kind, after)
+        if old and new and old != new:
+            changes.append(Change(str(Kind(kind).label), ", ".join(old), ", ".join(new)))
+    return tuple(changes)
+
+
+def _standing(rows: Sequence[Allocation], kind: str, moment: datetime) -> list[str]:
+    names = {
+        row.resource.name for row in rows
+        if row.kind == kind and row.created_at <= moment and (row.released_at is None or row.released_at > moment)
+    }  # fmt: skip
+    return sorted(names)
+
+
+# --- messages --------------------------------------------------------------------------------------------------------
+
+def message_line(
+    message: Message, *, zone: ZoneInfo, may_resend: bool, reasons: Reasons = str, with_patient: bool = False
+) -> MessageLine:
+    """Return one message (patient and appointment joined) as lists show it."""
+    can_resend = may_resend and message.state in (MessageState.FAILED, MessageState.SKIPPED)
+    return MessageLine(
+        public_id=message.public_id,
+        kind=str(message.get_kind_display()),
+        to=words.masked(message.patient.email) or "no address",
+        state=message.state,
+        at=(message.done_at or message.due_at).astimezone(zone),
+        why=reasons(message.reason) if message.reason else "",
+        resend_url=reverse(RESEND, args=[message.public_id]) if can_resend else "",
+        case_url=words.case_url(message.appointment.public_id),
+        patient=message.patient.short_name if with_patient else "",
+    )
+
+
+def where(appointment: Appointment, rows: Sequence[Allocation]) -> str:
+    """Return physician and room of a case: "Dr. A, Room 2"."""
+    named = [row.resource.short_name for kind in (Kind.PHYSICIAN, Kind.ROOM) for row in rows if row.kind == kind]
+    return ", ".join(dict.fromkeys(named))
+
+
+def lines_of(appointments: Sequence[Appointment], *, day_shown: bool = True, with_patient: bool = False) -> tuple[CaseLine, ...]:
+    """Return case lines of appointments (patient, procedure and site joined), with one statement for who and where."""
+    by_case: dict[int, list[Allocation]] = {}
+    rows = (
+        Allocation.objects.filter(appointment__in=appointments, kind__in=(Kind.PHYSICIAN, Kind.ROOM), released_at=None)
+        .select_related("resource")
+        .order_by("pk")
+    )
+    for row in rows:
+        by_case.setdefault(row.appointment_id or 0, []).append(row)
+    return tuple(
+        words.case_line(
+            each,
+            zone=ZoneInfo(each.site.time_zone),
+            where=", ".join(part for part in (where(each, by_case.get(each.pk, [])), each.site.name if day_shown else "") if part),
+            day_shown=day_shown,
+            with_patient=with_patient,
+        )
+        for each in appointments
+    )

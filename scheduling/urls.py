@@ -1,0 +1,22 @@
+from django.urls import path
+
+from scheduling.views import book, cases, pages
+
+app_name = "scheduling"
+urlpatterns = [
+    path("", pages.home, name="home"),
+    path("board/", pages.board, name="board"),
+    path("book/", book.book, name="book"),
+    path("appointments/<uuid:public_id>/", cases.appointment, name="appointment"),
+    path("appointments/<uuid:public_id>/move/", cases.move, name="move"),
+    path("appointments/<uuid:public_id>/cancel/", cases.cancel, name="cancel"),
+    path("appointments/<uuid:public_id>/reinstate/", cases.reinstate, name="reinstate"),
+    path("appointments/<uuid:public_id>/confirm/", cases.confirm, name="confirm"),
+    path("appointments/<uuid:public_id>/status/", cases.status, name="status"),
+    path("appointments/<uuid:public_id>/print/", cases.print_case, name="print"),
+    path("messages/", pages.message_list, name="messages"),
+    path("messages/<uuid:public_id>/resend/", pages.message_resend, name="message_resend"),
+    path("findings/", pages.findings, name="findings"),
+    path("patients/<uuid:public_id>/upcoming/", pages.patient_upcoming, name="patient_upcoming"),
+    path("patients/<uuid:public_id>/messages/", pages.patient_messages, name="patient_messages"),
+]

@@ -1,0 +1,257 @@
+"""What every door of scheduling does alike: reach rows, keep request keys, offer openings, tell refusals and successes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from django.core import signing
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+
+from pain_clinic import keys, web
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import Site
+from pain_clinic.audit import trail
+from pain_clinic.errors import Conflict, DomainError, retried
+from patients.models import Patient
+from procedures.rules import Finding
+from scheduling import agenda, messages
+from scheduling.agenda import words
+from scheduling.agenda.shapes import Case, Choice, Line, OpeningLine, Refusal
+from scheduling.availability import Opening
+from scheduling.booking.judging import OVERRIDES
+from scheduling.models import Appointment, Kind
+from scheduling.openings import FoundSite, FoundUnit
+
+SALT, TOKEN_LIFE = "scheduling.opening", 30 * 60
+NOT_PART_OF_THE_BODY = frozenset({"csrfmiddlewaretoken", "request_key"})
+TITLES = {
+    "slot_taken": "This time is no longer free",
+    "stale": "This case was changed meanwhile",
+    "rules_refused": "This cannot be done as it stands",
+    "busy": "Somebody is changing this right now",
+    "in_progress": "This is being done right now",
+    "key_reused": "This form was already sent with other content",
+    "invalid_move": "This is no longer possible",
+    "hold_ended": "The ten minutes are over",
+    "opening_old": "This list is out of date",
+    "not_free": "This time is not free",
+}
+NEXT = {
+    "slot_taken": "Choose another time.",
+    "stale": "Look at the case as it is now, then decide.",
+    "busy": "Try again in a moment.",
+    "in_progress": "Try again in a moment.",
+    "key_reused": "Check what you see and send it again.",
+    "hold_ended": "Choose the time again.",
+    "opening_old": "Choose from the fresh list.",
+    "not_free": "Choose a free time near by, or other people and rooms.",
+    "rules_refused": "Give a reason where one is asked for, or choose otherwise.",
+}
+
+
+class OpeningOld(Conflict):
+    def __init__(self) -> None:
+        super().__init__("opening_old", "This time was offered too long ago to be sure of it.")
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def the_case(request: HttpRequest, public_id: uuid.UUID) -> Appointment:
+    """Return an appointment at a site of this user, its patient, procedure and site joined; 404 otherwise."""
+    rows = Appointment.objects.visible_to(request.user).select_related("patient", "procedure", "site")  # type: ignore[arg-type]
+    found: Appointment = get_object_or_404(rows, public_id=public_id)
+    return found
+
+
+def the_patient(request: HttpRequest, public_id: uuid.UUID) -> Patient:
+    """Return a patient whom this user may see; 404 otherwise."""
+    rows = Patient.objects.visible_to(request.user).select_related("home_site")  # type: ignore[arg-type]
+    found: Patient = get_object_or_404(rows, public_id=public_id)
+    return found
+
+
+def shown(request: HttpRequest, appointment: Appointment, **parts: Any) -> Case:
+    """Return the case as its pages show it."""
+    case = agenda.case(
+        appointment=appointment, user=request.user, by=Actor.of(request), at=web.now(), reasons=messages.reason_in_words  # type: ignore[arg-type]
+    )  # fmt: skip
+    return replace(case, **parts) if parts else case
+
+
+def read(request: HttpRequest, appointment: Appointment) -> None:
+    """Record that somebody opened a case; polls are no reading."""
+    if request.headers.get("X-Clinic-Poll") != "1":
+        trail.record(
+            by=Actor.of(request), act=agenda.READ, subject=appointment, patient=appointment.patient.public_id, site_id=appointment.site_id
+        )
+
+
+# --- request keys ----------------------------------------------------------------------------------------------------
+
+
+def new_key() -> str:
+    return uuid.uuid4().hex
+
+
+def key_of(request: HttpRequest) -> str:
+    """Return the key that the form carries, a new one for a form that carries none."""
+    given = request.POST.get("request_key", "")
+    return given if 8 <= len(given) <= 120 and given.isprintable() else new_key()
+
+
+def once(request: HttpRequest, verb: str, produce: Callable[[], Appointment]) -> Appointment:
+    """Carry out an act once per request key and return the case it made or changed."""
+    by = Actor.of(request)
+    body = sorted((name, values) for name, values in request.POST.lists() if name not in NOT_PART_OF_THE_BODY)
+    digest = hashlib.sha256(json.dumps([request.path, body]).encode()).hexdigest()
+    key = key_of(request)
+
+    def answer() -> keys.Answer:
+        return keys.Answer(status=303, text=str(produce().public_id))
+
+    kept = retried(lambda: keys.once(by=by, verb=verb, key=key, body_hash=digest, produce=answer, at=web.now()))
+    return the_case(request, uuid.UUID(kept.text))
+
+
+# --- findings and refusals -------------------------------------------------------------------------------------------
+
+
+def line_of(finding: Finding, by: Actor, typed: Mapping[str, tuple[bool, str, str]]) -> Line:
+    """Return a finding as a page shows it, with what was typed about it."""
+    ticked, reason, text = typed.get(finding.key, (False, "", ""))
+    severity = "structural" if finding.structural else "pending" if finding.pending else finding.severity.value
+    can_waive = finding.refuses and not finding.structural and by.may(OVERRIDES[finding.severity])
+    return Line(
+        severity=severity,
+        code=finding.key,
+        message=finding.message,
+        evidence="" if finding.structural else "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in finding.evidence if value is not None),
+        earliest=finding.earliest,
+        source="" if finding.source == "booking" else finding.source,
+        can_waive=can_waive,
+        is_waived=ticked,
+        reason=reason,
+        text=text,
+        reasons=tuple(Choice(code, label, code == reason) for code, label in agenda.WAIVER_REASONS.items()) if can_waive else (),
+    )
+
+
+def refusal_of(error: DomainError, *, kept: str = "Nothing was changed; what you typed is still here.", lines: Sequence[Line] = ()) -> Refusal:
+    """Return a refusal in words: what happened, what was kept, what to do."""
+    title = TITLES.get(error.code, "This was refused")
+    return Refusal(error.code, title, error.message, kept, NEXT.get(error.code, ""), tuple(lines))
+
+
+def refused(request: HttpRequest, error: DomainError, *, act: str, case: Appointment | None = None, patient: Patient | None = None) -> None:
+    """Record a refusal once, with whom and what it concerned."""
+    whom = case.patient if case is not None else patient
+    web.refused(
+        request, error, act=act, subject=case, patient=whom.public_id if whom else None, site_id=case.site_id if case else None
+    )
+
+
+# --- openings --------------------------------------------------------------------------------------------------------
+
+
+def token_of(opening: Opening) -> str:
+    """Return an opening as a signed text that a form can carry for half an hour."""
+    packed = {"s": opening.site, "t": int(opening.starts_at.timestamp()), "u": {key: list(units) for key, units in opening.units.items()}}
+    return signing.dumps(packed, salt=SALT, compress=True)
+
+
+def from_token(request: HttpRequest, token: str) -> tuple[Site, datetime, frozenset[int]]:
+    """Return site, start and units of an offered opening.
+
+    Raises:
+        OpeningOld: the offer has lapsed or is not ours.
+    """
+    try:
+        packed = signing.loads(token, salt=SALT, max_age=TOKEN_LIFE)
+    except signing.BadSignature as error:
+        raise OpeningOld from error
+    site = Site.objects.visible_to(request.user).filter(pk=packed["s"]).first()
+    if site is None:
+        raise Http404
+    starts_at = datetime.fromtimestamp(packed["t"], tz=ZoneInfo("UTC"))
+    return site, starts_at, frozenset(unit for units in packed["u"].values() for unit in units)
+
+
+REASON_WORDS = {"first": "first free", "earliest": "first free"}
+
+
+def offer(
+    opening: Opening, units: Mapping[int, FoundUnit], sites: Mapping[int, FoundSite], *, is_chosen: bool = False, is_first: bool = False
+) -> OpeningLine:
+    """Return an opening as a page offers it, in its site's wall time."""
+    site = sites[opening.site]
+    zone = ZoneInfo(site.time_zone)
+    used = [units[pk] for pks in opening.units.values() for pk in pks if pk in units]
+
+    def named(*kinds: str, is_short: bool = True) -> str:
+        return ", ".join(dict.fromkeys(unit.short_name if is_short else unit.name for unit in used if unit.kind in kinds))
+
+    shown_kinds = (Kind.PHYSICIAN, Kind.ROOM, *words.DEVICES)
+    others = ", ".join(dict.fromkeys(unit.short_name for unit in used if unit.kind not in shown_kinds))
+    why = ", ".join(REASON_WORDS.get(reason, reason.replace("_", " ")) for reason in opening.reasons)
+    return OpeningLine(
+        token=token_of(opening),
+        starts_at=opening.starts_at.astimezone(zone),
+        ends_at=opening.ends_at.astimezone(zone),
+        arrives_at=opening.arrives_at.astimezone(zone),
+        leaves_at=opening.leaves_at.astimezone(zone),
+        site=site.name,
+        physician=named(Kind.PHYSICIAN),
+        room=named(Kind.ROOM),
+        devices=named(*words.DEVICES),
+        others=others,
+        why=why or ("first free" if is_first else ""),
+        is_chosen=is_chosen,
+    )
+
+
+def told(opening: OpeningLine) -> str:
+    """Return an opening as a button says it: "Thu 26 Nov 8:15, Dr. A, Room 2"."""
+    return ", ".join(part for part in (words.stamp(opening.starts_at), opening.physician, opening.room) if part)
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+def is_in_panel(request: HttpRequest) -> bool:
+    """Say whether the act came from the details panel of the board."""
+    htmx = getattr(request, "htmx", None)
+    return bool(htmx) and urlsplit(htmx.current_url or "").path == reverse("scheduling:board")
+
+
+def trigger(public_id: uuid.UUID) -> str:
+    return json.dumps({"clinic:changed": {"case": str(public_id)}})
+
+
+def changed(request: HttpRequest, appointment: Appointment) -> HttpResponse:
+    """Answer a successful act on a case: the panel on the board, else a move to the case's page."""
+    if not is_in_panel(request):
+        return web.redirect_to(request, words.case_url(appointment.public_id))
+    response = render(request, "scheduling/_case_panel.html", {"case": shown(request, appointment)})
+    response["HX-Retarget"] = "#case-panel"
+    response["HX-Reswap"] = "outerHTML"
+    response["HX-Trigger"] = trigger(appointment.public_id)
+    return response
+
+
+def not_changed(request: HttpRequest, appointment: Appointment, error: DomainError) -> HttpResponse:
+    """Answer a refused one-button act: the case as it is, with the refusal and its true status."""
+    case = shown(request, the_case(request, appointment.public_id), refusal=refusal_of(error, kept="Nothing was changed."))
+    if getattr(request, "htmx", None) and request.htmx.target == "case-panel":  # type: ignore[attr-defined]
+        return render(request, "scheduling/_case_panel.html", {"case": case}, status=error.status)
+    return web.respond(request, "scheduling/appointment.html", {"case": case}, status=error.status)

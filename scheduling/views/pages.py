@@ -1,0 +1,170 @@
+"""Home, the board, lists and the parts of a patient's page that scheduling fills."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+from django.contrib import messages as toasts
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_GET, require_POST, require_safe
+
+from pain_clinic import web
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.gates import requires
+from pain_clinic.audit import trail
+from pain_clinic.errors import DomainError
+from scheduling import agenda, messages
+from scheduling.agenda.shapes import FindingPage
+from scheduling.forms import FIRST_DAY, LAST_DAY, SpanForm, pairs
+from scheduling.models import Message
+from scheduling.views import doors
+
+
+@require_safe
+@requires("accounts.view_home")
+def home(request: HttpRequest) -> HttpResponse:
+    """Show what this person does most, what is open, and who comes next."""
+    shown = agenda.home(user=request.user, by=Actor.of(request), at=web.now(), sites=agenda.sites_of(request.user))  # type: ignore[arg-type]
+    return web.respond(request, "scheduling/home.html", {"home": shown})
+
+
+@require_safe
+@requires("scheduling.view_board")
+def board(request: HttpRequest) -> HttpResponse:
+    """Show a site's day, week or list; a poll whose mark still holds gets 304."""
+    at, by = web.now(), Actor.of(request)
+    asked = _asked(request)
+    if asked is None:
+        return web.respond(request, "scheduling/no_site.html", {}, status=200)
+    shown = agenda.board(asked=asked, by=by, at=at)
+    selected = None
+    if asked.case is not None and by.may("scheduling.view_appointment"):
+        appointment = doors.the_case(request, asked.case)
+        doors.read(request, appointment)
+        selected = doors.shown(request, appointment)
+    shown = agenda.finished(shown, selected)
+    mark = f'"{shown.etag}"'
+    if request.headers.get("If-None-Match") == mark:
+        response = HttpResponse(status=304)
+    else:
+        response = web.respond(request, "scheduling/board.html", {"board": shown})
+    response["ETag"] = mark
+    response["X-Clinic-Loaded"] = shown.loaded_at.isoformat()
+    patch_vary_headers(response, ["HX-Request", "Cookie"])
+    return response
+
+
+def _asked(request: HttpRequest) -> agenda.Asked | None:
+    """Read the board's address; a site that is not this user's is 404, anything else unreadable its default."""
+    sites = agenda.sites_of(request.user)  # type: ignore[arg-type]
+    if not sites:
+        return None
+    slug = request.GET.get("site", "")
+    site = next((each for each in sites if each.slug == slug), None) if slug else sites[0]
+    if site is None:
+        raise Http404
+    today = web.now().astimezone(ZoneInfo(site.time_zone)).date()
+    view, by = request.GET.get("view", "day"), request.GET.get("by", "physician")
+    return agenda.Asked(
+        site=site,
+        sites=sites,
+        day=_day(request.GET.get("day", "")) or today,
+        view=view if view in agenda.VIEWS else "day",
+        by=by if by in agenda.BYS else "physician",
+        case=_uuid(request.GET.get("case", "")),
+    )
+
+
+def _day(text: str) -> date | None:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if FIRST_DAY <= day <= LAST_DAY else None
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text) if text else None
+    except ValueError as error:
+        raise Http404 from error
+
+
+@require_GET
+@requires("scheduling.view_appointment")
+def patient_upcoming(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Show a patient's coming and past cases; the patient's page loads it by URL name."""
+    patient = doors.the_patient(request, public_id)
+    trail.record(by=Actor.of(request), act="scheduling.patient_dates_read", subject=patient, patient=patient.public_id)
+    panel = agenda.patient_dates(patient=patient, user=request.user, by=Actor.of(request), at=web.now())  # type: ignore[arg-type]
+    return web.respond(request, "scheduling/patient_upcoming.html", {"panel": panel})
+
+
+@require_GET
+@requires("scheduling.view_messages")
+def patient_messages(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Show what was sent to a patient."""
+    patient = doors.the_patient(request, public_id)
+    trail.record(by=Actor.of(request), act="scheduling.patient_messages_read", subject=patient, patient=patient.public_id)
+    panel = agenda.patient_messages(patient=patient, user=request.user, by=Actor.of(request), reasons=messages.reason_in_words)  # type: ignore[arg-type]
+    return web.respond(request, "scheduling/patient_messages.html", {"panel": panel})
+
+
+@require_GET
+@requires("scheduling.view_messages")
+def message_list(request: HttpRequest) -> HttpResponse:
+    """List what was sent, and what could not be."""
+    return _messages(request)
+
+
+def _messages(request: HttpRequest, status: int = 200) -> HttpResponse:
+    state = request.GET.get("state", "")
+    page = agenda.messages(
+        user=request.user,  # type: ignore[arg-type]
+        by=Actor.of(request),
+        state=state if state in agenda.STATES else "",
+        number=request.GET.get("page", "1"),
+        reasons=messages.reason_in_words,
+    )
+    return web.respond(request, "scheduling/messages.html", {"page": page}, status=status)
+
+
+@require_POST
+@requires("scheduling.view_messages")
+def message_resend(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Put a message that did not leave back into the queue."""
+    rows = Message.objects.visible_to(request.user).select_related("patient", "appointment")  # type: ignore[arg-type]
+    message = get_object_or_404(rows, public_id=public_id)
+    try:
+        messages.send_again(message=message, by=Actor.of(request), at=web.now())
+    except DomainError as error:
+        web.refused(request, error, act="scheduling.send_message_again", subject=message, patient=message.patient.public_id,
+                    site_id=message.appointment.site_id)  # fmt: skip
+        toasts.error(request, error.message)
+        return _messages(request, status=web.status_of(error))
+    toasts.success(request, "The message is in the queue again.")
+    return web.redirect_to(request, "scheduling:messages")
+
+
+@require_GET
+@requires("scheduling.view_appointment")
+def findings(request: HttpRequest) -> HttpResponse:
+    """List overrides given and refusals met between two days."""
+    sites = agenda.sites_of(request.user)  # type: ignore[arg-type]
+    zone = ZoneInfo(sites[0].time_zone if sites else "UTC")
+    today = web.now().astimezone(zone).date()
+    typed = {"from_": request.GET.get("from", ""), "to": request.GET.get("to", "")}
+    form = SpanForm(typed)
+    if not form.is_valid():
+        page = FindingPage("Findings", typed["from_"], typed["to"], (), None, pairs(form))
+        return web.respond(request, "scheduling/findings.html", {"page": page}, status=422)
+    to_on = form.cleaned_data["to"] or today
+    from_on = form.cleaned_data["from_"] or to_on - timedelta(days=30)
+    page = agenda.findings(
+        user=request.user, by=Actor.of(request), from_on=from_on, to_on=max(to_on, from_on), zone=zone, number=request.GET.get("page", "1")  # type: ignore[arg-type]
+    )  # fmt: skip
+    return web.respond(request, "scheduling/findings.html", {"page": page})
