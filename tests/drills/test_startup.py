@@ -72,7 +72,7 @@ class Run:
         ready = f"Pain clinic is ready at http://127.0.0.1:{self.port}"
         while ready not in self.said():
             assert self.process.poll() is None, self.said()
-            assert time.monotonic() - self.started < 60, self.said()
+            assert time.monotonic() - self.started < with_room(60), self.said()
             time.sleep(0.02)
         return time.monotonic() - self.started
 
@@ -113,6 +113,11 @@ def all_gone(pids: set[int], *, within: float) -> bool:
     while alive(pids) and time.monotonic() < until:
         time.sleep(0.05)
     return not alive(pids)
+
+
+def with_room(seconds: float) -> float:
+    """Stretch a promise made for a machine with room by how much more than its cores is asked of this one."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def said_when_refused(**more: str) -> tuple[int, str]:
@@ -165,13 +170,13 @@ def test_ctrl_c_stops_a_serving_clinic_that_refused_a_second_start(home: Path) -
     refusal = said_when_refused(CLINIC_HOME=str(home), PORT=str(free_port()))
     family = run.family()
 
-    assert took < 30, f"a later start took {took:.1f} s"
+    assert took < with_room(15), f"a later start took {took:.1f} s"
     assert live(run.port) == 200
     assert len(run.children()) == 6  # database, Redis, mailbox, web, worker, beat
     busy = f"Pain clinic already runs from {home} (process {run.process.pid})"
     assert refusal == (1, f"{busy}: stop it first, or choose another CLINIC_HOME and PORT.")
     assert run.end(signal.SIGINT) == 130
-    assert all_gone(family, within=1)
+    assert all_gone(family, within=with_room(1))
     assert not (home / "servers.json").exists()
 
 
@@ -188,7 +193,7 @@ def test_run_starts_over_stale_files_and_leaves_nothing(home: Path, number: int,
     family = run.family()
 
     assert run.end(number) == 0
-    assert all_gone(family, within=1)
+    assert all_gone(family, within=with_room(1))
 
 
 def test_a_killed_run_leaves_nothing_and_the_next_one_ends_whole_when_one_program_dies(home: Path) -> None:
@@ -197,7 +202,7 @@ def test_a_killed_run_leaves_nothing_and_the_next_one_ends_whole_when_one_progra
     family = run.family()
     run.end(signal.SIGKILL)
     again = Run(home, run.port)
-    gone = all_gone(family, within=3)
+    gone = all_gone(family, within=with_room(3))
     again.wait_until_ready()
     second = again.family()
     beat = next(pid for pid in again.children() if b"\0beat\0" in Path(f"/proc/{pid}/cmdline").read_bytes())
@@ -206,7 +211,7 @@ def test_a_killed_run_leaves_nothing_and_the_next_one_ends_whole_when_one_progra
     assert gone, f"left alive: {alive(family)}"
     assert again.process.wait(40) == 1
     assert any(line.startswith("The beat process ended by itself") for line in again.said())
-    assert all_gone(second, within=1)
+    assert all_gone(second, within=with_room(1))
 
 
 def test_run_names_the_remedy_when_the_port_is_taken() -> None:
