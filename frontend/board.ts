@@ -193,8 +193,14 @@ function start(): void {
     panel()?.replaceChildren();
     void poll();
   });
-  document.addEventListener("clinic:changed", () => {
+  document.addEventListener("clinic:changed", (event) => {
     putBack();
+    const changed = (event as CustomEvent<{ case?: string } | null>).detail?.case;
+    if (changed) {
+      const address = new URL(location.href);
+      address.searchParams.set("case", changed);
+      history.replaceState({}, "", address);
+    }
     etag = "";
     tell("Done. The board is up to date.");
     void poll();
