@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
 import time
 from types import TracebackType
@@ -88,10 +89,9 @@ class EmailGateway:
         backend, self._backend = self._backend, None
         if backend is None:
             return
-        try:
+        # The letters are gone; how the server says goodbye does not matter.
+        with contextlib.suppress(smtplib.SMTPException, OSError):
             backend.close()
-        except (smtplib.SMTPException, OSError):
-            pass  # the letters are gone; how the server says goodbye does not matter
 
     def _open(self) -> None:
         if self._backend is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q
 
 from pain_clinic.accounts.models import Site
@@ -196,11 +196,12 @@ def check(*, at: datetime, resources: Collection[int] | None = None, repair: boo
     return tuple(differences)
 
 
+@transaction.atomic
 def expand_blocks(*, at: datetime, blocks: Collection[int] | None = None) -> int:
     """Lay down the dates of blocks as instants for the horizon from today on; return how many rows stand."""
     today = _today(at)
     _first, last = horizon(today)
-    chosen = Block.objects.select_related("site").order_by("pk")
+    chosen = Block.objects.select_related("site").select_for_update(of=("self",)).order_by("pk")  # one run after another
     if blocks is not None:
         chosen = chosen.filter(pk__in=blocks)
     rows = []

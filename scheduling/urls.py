@@ -1,6 +1,6 @@
 from django.urls import path
 
-from scheduling.views import book, cases, pages
+from scheduling.views import book, cases, mailbox, pages
 
 app_name = "scheduling"
 urlpatterns = [
@@ -19,4 +19,7 @@ urlpatterns = [
     path("findings/", pages.findings, name="findings"),
     path("patients/<uuid:public_id>/upcoming/", pages.patient_upcoming, name="patient_upcoming"),
     path("patients/<uuid:public_id>/messages/", pages.patient_messages, name="patient_messages"),
+    path("mailbox/", mailbox.mailbox, name="mailbox"),
+    path("mailbox/<str:name>/", mailbox.mail, name="mail"),
+    path("mailbox/<str:name>/html/", mailbox.mail_html, name="mail_html"),
 ]

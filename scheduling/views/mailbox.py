@@ -51,7 +51,10 @@ class Mail:
 @open_to_public(because=BECAUSE)
 def mailbox(request: HttpRequest) -> HttpResponse:
     """List the newest mails."""
-    files = sorted(_folder().glob("*.eml"), key=lambda path: path.name, reverse=True)
+    # A name that begins with a dot is a mail still being written.
+    files = sorted(
+        (path for path in _folder().glob("*.eml") if NAME.fullmatch(path.stem)), key=lambda path: path.name, reverse=True
+    )
     mails = []
     for path in files[:SHOWN]:
         with path.open("rb") as file:
@@ -115,7 +118,12 @@ def _mail(name: str) -> Mail:
 
 def _text(part: Message) -> str:
     raw = part.get_payload(decode=True)
-    return raw.decode(part.get_content_charset() or "utf-8", "replace") if isinstance(raw, bytes) else ""
+    if not isinstance(raw, bytes):
+        return ""
+    try:
+        return raw.decode(part.get_content_charset() or "utf-8", "replace")
+    except LookupError:
+        return raw.decode("utf-8", "replace")
 
 
 def _header(mail: Message, name: str) -> str:

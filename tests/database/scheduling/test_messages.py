@@ -28,6 +28,7 @@ from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from icalendar import Calendar
+from structlog.testing import capture_logs
 
 from pain_clinic import clock
 from pain_clinic.accounts.actors import Actor
@@ -670,7 +671,7 @@ def test_letter_that_cannot_be_written_is_parked_and_the_others_go_on(db: None, 
             raise ZeroDivisionError
         return write(message, at=at)
 
-    with patch.object(letters, "write", poisoned):
+    with patch.object(letters, "write", poisoned), capture_logs():
         tallies = []
         for _ in range(messages.MOST_ERRORS):
             make_due(bad)
@@ -693,7 +694,8 @@ def test_tries_come_to_an_end(db: None, set_clock: Any, problem: Exception, trie
 
     for done in range(1, tries + 1):
         make_due(message)
-        swept(Recorder(then=refuse))
+        with capture_logs():
+            swept(Recorder(then=refuse))
         assert (again(message).state, again(message).attempts) == ("failed" if done == tries else "due", done)
 
 
