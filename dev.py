@@ -1326,9 +1326,13 @@ def test(*arguments: str) -> int:
             options.remove("--full")
             env["CLINIC_FULL"] = "1"
         pytest = [str(PYTHON), "-m", "pytest"]
-        if any((ROOT / word.partition("::")[0]).exists() for word in options if not word.startswith("-")):
+        if any(_is_path(word) for word in options):
             return processes.foreground([*pytest, *options], env=env, interactive=True)
         return _layers(pytest, options, env, browser)
+
+
+def _is_path(word: str) -> bool:
+    return not word.startswith("-") and ("/" in word or word.endswith(".py") or (ROOT / word).exists())
 
 
 def _layers(pytest: list[str], options: list[str], env: dict[str, str], browser: str) -> int:
@@ -1349,6 +1353,8 @@ def _layers(pytest: list[str], options: list[str], env: dict[str, str], browser:
             outcomes.append((name, f"{verdict} in {time.monotonic() - began:.0f} s", code == 0 or nothing))
     if not options:
         outcomes.append(_front_end_tests())
+    if not any(" in " in words for _, words, _ in outcomes):
+        outcomes.append(("any test", "FAILED: no test was run", False))
     return _summary("tests", outcomes)
 
 
