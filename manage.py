@@ -5,7 +5,18 @@ import os
 import sys
 
 OWNER_COMMANDS = frozenset(
-    {"migrate", "makemigrations", "prepare", "demo", "test", "flush", "sqlflush", "pgtrigger", "showmigrations", "squashmigrations"}
+    {
+        "migrate",
+        "makemigrations",
+        "prepare",
+        "demo",
+        "test",
+        "flush",
+        "sqlflush",
+        "pgtrigger",
+        "showmigrations",
+        "squashmigrations",
+    }
 )
 
 

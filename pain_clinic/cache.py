@@ -70,5 +70,3 @@ class ForgivingRedisCache(BaseCache):
     def clear(self) -> None:
         self._memory.clear()
         self._ask("clear")
-
-

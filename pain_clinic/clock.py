@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
-_read: dict[str, tuple[int, timedelta]] = {}
+_read: dict[Path, tuple[int, timedelta]] = {}
 
 
 def offset() -> timedelta:
     """Return how far the clock is moved: the seconds written in the file that `CLINIC_CLOCK` names."""
-    path = settings.CLINIC_CLOCK
-    if not path:
+    if not settings.CLINIC_CLOCK:
         return timedelta()
+    path = Path(settings.CLINIC_CLOCK)
     try:
-        changed = os.stat(path).st_mtime_ns
+        changed = path.stat().st_mtime_ns
     except FileNotFoundError:
         return timedelta()
     known = _read.get(path)
     if known is None or known[0] != changed:
-        with open(path, encoding="ascii") as file:
-            known = (changed, timedelta(seconds=float(file.read().strip() or 0)))
+        known = (changed, timedelta(seconds=float(path.read_text(encoding="ascii").strip() or 0)))
         _read[path] = known
     return known[1]
 

@@ -128,7 +128,8 @@ class Environment:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             try:
-                with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "w", encoding="ascii") as file:
                     file.write(secrets.token_urlsafe(48))
             except FileExistsError:
                 pass

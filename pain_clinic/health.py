@@ -87,5 +87,3 @@ def _broker() -> str:
             return "ok"
     except (BrokerError, OSError, ConnectionError):
         return "unreachable"
-
-

@@ -136,7 +136,9 @@ def once(request: Request, verb: str, produce: Callable[[], Response]) -> HttpRe
     def kept() -> keys.Answer:
         response = produce()
         rendered = renderers.JSONRenderer().render(response.data) if response.data is not None else b""
-        return keys.Answer(response.status_code, rendered.decode(), response.headers.get("Location", ""), response.headers.get("ETag", ""))
+        return keys.Answer(
+            response.status_code, rendered.decode(), response.headers.get("Location", ""), response.headers.get("ETag", "")
+        )
 
     answer = keys.once(by=Actor.of(request), verb=verb, key=key, body_hash=digest, produce=kept, at=clock.now())
     response = HttpResponse(answer.text, status=answer.status, content_type="application/json")

@@ -136,6 +136,7 @@ MIDDLEWARE = [
     "pain_clinic.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "pain_clinic.middleware.HeadersMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "pain_clinic.middleware.CleanInputMiddleware",
@@ -264,7 +265,10 @@ REQUEST_KEYS_KEPT = timedelta(hours=24)
 
 # --- REST ------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["pain_clinic.rest_rules.TokenAuthentication", "pain_clinic.rest_rules.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "pain_clinic.rest_rules.TokenAuthentication",
+        "pain_clinic.rest_rules.SessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["pain_clinic.rest_rules.HasStatedPermission"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["pain_clinic.rest_rules.StrictJSONParser"],

@@ -10,9 +10,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("pain_clinic.accounts.urls")),
     path("", include("pain_clinic.audit.urls")),
 ]
-for app in ("procedures", "patients", "scheduling"):
-    if find_spec(f"{app}.urls") is not None:
-        urlpatterns.append(path("", include(f"{app}.urls")))
+FLOORS = ("procedures", "patients", "scheduling")
+urlpatterns += [path("", include(f"{app}.urls")) for app in FLOORS if find_spec(f"{app}.urls") is not None]
 
 handler400 = "pain_clinic.web.bad_request"
 handler403 = "pain_clinic.web.forbidden"

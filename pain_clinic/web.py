@@ -206,5 +206,3 @@ def _told(request: HttpRequest, status: int, title: str, code: str) -> HttpRespo
         return render(request, f"{status}.html", {"reason": title}, status=status)
     except DatabaseError:
         return error_page(status)
-
-

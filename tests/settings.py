@@ -5,10 +5,10 @@ import os
 os.environ["CLINIC_DATABASE_ROLE"] = "owner"
 os.environ.setdefault("CLINIC_MODE", "local")
 
-from pain_clinic.settings import *  # noqa: E402, F403
-from pain_clinic.settings import CLINIC_HOME, DATABASES, REST_FRAMEWORK  # noqa: E402
+from pain_clinic.settings import *  # noqa: F403
+from pain_clinic.settings import CLINIC_HOME, DATABASES, REST_FRAMEWORK
 
-SECRET_KEY = "tests-only-0123456789-abcdefghijklmnopqrstuvwxyz"  # noqa: S105
+SECRET_KEY = "tests-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 AUDIT_KEY = "tests-audit-0123456789-abcdefghijklmnopqrstuvwxyz"
 AUDIT_HEAD_FILE = str(CLINIC_HOME / "tests" / "audit-head.txt")
 DATABASES["default"]["TEST"] = {"NAME": os.environ.get("TEST_DATABASE_NAME", "test_clinic")}

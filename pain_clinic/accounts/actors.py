@@ -38,7 +38,9 @@ class Actor:
     def of_user(cls, user: Any, *, address: str = "", request_id: str = "") -> Actor:
         """Return the actor for a user; an anonymous one may nothing and has no sites."""
         if not user.is_authenticated:
-            return cls(kind="anonymous", user_id=None, name="anonymous", site_ids=frozenset(), address=address, request_id=request_id)
+            return cls(
+                kind="anonymous", user_id=None, name="anonymous", site_ids=frozenset(), address=address, request_id=request_id
+            )
         return cls(
             kind="user",
             user_id=user.pk,

@@ -20,7 +20,7 @@ def axes_username(request: HttpRequest | None, credentials: dict[str, Any] | Non
 class StaffAdapter(DefaultAccountAdapter):
     """Accounts are made by the clinic, never by a visitor."""
 
-    error_messages = {  # noqa: RUF012  # allauth reads a plain dict
+    error_messages = {  # allauth reads a plain dict
         **DefaultAccountAdapter.error_messages,
         "username_password_mismatch": "User name or password is not right.",
     }

@@ -53,7 +53,10 @@ class PasswordForm(NewPasswordMixin):
     """Change one's own password."""
 
     old_password = forms.CharField(
-        label="Present password", strip=False, max_length=200, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+        label="Present password",
+        strip=False,
+        max_length=200,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
     field_order = ("old_password", "new_password")
 

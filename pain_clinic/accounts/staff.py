@@ -64,9 +64,7 @@ def change(*, user: User, display_name: str, roles: Iterable[str], sites: Iterab
         user.display_name = display_name
         user.save(update_fields=["display_name"])
         _give(user, roles, sites)
-        trail.record(
-            by=by, act="accounts.change_staff", subject=user, details={"roles_before": before, "roles": sorted(roles)}
-        )
+        trail.record(by=by, act="accounts.change_staff", subject=user, details={"roles_before": before, "roles": sorted(roles)})
     return user
 
 

@@ -243,5 +243,3 @@ def staff_password(request: HttpRequest, public_id: Any) -> HttpResponse:
     secret = staff.make_password()
     staff.set_password(user=user, password=secret, by=Actor.of(request), at=web.now())
     return web.respond(request, "accounts/first_password.html", {"person": _row(user, request.user), "secret": secret})
-
-

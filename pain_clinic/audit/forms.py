@@ -23,9 +23,7 @@ class AuditForm(forms.Form):
     )
     patient = forms.UUIDField(label="Patient id", required=False)
     act = forms.CharField(label="Act", required=False, max_length=80)
-    outcome = forms.ChoiceField(
-        label="Outcome", required=False, choices=[("", "any"), ("done", "done"), ("refused", "refused")]
-    )
+    outcome = forms.ChoiceField(label="Outcome", required=False, choices=[("", "any"), ("done", "done"), ("refused", "refused")])
     before = forms.IntegerField(required=False, min_value=1, max_value=2**62, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

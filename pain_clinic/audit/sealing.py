@@ -117,7 +117,8 @@ def _last_head() -> int:
 def _append(line: str) -> None:
     path = Path(settings.AUDIT_HEAD_FILE)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="ascii") as file:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "a", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write(line)
         file.flush()

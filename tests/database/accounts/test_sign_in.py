@@ -289,9 +289,7 @@ def test_next_leads_back_to_a_page_of_ours(ana: User, client: Client) -> None:
     assert response["Location"] == "/account/tokens/?x=1"
 
 
-@pytest.mark.parametrize(
-    "headers", [{}, {"X-CSRFToken": "wrong"}, {"X-CSRFToken": "b" * 64}, {"Origin": "https://evil.example"}]
-)
+@pytest.mark.parametrize("headers", [{}, {"X-CSRFToken": "wrong"}, {"X-CSRFToken": "b" * 64}, {"Origin": "https://evil.example"}])
 def test_post_without_our_token_is_refused(headers: dict[str, str], ana: User) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(ana)

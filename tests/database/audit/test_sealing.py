@@ -96,8 +96,17 @@ def test_verify_names_a_changed_event(column: str) -> None:
     assert fault() == f"position 2: event {changed.pk} is not as it was sealed"
 
 
-@pytest.mark.parametrize("change", ["at = at + interval '1 second'", "outcome = 'refused'", "details = '{\"a\": 1}'", "site_id = 4",
-                                    "patient_id = gen_random_uuid()", "context_id = gen_random_uuid()"])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        "at = at + interval '1 second'",
+        "outcome = 'refused'",
+        "details = '{\"a\": 1}'",
+        "site_id = 4",
+        "patient_id = gen_random_uuid()",
+        "context_id = gen_random_uuid()",
+    ],
+)
 def test_verify_names_a_change_in_any_column(change: str) -> None:
     changed = events(3)[2]
     sealing.seal()
@@ -144,9 +153,12 @@ def test_verify_names_two_swapped_events() -> None:
     first, second, _third = events(3)
     sealing.seal()
     tampered(
-        "UPDATE audit_auditevent AS e SET act = o.act FROM audit_auditevent AS o"
-        " WHERE (e.id, o.id) IN ((%s, %s), (%s, %s))", first.pk, second.pk, second.pk, first.pk
-    )  # fmt: skip
+        "UPDATE audit_auditevent AS e SET act = o.act FROM audit_auditevent AS o WHERE (e.id, o.id) IN ((%s, %s), (%s, %s))",
+        first.pk,
+        second.pk,
+        second.pk,
+        first.pk,
+    )
     assert fault() == f"position 1: event {first.pk} is not as it was sealed"
 
 
@@ -265,8 +277,16 @@ REFUSED = "42501"
 
 
 @pytest.mark.parametrize("table", ["audit_auditevent", "audit_auditseal", "patients_patientevent"])
-@pytest.mark.parametrize("act", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {} CASCADE", "ALTER TABLE {} DISABLE TRIGGER USER",
-                                 "DROP TABLE {} CASCADE"])  # fmt: skip
+@pytest.mark.parametrize(
+    "act",
+    [
+        "UPDATE {} SET {} = {}",
+        "DELETE FROM {}",
+        "TRUNCATE {} CASCADE",
+        "ALTER TABLE {} DISABLE TRIGGER USER",
+        "DROP TABLE {} CASCADE",
+    ],
+)
 def test_application_role_cannot_rewrite_the_trail_or_the_history(app: Callable[[str], str], table: str, act: str) -> None:
     column = "pgh_id" if table.startswith("patients") else "id"
     statement = act.format(table, column, column)
@@ -286,14 +306,21 @@ def test_application_role_is_no_owner_and_makes_nothing(app: Callable[[str], str
 
 def test_application_role_can_do_its_work(app: Callable[[str], str]) -> None:
     assert app("SELECT count(*) FROM audit_auditevent") == ""
-    assert app(
-        "INSERT INTO audit_heartbeat (name, at) VALUES ('app', now()); UPDATE audit_heartbeat SET at = clinic_now();"
-        " DELETE FROM audit_heartbeat"
-    ) == ""  # fmt: skip
-    assert app(
-        "INSERT INTO audit_auditevent (at, actor_kind, actor_name, act, outcome, subject_kind, reason_code, address, request_id,"
-        " details) VALUES (now(), 'system', 'x', 'test.x', 'done', '', '', '', '', '{}')"
-    ) == ""  # fmt: skip
+    assert (
+        app(
+            "INSERT INTO audit_heartbeat (name, at) VALUES ('app', now()); UPDATE audit_heartbeat SET at = clinic_now();"
+            " DELETE FROM audit_heartbeat"
+        )
+        == ""
+    )
+    assert (
+        app(
+            "INSERT INTO audit_auditevent (at, actor_kind, actor_name, act, outcome, subject_kind, reason_code, address,"
+            " request_id,"
+            " details) VALUES (now(), 'system', 'x', 'test.x', 'done', '', '', '', '', '{}')"
+        )
+        == ""
+    )
 
 
 def test_key_is_not_in_the_database() -> None:

@@ -68,6 +68,7 @@ def test_trace_names_places_and_no_values() -> None:
 def test_django_says_no_path() -> None:
     log = logging.getLogger("django.request.test")
     log.propagate = False
-    (line,) = lines(log, lambda: log.warning("Not Found: %s", "/patients/Hansen/", extra={"status_code": 404, "request": object()}))
+    extra = {"status_code": 404, "request": object()}
+    (line,) = lines(log, lambda: log.warning("Not Found: %s", "/patients/Hansen/", extra=extra))
     assert line["event"] == "response 404"
     assert "Hansen" not in json.dumps(line)
