@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from pain_clinic.accounts.models import Site
 from patients.models import Patient
@@ -107,9 +107,14 @@ def lock_patients(ids: Iterable[int]) -> dict[int, Patient]:
     return {row.pk: row for row in rows}
 
 
+def for_update(rows: QuerySet[Resource]) -> QuerySet[Resource]:
+    """Lock rows against other writers, not against those that only refer to them."""
+    return rows.select_for_update(no_key=True)
+
+
 def lock_resources(ids: Iterable[int], procedures: Sequence[int]) -> dict[int, Resource]:
     """Lock resources in key order, with their privileges for these procedures."""
-    rows = list(Resource.objects.filter(pk__in=set(ids)).order_by("pk").select_for_update(no_key=True))
+    rows = list(for_update(Resource.objects.filter(pk__in=set(ids)).order_by("pk")))
     physicians = [row for row in rows if row.kind == Kind.PHYSICIAN]
     if physicians:
         from_table = _privileges(physicians, procedures)

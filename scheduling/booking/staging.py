@@ -23,6 +23,7 @@ from scheduling.models import (
     AppointmentFinding,
     BlockTime,
     Hold,
+    InvalidMove,
     RuleOverride,
     Status,
 )
@@ -133,9 +134,17 @@ def locked_case(appointment: Appointment, version: int | None) -> Appointment:
 
 
 def must_be_before_arrival(case: Appointment) -> None:
+    """Refuse to move a case that has begun or is over.
+
+    Raises:
+        InvalidMove: with the status it has.
+    """
     if case.status not in BEFORE_ARRIVAL:
-        case.move_to(Status.BOOKED)  # raises InvalidMove with the reason, for every status that is not before arrival
-        raise AssertionError("only a case that is away can be booked again; it is reinstated, not moved")
+        raise InvalidMove(
+            "invalid_move",
+            f"This case is {case.get_status_display().lower()}; only one that has not begun can be moved.",
+            {"status": case.status},
+        )
 
 
 def standing_allocations(appointment: Appointment) -> list[Allocation]:
@@ -144,15 +153,22 @@ def standing_allocations(appointment: Appointment) -> list[Allocation]:
 
 def old_place(appointment: Appointment) -> Opening:
     """Return the last place that a case had: its times and the units last released."""
-    last = Allocation.objects.filter(appointment=appointment).order_by("-released_at", "pk")
-    released = last.first()
-    rows = [row for row in last if released is not None and row.released_at == released.released_at]
     units: dict[str, tuple[int, ...]] = {}
-    for row in rows:
+    batch: list[Allocation] = []
+    for row in Allocation.objects.filter(appointment=appointment).order_by("-pk"):  # the last batch comes first
+        is_again = any((one.resource_id, one.legs) == (row.resource_id, row.legs) for one in batch)
+        if is_again or (batch and row.created_at != batch[0].created_at) or not _belongs(row, appointment):
+            break
+        batch.append(row)
         units[row.kind] = tuple(sorted({*units.get(row.kind, ()), row.resource_id}))
     return Opening(
         appointment.arrives_at, appointment.starts_at, appointment.ends_at, appointment.leaves_at, appointment.site_id, units
     )
+
+
+def _belongs(row: Allocation, case: Appointment) -> bool:
+    starts = {"prep": case.arrives_at, "procedure": case.starts_at, "recovery": case.ends_at, "turnover": case.ends_at}
+    return not row.legs or row.starts_at == starts[row.legs[0]]
 
 
 def target_of(appointment: Appointment) -> Target:
