@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.core.validators import RegexValidator
+from django.core.validators import RegexValidator, StepValueValidator
 
 from pain_clinic.errors import DomainError
+from procedures.catalogue import SLOT_MINUTES
 from procedures.listing import families, words
 from procedures.models import NeedKind, NeedLeg, Procedure, Sedation
 
@@ -35,7 +36,15 @@ class SwitchForm(forms.Form):
 
 def minutes_field(label: str, *, least: int, most: int, hint: str) -> forms.IntegerField:
     """Return a field for a length on the 5-minute grid."""
-    return forms.IntegerField(label=label, min_value=least, max_value=most, step_size=5, help_text=hint)
+    on_the_grid = StepValueValidator(SLOT_MINUTES, message=f"Use a multiple of {SLOT_MINUTES} minutes.")
+    return forms.IntegerField(
+        label=label,
+        min_value=least,
+        max_value=most,
+        validators=[on_the_grid],
+        widget=forms.NumberInput(attrs={"step": SLOT_MINUTES}),
+        help_text=hint,
+    )
 
 
 class ProcedureForm(forms.Form):

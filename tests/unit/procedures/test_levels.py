@@ -43,7 +43,14 @@ KNEE = Work(name="Genicular block", family="genicular_block", approach="", regio
 
 @pytest.mark.parametrize(
     ("level", "region"),
-    [("C7-T1", "cervical"), ("T1-T2", "thoracic"), ("T12-L1", "thoracic"), ("L5-S1", "lumbar"), ("S2", "sacral"), ("L4", "lumbar")],
+    [
+        ("C7-T1", "cervical"),
+        ("T1-T2", "thoracic"),
+        ("T12-L1", "thoracic"),
+        ("L5-S1", "lumbar"),
+        ("S2", "sacral"),
+        ("L4", "lumbar"),
+    ],
 )
 def test_first_vertebra_names_the_region(level: str, region: str) -> None:
     assert region_of(level) == region

@@ -246,7 +246,9 @@ def test_notes_and_pending_findings_do_not_refuse() -> None:
 # --- laws ------------------------------------------------------------------------------------------------------------
 
 CODES = st.sampled_from(["cap", "dose", "driver", "outside_hours"])
-MOMENTS = st.one_of(st.none(), st.dates(date(2026, 1, 1), date(2027, 12, 31)), st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)))
+MOMENTS = st.one_of(
+    st.none(), st.dates(date(2026, 1, 1), date(2027, 12, 31)), st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1))
+)
 
 
 @st.composite
@@ -258,7 +260,9 @@ def findings(draw: st.DrawFn) -> Finding:
     return Finding(code, severity, message, (), draw(MOMENTS), False, pending, None, draw(st.sampled_from(["", "t"])), about)
 
 
-WAIVERS = st.lists(st.builds(Waiver, st.sampled_from(["cap", "cap:L", "dose", "driver:R", "outside_hours"]), st.just("r"), st.just("t")))
+WAIVERS = st.lists(
+    st.builds(Waiver, st.sampled_from(["cap", "cap:L", "dose", "driver:R", "outside_hours"]), st.just("r"), st.just("t"))
+)
 
 
 @given(st.lists(findings()), st.randoms())
