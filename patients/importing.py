@@ -198,7 +198,8 @@ class PatientImport:
         line, other = self._people.setdefault(person.key, (person.line, person.external_id))
         if patient is None and self.same_person != "new":
             if other != person.external_id:
-                self._refuse(person.line, "row", f"has the name and birth date of line {line}, under another id", person.external_id)
+                reason = f"has the name and birth date of line {line}, under another id"
+                self._refuse(person.line, "row", reason, person.external_id)
                 return
             if alike is not None and self.same_person == "link" and alike.external_id is None:
                 patient, person.values["external_id"] = alike, person.external_id

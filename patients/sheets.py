@@ -1,19 +1,25 @@
-"""Tables as other systems export them: CSV of unknown encoding, delimiter, header and date order. Standard library only."""
+"""Tables as other systems export them: CSV of unknown encoding, delimiter, header and date order. No database."""
 
 from __future__ import annotations
 
 import codecs
 import csv
+import json
 import re
 import unicodedata
+from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
+
+import yaml
 
 DELIMITERS = ";,\t|"
 LONGEST_CELL = 1_000_000
+SHOWN = 200  # problems told at the terminal when there is a report
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 MONTHS = {
     name: number
@@ -23,6 +29,12 @@ MONTHS = {
          "oct october octubre", "nov november noviembre", "dec december dic diciembre"), start=1)
     for name in names.split()
 }  # fmt: skip
+
+
+class Writes(Protocol):
+    """A terminal."""
+
+    def write(self, msg: str, /) -> object: ...
 
 
 class SheetError(Exception):
@@ -228,13 +240,60 @@ def neutral(cell: str) -> str:
     return f"'{cell}" if cell.startswith(FORMULA_SIGNS) else cell
 
 
-def write_report(file: IO[str], problems: Iterator[Problem] | Sequence[Problem]) -> None:
-    """Write problems as CSV: line, external id, field, reason, and whether the row stayed out."""
-    table = csv.writer(file, lineterminator="\r\n")
-    table.writerow(["line", "external_id", "field", "reason", "row"])
-    for problem in problems:
-        state = "refused" if problem.is_refused else "taken without this field"
-        table.writerow([problem.line, neutral(problem.external_id), neutral(problem.field), neutral(problem.reason), state])
+class Report:
+    """Says every problem: the first ones to the person at the terminal, all of them in the report file."""
+
+    def __init__(self, stack: ExitStack, path: str, terminal: Writes) -> None:
+        self.count, self.path, self.terminal = 0, path, terminal
+        self.table = None
+        if path:
+            file = stack.enter_context(Path(path).open("w", encoding="utf-8-sig", newline=""))  # noqa: SIM115  the stack closes it
+            self.table = csv.writer(file, lineterminator="\r\n")
+            self.table.writerow(["line", "external_id", "field", "reason", "row"])
+
+    def tell(self, problem: Problem) -> None:
+        """Say one problem."""
+        self.count += 1
+        if self.count <= SHOWN or self.table is None:
+            state = "row refused" if problem.is_refused else "field left out"
+            self.terminal.write(f"line {problem.line}: {problem.field}: {problem.reason} ({state})")
+        elif self.count == SHOWN + 1:
+            self.terminal.write("More problems are in the report.")
+        if self.table is not None:
+            state = "refused" if problem.is_refused else "taken without this field"
+            self.table.writerow([problem.line, *map(neutral, (problem.external_id, problem.field, problem.reason)), state])
+
+    def close(self) -> None:
+        """Say where the report is."""
+        if self.table is not None:
+            self.terminal.write(f"{self.count} problems written to {self.path}.")
+
+
+def add_file_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", help="CSV file with a header line")
+    parser.add_argument("--dry-run", action="store_true", help="do everything, keep nothing")
+    parser.add_argument("--map", default="", help="YAML or JSON file: our field to their column; and 'values' per field")
+    parser.add_argument("--date-order", choices=("dmy", "mdy"), default="", help="decides dates such as 03/04/1958")
+    parser.add_argument("--encoding", default="", help="encoding of the file, where the guess is wrong")
+    parser.add_argument("--site", default="", help="site (its short name in addresses) where a row names none")
+    parser.add_argument("--report", default="", help="CSV file for everything that was refused or left out")
+    parser.add_argument("--user", default="", help="name of the member of staff who answers for this import")
+
+
+def mapping_of(path: str, fields: tuple[str, ...]) -> Names | None:
+    """Read the `--map` file, YAML or JSON.
+
+    Raises:
+        SheetError: it cannot be read.
+    """
+    if not path:
+        return None
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+        data = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise SheetError(f"{path} cannot be read as a map: {error.__class__.__name__}") from error
+    return read_mapping(data, fields)
 
 
 def _date(year: int, month: int, day: int) -> date:

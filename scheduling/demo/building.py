@@ -249,7 +249,9 @@ class _Calendar:
         for row in WeeklyHours.objects.order_by("pk"):
             work, pause = self.weekly[row.site_id, row.weekday].get(row.resource_id, (0, 0))
             bits = slots(row.starts, row.ends)
-            self.weekly[row.site_id, row.weekday][row.resource_id] = (work | bits, pause) if row.kind == "work" else (work, pause | bits)
+            self.weekly[row.site_id, row.weekday][row.resource_id] = (
+                (work | bits, pause) if row.kind == "work" else (work, pause | bits)
+            )
         self.dated: dict[tuple[int, date], dict[int, int]] = defaultdict(dict)
         for extra in DatedHours.objects.exclude(starts=None):
             assert extra.starts is not None and extra.ends is not None  # noqa: PT018  both or neither, by constraint
@@ -299,15 +301,50 @@ def _write_people(people: list[Person], cases: list[Case]) -> None:
         person.since = min(person.since, first.get(person.key, person.since) - timedelta(days=9))
     copy(
         Patient,
-        ("id", "public_id", "record_number", "last_name", "first_name", "search_name", "birth_date", "sex", "email", "phone",
-         "language", "payer", "home_site", "accepts_email", "deceased_on", "is_demo", "version", "created_at"),
         (
-            (one.key, one.public_id, records.record_number(one.key), one.last_name, one.first_name,
-             folded(f"{one.last_name} {one.first_name}"), one.birth_date, one.sex, one.email, one.phone, one.language, one.payer,
-             one.site, one.accepts_email, one.deceased_on, True, 1, one.since)
+            "id",
+            "public_id",
+            "record_number",
+            "last_name",
+            "first_name",
+            "search_name",
+            "birth_date",
+            "sex",
+            "email",
+            "phone",
+            "language",
+            "payer",
+            "home_site",
+            "accepts_email",
+            "deceased_on",
+            "is_demo",
+            "version",
+            "created_at",
+        ),
+        (
+            (
+                one.key,
+                one.public_id,
+                records.record_number(one.key),
+                one.last_name,
+                one.first_name,
+                folded(f"{one.last_name} {one.first_name}"),
+                one.birth_date,
+                one.sex,
+                one.email,
+                one.phone,
+                one.language,
+                one.payer,
+                one.site,
+                one.accepts_email,
+                one.deceased_on,
+                True,
+                1,
+                one.since,
+            )
             for one in people
         ),
-    )  # fmt: skip
+    )
     copy(PatientSite, ("patient", "site", "because", "since"), ((one.key, one.site, "home", one.since) for one in people))
     copy(
         PatientSite,
@@ -322,17 +359,70 @@ def _write_cases(cases: list[Case], rng: random.Random, at: datetime) -> int:
     facts = [_fate(case, rng, at) for case in cases]
     copy(
         Appointment,
-        ("id", "public_id", "patient", "procedure", "site", "side", "levels", "sedation", "status", "arrives_at", "starts_at", "ends_at",
-         "leaves_at", "local_date", "local_time", "zone", "source", "is_history", "note", "cancel_reason", "cancel_note", "asked_by",
-         "is_late", "cancelled_at", "version", "calendar_sequence", "created_at", "created_by"),
         (
-            (key, case.public_id, case.person.key, case.procedure.pk, case.site, case.side, case.levels,
-             case.procedure.planned_sedation, case.status, case.arrives_at, case.starts_at, case.ends_at, case.leaves_at, case.day,
-             case.starts, case.zone, "demo", False, "", fate.reason, "", fate.asked_by, fate.is_late, fate.cancelled_at, fate.version,
-             0, fate.created_at, desk)
+            "id",
+            "public_id",
+            "patient",
+            "procedure",
+            "site",
+            "side",
+            "levels",
+            "sedation",
+            "status",
+            "arrives_at",
+            "starts_at",
+            "ends_at",
+            "leaves_at",
+            "local_date",
+            "local_time",
+            "zone",
+            "source",
+            "is_history",
+            "note",
+            "cancel_reason",
+            "cancel_note",
+            "asked_by",
+            "is_late",
+            "cancelled_at",
+            "version",
+            "calendar_sequence",
+            "created_at",
+            "created_by",
+        ),
+        (
+            (
+                key,
+                case.public_id,
+                case.person.key,
+                case.procedure.pk,
+                case.site,
+                case.side,
+                case.levels,
+                case.procedure.planned_sedation,
+                case.status,
+                case.arrives_at,
+                case.starts_at,
+                case.ends_at,
+                case.leaves_at,
+                case.day,
+                case.starts,
+                case.zone,
+                "demo",
+                False,
+                "",
+                fate.reason,
+                "",
+                fate.asked_by,
+                fate.is_late,
+                fate.cancelled_at,
+                fate.version,
+                0,
+                fate.created_at,
+                desk,
+            )
             for key, case, fate in zip(keys, cases, facts, strict=True)
         ),
-    )  # fmt: skip
+    )
     return copy(
         Allocation,
         ("resource", "site", "appointment", "hold", "kind", "legs", "starts_at", "ends_at", "created_at", "released_at"),
@@ -394,11 +484,25 @@ def _came_to_nothing(case: Case, rng: random.Random, at: datetime, created: date
     ahead = timedelta(minutes=5 * (rng.randrange(6, 280) if is_late else rng.randrange(300, 2000)))
     cancelled = min(at, max(created, case.arrives_at - ahead))
     reason, asked_by = rng.choice(
-        (("patient_ill", "patient"), ("patient_wish", "patient"), ("transport", "patient"), ("not_prepared", "clinic"),
-         ("not_authorised", "clinic"), ("better", "patient"), ("clinic_staff", "clinic"), ("medical", "clinic"))
-    )  # fmt: skip
+        (
+            ("patient_ill", "patient"),
+            ("patient_wish", "patient"),
+            ("transport", "patient"),
+            ("not_prepared", "clinic"),
+            ("not_authorised", "clinic"),
+            ("better", "patient"),
+            ("clinic_staff", "clinic"),
+            ("medical", "clinic"),
+        )
+    )
     return _Fate(
-        created, 2, reason, asked_by, is_late=case.arrives_at - cancelled < FREE_LATE, cancelled_at=cancelled, released_at=cancelled
+        created,
+        2,
+        reason,
+        asked_by,
+        is_late=case.arrives_at - cancelled < FREE_LATE,
+        cancelled_at=cancelled,
+        released_at=cancelled,
     )
 
 

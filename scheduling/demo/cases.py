@@ -119,7 +119,7 @@ class Packer:
             for code, procedure in self.procedures.items()
         }
         self.codes = [
-            ([code for code in codes if code in self.procedures], [weight for code, weight in codes.items() if code in self.procedures])
+            ([code for code in codes if code in self.procedures], [codes[code] for code in codes if code in self.procedures])
             for _, codes in COMPLAINTS
         ]
 
@@ -215,7 +215,9 @@ class Packer:
             able.sort(key=lambda row: (len(row.attributes), -day.free[row.pk].bit_count(), row.pk))
             for row in able[:count]:
                 used.add(row.pk)
-                taken += [Taken(row, names, arrives + start, arrives + stop + self._extra(row, names)) for names, start, stop in runs]
+                taken += [
+                    Taken(row, names, arrives + start, arrives + stop + self._extra(row, names)) for names, start, stop in runs
+                ]
         return taken
 
     def _case(self, day: Day, person: Person, procedure: Procedure, arrives: int, taken: list[Taken], *, is_free: bool) -> Case:

@@ -63,8 +63,12 @@ class Doctor(NamedTuple):
 
 DOCTORS = (
     Doctor("Dr. Ada Marsh", "Marsh", (Hours(NORTH, WEEK, "08:00", "16:30", "12:00"),), (*SPINE, *SOFT), {}),
-    Doctor("Dr. Ben Okafor", "Okafor", (Hours(NORTH, (0, 1, 2, 3), "07:30", "15:30", "11:40"),), SPINE, {"rfa": 0.8, "facet": 0.8}),
-    Doctor("Dr. Chloé Lindqvist", "Lindqvist", (Hours(NORTH, (1, 2, 3, 4), "09:00", "17:30", "12:40"),), SOFT, {"nerve_block": 1.25}),
+    Doctor(
+        "Dr. Ben Okafor", "Okafor", (Hours(NORTH, (0, 1, 2, 3), "07:30", "15:30", "11:40"),), SPINE, {"rfa": 0.8, "facet": 0.8}
+    ),
+    Doctor(
+        "Dr. Chloé Lindqvist", "Lindqvist", (Hours(NORTH, (1, 2, 3, 4), "09:00", "17:30", "12:40"),), SOFT, {"nerve_block": 1.25}
+    ),
     Doctor(
         "Dr. Daniel Haddad",
         "Haddad",
@@ -77,8 +81,16 @@ DOCTORS = (
         (*STIMULATION, "rfa", "nerve_block"),
         {},
     ),
-    Doctor("Dr. Elena Petrov", "Petrov", (Hours(LAKE, WEEK, "07:30", "15:45", "11:30"),), (*SPINE, "nerve_block", "vertebral"), {"epidural": 0.9}),
-    Doctor("Dr. Femi Adeyemi", "Adeyemi", (Hours(LAKE, (0, 2, 3, 4), "08:30", "17:00", "12:20"),), (*SOFT, "epidural", "facet"), {}),
+    Doctor(
+        "Dr. Elena Petrov",
+        "Petrov",
+        (Hours(LAKE, WEEK, "07:30", "15:45", "11:30"),),
+        (*SPINE, "nerve_block", "vertebral"),
+        {"epidural": 0.9},
+    ),
+    Doctor(
+        "Dr. Femi Adeyemi", "Adeyemi", (Hours(LAKE, (0, 2, 3, 4), "08:30", "17:00", "12:20"),), (*SOFT, "epidural", "facet"), {}
+    ),
 )
 NURSES = (
     (NORTH, ("Kim Osei", "Lena Brandt", "Marco Silva", "Nora Walsh", "Piotr Zając")),
@@ -86,9 +98,21 @@ NURSES = (
 )
 LUNCHES = ("11:30", "12:00", "12:30", "13:00", "13:20")
 THINGS = (
-    (NORTH, Kind.ROOM, (("Procedure room 1", "Room 1", ()), ("Procedure room 2", "Room 2", ()), ("Procedure room 3", "Room 3", ()),
-                        ("Operating room", "OR", ("or_room",)))),
-    (LAKE, Kind.ROOM, (("Procedure room 5", "Room 5", ()), ("Procedure room 6", "Room 6", ()), ("Operating room 2", "OR 2", ("or_room",)))),
+    (
+        NORTH,
+        Kind.ROOM,
+        (
+            ("Procedure room 1", "Room 1", ()),
+            ("Procedure room 2", "Room 2", ()),
+            ("Procedure room 3", "Room 3", ()),
+            ("Operating room", "OR", ("or_room",)),
+        ),
+    ),
+    (
+        LAKE,
+        Kind.ROOM,
+        (("Procedure room 5", "Room 5", ()), ("Procedure room 6", "Room 6", ()), ("Operating room 2", "OR 2", ("or_room",))),
+    ),
     (NORTH, Kind.BAY, tuple((f"Recovery bay {n}", f"Bay {n}", ()) for n in range(1, 7))),
     (LAKE, Kind.BAY, tuple((f"Recovery bay {n}", f"Bay {n}", ()) for n in range(7, 11))),
     (NORTH, Kind.C_ARM, (("C-arm 1", "C-arm 1", ()), ("C-arm 2", "C-arm 2", ()))),
@@ -98,7 +122,7 @@ THINGS = (
     (NORTH, Kind.RF_GENERATOR, (("RF generator 1", "RF 1", ()),)),
     (LAKE, Kind.RF_GENERATOR, (("RF generator 2", "RF 2", ()),)),
     (NORTH, Kind.COOLING_PUMP, (("Cooling pump", "Pump", ()),)),
-)  # fmt: skip
+)
 REPRESENTATIVE = (Hours(NORTH, (0, 1), "08:00", "16:00"), Hours(LAKE, (2, 3), "08:00", "16:00"))
 OPEN = ("07:00", "18:00")  # rooms, bays and devices
 HOLIDAYS = ("New Year's Day", "Memorial Day", "Independence Day", "Labor Day", "Thanksgiving Day", "Christmas Day")
@@ -167,9 +191,15 @@ def _resources(sites: dict[str, Site], users: dict[str, User]) -> dict[str, Reso
     def add(kind: str, name: str, short: str, slug: str, attributes: tuple[str, ...] = (), user: User | None = None) -> None:
         rows.append(
             Resource(
-                kind=kind, name=name, short_name=short, site=sites[slug], attributes=list(attributes), user=user,
-                position=len(rows), extra_turnover_minutes=5 if name == "Operating room" else 0,
-            )  # fmt: skip
+                kind=kind,
+                name=name,
+                short_name=short,
+                site=sites[slug],
+                attributes=list(attributes),
+                user=user,
+                position=len(rows),
+                extra_turnover_minutes=5 if name == "Operating room" else 0,
+            )
         )
 
     for doctor in DOCTORS:
@@ -206,12 +236,16 @@ def _hours(resources: dict[str, Resource], sites: dict[str, Site]) -> None:
                 spans.append(("break", hours.lunch, _later(hours.lunch, 40)))
             rows += [
                 WeeklyHours(
-                    resource=resource, site=sites[hours.site], kind=kind, weekday=weekday,
-                    starts=time.fromisoformat(starts), ends=time.fromisoformat(ends),
+                    resource=resource,
+                    site=sites[hours.site],
+                    kind=kind,
+                    weekday=weekday,
+                    starts=time.fromisoformat(starts),
+                    ends=time.fromisoformat(ends),
                 )
                 for weekday in hours.weekdays
                 for kind, starts, ends in spans
-            ]  # fmt: skip
+            ]
     WeeklyHours.objects.bulk_create(rows)
 
 
@@ -262,9 +296,12 @@ def _absences(resources: dict[str, Resource], at: datetime) -> None:
         zone = ZoneInfo(resource.site.time_zone)
         rows.append(
             Absence(
-                resource=resource, kind=kind, note=note,
-                starts_at=instant(first, time.fromisoformat(starts), zone), ends_at=instant(last, time.fromisoformat(ends), zone),
-            )  # fmt: skip
+                resource=resource,
+                kind=kind,
+                note=note,
+                starts_at=instant(first, time.fromisoformat(starts), zone),
+                ends_at=instant(last, time.fromisoformat(ends), zone),
+            )
         )
 
     for turn, doctor in enumerate(DOCTORS):
@@ -283,15 +320,29 @@ def _blocks(resources: dict[str, Resource], sites: dict[str, Site], at: datetime
 
     def block(name: str, resource: str, slug: str, weekday: int, starts: str, ends: str, **whose: object) -> Block:
         return Block(
-            name=name, resource=resources[resource], site=sites[slug], weekday=weekday, starts=time.fromisoformat(starts),
-            ends=time.fromisoformat(ends), valid_from=start, **whose,
-        )  # fmt: skip
+            name=name,
+            resource=resources[resource],
+            site=sites[slug],
+            weekday=weekday,
+            starts=time.fromisoformat(starts),
+            ends=time.fromisoformat(ends),
+            valid_from=start,
+            **whose,
+        )
 
     Block.objects.bulk_create(
         [
-            block("Stimulation morning", "Operating room", NORTH, 1, "08:00", "12:00", physician=resources["Dr. Daniel Haddad"],
-                  release_days=10),
+            block(
+                "Stimulation morning",
+                "Operating room",
+                NORTH,
+                1,
+                "08:00",
+                "12:00",
+                physician=resources["Dr. Daniel Haddad"],
+                release_days=10,
+            ),
             block("Ablation morning", "RF generator 1", NORTH, 2, "07:30", "11:40", family="facet_rfa", release_days=7),
             block("Epidural morning", "C-arm 3", LAKE, 0, "08:00", "11:00", family="esi", release_days=5),
         ]
-    )  # fmt: skip
+    )

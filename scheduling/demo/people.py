@@ -7,26 +7,36 @@ import uuid
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(" ".join(name.split()) for name in text.split(","))
+
+
 FIRST = {
-    "female": (
-        "Ada", "Amélie", "Beatriz", "Carmen", "Chloé", "Dolores", "Edith", "Fatima", "Grace", "Hannah", "Ines", "Ingrid", "Joan",
-        "Josephine", "Keiko", "Leila", "Lucía", "Mary-Jo", "Mei", "Nadia", "Ngozi", "Olga", "Priya", "Rosa", "Ruth", "Siobhán",
-        "Teresa", "Vera", "Wanda", "Yasmin", "Zoë",
+    "female": _names(
+        """
+        Ada, Amélie, Beatriz, Carmen, Chloé, Dolores, Edith, Fatima, Grace, Hannah, Ines, Ingrid, Joan, Josephine,
+        Keiko, Leila, Lucía, Mary-Jo, Mei, Nadia, Ngozi, Olga, Priya, Rosa, Ruth, Siobhán, Teresa, Vera, Wanda,
+        Yasmin, Zoë
+        """
     ),
-    "male": (
-        "Aaron", "Abdul", "Bjørn", "Carlos", "Chen", "Daniel", "Diego", "Earl", "Félix", "George", "Hassan", "Henry", "Ivan", "Jamal",
-        "José", "Kofi", "Lars", "Luis", "Marcus", "Nikolai", "Omar", "Otto", "Pavel", "Quentin", "Ravi", "Samuel", "Tomás", "Viktor",
-        "Walter", "Xavier", "Yusuf",
+    "male": _names(
+        """
+        Aaron, Abdul, Bjørn, Carlos, Chen, Daniel, Diego, Earl, Félix, George, Hassan, Henry, Ivan, Jamal, José, Kofi,
+        Lars, Luis, Marcus, Nikolai, Omar, Otto, Pavel, Quentin, Ravi, Samuel, Tomás, Viktor, Walter, Xavier, Yusuf
+        """
     ),
-}  # fmt: skip
-LAST = (
-    "Abara", "Acheson", "Adeyemi", "Ahlgren", "Álvarez", "Banerjee", "Beaumont", "Bergström", "Castillo", "Chaudhry", "Cohen-Levy",
-    "D'Angelo", "Delacroix", "Dvořák", "Eastman", "Eriksen", "Fairweather", "Ferreira", "Fitzgerald", "García", "Gutiérrez",
-    "Hallström", "Harrington", "Ibrahim", "Ishikawa", "Jankowski", "Johansson", "Kaplan", "Kovács", "Kowalczyk", "Larkin", "Lefèvre",
-    "Lindholm", "MacAllister", "Marchetti", "Medina", "Nakamura", "Ndiaye", "Novak", "Núñez", "O'Connell", "Okonkwo", "Ortega",
-    "Papadopoulos", "Pennington", "Quiñones", "Ramírez", "Rasmussen", "Rosenthal", "Saint-Clair", "Sørensen", "Şahin", "Tanaka",
-    "Thornbury", "Tremblay", "Underhill", "van der Berg", "Vasquez", "Wójcik", "Whitlock", "Yamamoto", "Youssef", "Zielinski",
-)  # fmt: skip
+}
+LAST = _names(
+    """
+    Abara, Acheson, Adeyemi, Ahlgren, Álvarez, Banerjee, Beaumont, Bergström, Castillo, Chaudhry, Cohen-Levy,
+    D'Angelo, Delacroix, Dvořák, Eastman, Eriksen, Fairweather, Ferreira, Fitzgerald, García, Gutiérrez, Hallström,
+    Harrington, Ibrahim, Ishikawa, Jankowski, Johansson, Kaplan, Kovács, Kowalczyk, Larkin, Lefèvre, Lindholm,
+    MacAllister, Marchetti, Medina, Nakamura, Ndiaye, Novak, Núñez, O'Connell, Okonkwo, Ortega, Papadopoulos,
+    Pennington, Quiñones, Ramírez, Rasmussen, Rosenthal, Saint-Clair, Sørensen, Şahin, Tanaka, Thornbury, Tremblay,
+    Underhill, van der Berg, Vasquez, Wójcik, Whitlock, Yamamoto, Youssef, Zielinski
+    """
+)
 SPANISH = {"Álvarez", "Castillo", "García", "Gutiérrez", "Medina", "Núñez", "Ortega", "Quiñones", "Ramírez", "Vasquez"}
 PAYERS = ("Bluewater Health", "Harbour Mutual", "Lakeland Plan", "Public plan A", "Public plan B", "Workers' fund", "Self-pay")
 AREA_CODES = ("212", "312", "617", "718", "773", "845")
@@ -71,7 +81,9 @@ class Person:
     busy: set[date] | None = None
 
 
-def invent(*, count: int, keys: list[int], sites: list[int], complaints: list[float], rng: random.Random, at: datetime) -> list[Person]:
+def invent(
+    *, count: int, keys: list[int], sites: list[int], complaints: list[float], rng: random.Random, at: datetime
+) -> list[Person]:
     """Return this many people; two thirds have the first site as their home."""
     people = []
     for place in range(count):

@@ -52,5 +52,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, list):
-        return ("{" + ",".join('"' + str(word).replace("\\", "\\\\").replace('"', '\\"') + '"' for word in value) + "}").translate(_ESCAPES)
+        words = (str(word).replace("\\", "\\\\").replace('"', '\\"') for word in value)
+        return ("{" + ",".join(f'"{word}"' for word in words) + "}").translate(_ESCAPES)
     return str(value).translate(_ESCAPES)

@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--patients", type=int, default=400, help="how many patients (default 400)")
         parser.add_argument("--seed", type=int, default=1, help="the same seed on the same day gives the same clinic (default 1)")
-        parser.add_argument("--erase", action="store_true", help="delete everybody else's patients, appointments and resources first")
+        parser.add_argument("--erase", action="store_true", help="first delete all other patients, appointments and resources")
         parser.add_argument("--accounts", action="store_true", help="only print the demo's accounts")
 
     def handle(self, *args: Any, **options: Any) -> None:

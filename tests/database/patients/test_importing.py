@@ -49,7 +49,7 @@ def test_every_usual_encoding_and_delimiter_is_read(file: Path, capsys: Any, enc
 def test_the_simulators_own_columns_are_known(file: Path, capsys: Any) -> None:
     text = (
         "Id,BIRTHDATE,DEATHDATE,SSN,PREFIX,FIRST,LAST,SUFFIX,MAIDEN,GENDER,ADDRESS\n"
-        "7c1df48e,1941-05-13,1973-12-01,999,Mr.,Damien170,Schinner682,,,M,\"1, Road\"\n"
+        '7c1df48e,1941-05-13,1973-12-01,999,Mr.,Damien170,Schinner682,,,M,"1, Road"\n'
     )
 
     take(file, text, capsys)
@@ -59,7 +59,8 @@ def test_the_simulators_own_columns_are_known(file: Path, capsys: Any) -> None:
 
 
 def test_an_ambiguous_date_is_refused_until_the_order_is_told(file: Path, capsys: Any) -> None:
-    text = PLAIN + "1,Roe,Al,03/04/1958,,,\n2,Roe,Bo,25/12/1958,,,\n3,Roe,Cy,12/25/1958,,,\n4,Roe,Di,2 Mar 1958,,,\n5,Roe,Ed,03/04/58,,,\n"
+    dates = ("03/04/1958", "25/12/1958", "12/25/1958", "2 Mar 1958", "03/04/58")
+    text = PLAIN + "".join(f"{n},Roe,N{n},{day},,,\n" for n, day in enumerate(dates, start=1))
 
     summary, told = take(file, text, capsys)
     assert summary.startswith("5 rows: 3 new, 0 changed, 0 unchanged, 0 repeated, 2 refused")
@@ -203,9 +204,7 @@ def test_batches_stream_and_progress_is_told(file: Path, capsys: Any, monkeypatc
         (PLAIN, {"encoding": "klingon"}, "cannot be read"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_whole(
-    file: Path, content: str, options: dict[str, Any], reason: str
-) -> None:
+def test_a_file_that_cannot_be_used_is_refused_whole(file: Path, content: str, options: dict[str, Any], reason: str) -> None:
     file.write_text(content)
 
     with pytest.raises(CommandError, match=reason):
