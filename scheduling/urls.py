@@ -1,6 +1,6 @@
 from django.urls import path
 
-from scheduling.views import book, cases, mailbox, pages
+from scheduling.views import book, cases, hours, mailbox, pages, setup
 
 app_name = "scheduling"
 urlpatterns = [
@@ -22,4 +22,18 @@ urlpatterns = [
     path("mailbox/", mailbox.mailbox, name="mailbox"),
     path("mailbox/<str:name>/", mailbox.mail, name="mail"),
     path("mailbox/<str:name>/html/", mailbox.mail_html, name="mail_html"),
+    path("settings/", setup.index, name="settings"),
+    path("settings/sites/", setup.sites, name="sites"),
+    path("settings/sites/new/", setup.site, name="site_new"),
+    path("settings/sites/<uuid:public_id>/", setup.site, name="site"),
+    path("settings/resources/", setup.resources, name="resources"),
+    path("settings/resources/new/", setup.resource, name="resource_new"),
+    path("settings/resources/<uuid:public_id>/", setup.resource, name="resource"),
+    path("settings/resources/<uuid:public_id>/hours/", hours.hours, name="hours"),
+    path("settings/absences/", hours.absences, name="absences"),
+    path("settings/absences/new/", hours.absence_new, name="absence_new"),
+    path("settings/absences/<uuid:public_id>/", hours.absence, name="absence"),
+    path("settings/blocks/", hours.blocks, name="blocks"),
+    path("settings/blocks/new/", hours.block, name="block_new"),
+    path("settings/blocks/<uuid:public_id>/", hours.block, name="block"),
 ]

@@ -133,7 +133,9 @@ def board(*, asked: Asked, by: Actor, at: datetime) -> Board:
 def finished(shown: Board, selected: Any) -> Board:
     """Return the board with its open case and the mark by which a poll knows that nothing changed."""
     whole = replace(shown, selected=selected)
-    told = repr(replace(whole, loaded_at=shown.loaded_at.replace(year=2000, month=1, day=1, hour=0, minute=0, second=0, microsecond=0)))
+    told = repr(
+        replace(whole, loaded_at=shown.loaded_at.replace(year=2000, month=1, day=1, hour=0, minute=0, second=0, microsecond=0))
+    )
     return replace(whole, etag=hashlib.sha256(told.encode()).hexdigest()[:32])
 
 
@@ -175,7 +177,9 @@ def _load(asked: Asked, days: Sequence[date], zone: ZoneInfo, at: datetime) -> _
         resources=resources,
         hours=_hours(site, days),
         absences=_grouped(
-            Absence.objects.filter(resource_id__in=ids, withdrawn_at=None, starts_at__lt=ends, ends_at__gt=starts).order_by("starts_at", "pk")
+            Absence.objects.filter(resource_id__in=ids, withdrawn_at=None, starts_at__lt=ends, ends_at__gt=starts).order_by(
+                "starts_at", "pk"
+            )
         ),
         blocks=_grouped(
             BlockTime.objects.filter(site=site, starts_at__lt=ends, ends_at__gt=starts, releases_at__gt=at)
@@ -262,7 +266,9 @@ class _Drawing:
             if row[0] == "weekly" and row[3] == self.day.weekday()
             and (row[4] is None or row[4] <= self.day) and (row[5] is None or row[5] >= self.day)
         ]  # fmt: skip
-        return self._windows([row for row in weekly if row[2] == "work"]), self._windows([row for row in weekly if row[2] == "break"])
+        return self._windows([row for row in weekly if row[2] == "work"]), self._windows(
+            [row for row in weekly if row[2] == "break"]
+        )
 
     def _windows(self, rows: Iterable[tuple[Any, ...]]) -> Intervals:
         found = [window(self.day, row[6], row[7], self.zone) for row in rows if row[6] is not None]
@@ -274,7 +280,11 @@ class _Drawing:
         for resource in self.rows.resources:
             if resource.kind in KINDS[self.asked.by]:
                 spans += [(each.starts_at, each.ends_at) for each in self.work(resource.pk)[0]]
-            spans += [(row["starts_at"], row["ends_at"]) for row in self.rows.allocations.get(resource.pk, ()) if row["appointment_id"] in self.known]
+            spans += [
+                (row["starts_at"], row["ends_at"])
+                for row in self.rows.allocations.get(resource.pk, ())
+                if row["appointment_id"] in self.known
+            ]
         if not spans:
             usual = window(self.day, *DEFAULT_HOURS, self.zone) or self.whole
             spans = [(usual.starts_at, usual.ends_at)]
@@ -310,7 +320,11 @@ class _Drawing:
                 continue
             work, breaks = self.work(resource.pk)
             bars = self.bars(resource.pk)
-            away = [each for each in self.rows.absences.get(resource.pk, ()) if each.starts_at < self.whole.ends_at and each.ends_at > self.whole.starts_at]
+            away = [
+                each
+                for each in self.rows.absences.get(resource.pk, ())
+                if each.starts_at < self.whole.ends_at and each.ends_at > self.whole.starts_at
+            ]
             if not bars and (not resource.is_active or not work):
                 continue
             can_book = may_book and resource.is_active and self.whole.ends_at > self.at
@@ -342,7 +356,11 @@ class _Drawing:
         total = sum((each.length for each in free), timedelta())
         if not total:
             return -1
-        taken = [Interval(row["starts_at"], row["ends_at"]) for row in self.rows.allocations.get(resource_id, ()) if row["appointment_id"]]
+        taken = [
+            Interval(row["starts_at"], row["ends_at"])
+            for row in self.rows.allocations.get(resource_id, ())
+            if row["appointment_id"]
+        ]
         return min(round(sum((each.length for each in intersect(free, taken)), timedelta()) / total * 100), 100)
 
     def _bands(self, resource_id: int, work: Intervals, breaks: Intervals, away: Sequence[Absence]) -> tuple[Band, ...]:

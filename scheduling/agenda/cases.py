@@ -28,7 +28,19 @@ from scheduling.agenda.shapes import (
     StoryLine,
     Use,
 )
-from scheduling.models import Allocation, Appointment, AppointmentFinding, AskedBy, CancelReason, Kind, Message, MessageState, RuleOverride, Side, Status
+from scheduling.models import (
+    Allocation,
+    Appointment,
+    AppointmentFinding,
+    AskedBy,
+    CancelReason,
+    Kind,
+    Message,
+    MessageState,
+    RuleOverride,
+    Side,
+    Status,
+)
 from scheduling.models.appointments import AWAY, BEFORE_ARRIVAL, LEGAL_MOVES
 
 if TYPE_CHECKING:
@@ -52,7 +64,15 @@ STATUS_ACTS = {
     "no_show": "No-show",
 }
 # What the row history tells of a case, in the words of the page.
-TOLD = {"status": "Status", "starts_at": "Time", "ends_at": "Ends", "side": "Side", "levels": "Levels", "sedation": "Sedation", "note": "Note"}
+TOLD = {
+    "status": "Status",
+    "starts_at": "Time",
+    "ends_at": "Ends",
+    "side": "Side",
+    "levels": "Levels",
+    "sedation": "Sedation",
+    "note": "Note",
+}
 LEG_ORDER = ("prep", "procedure", "recovery", "turnover")
 RESEND = "scheduling:message_resend"
 
@@ -107,7 +127,14 @@ def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reaso
         legs=_legs(appointment, standing, zone),
         lines=_lines(rows),
         overrides=tuple(
-            OverrideLine(row.code, row.message, reason_word(row.reason_code), row.text, row.by.shown_name if row.by else "the system", row.at.astimezone(zone))
+            OverrideLine(
+                row.code,
+                row.message,
+                reason_word(row.reason_code),
+                row.text,
+                row.by.shown_name if row.by else "the system",
+                row.at.astimezone(zone),
+            )
             for row in rows.overrides
         ),
         acts=acts(appointment=appointment, by=by, at=at),
@@ -155,21 +182,32 @@ def same_name(twins: Sequence[Patient]) -> str:
 
 def twins_of(patient: Patient, user: User) -> list[Patient]:
     """Return the other patients of this name whom the user may see, at most five."""
-    return list(Patient.objects.visible_to(user).filter(search_name=patient.search_name).exclude(pk=patient.pk).in_name_order()[:5])
+    return list(
+        Patient.objects.visible_to(user).filter(search_name=patient.search_name).exclude(pk=patient.pk).in_name_order()[:5]
+    )
 
 
 def _load(appointment: Appointment, user: User, by: Actor) -> _Rows:
     history = appointment._meta.get_field("events").related_model if _has_events() else None
     return _Rows(
-        allocations=list(Allocation.objects.filter(appointment=appointment).select_related("resource").order_by("starts_at", "kind", "pk")),
+        allocations=list(
+            Allocation.objects.filter(appointment=appointment).select_related("resource").order_by("starts_at", "kind", "pk")
+        ),
         findings=list(AppointmentFinding.objects.filter(appointment=appointment).order_by("pk")),
         overrides=list(RuleOverride.objects.filter(appointment=appointment).select_related("by").order_by("at", "pk")),
         events=list(
-            AuditEvent.objects.filter(subject_id=appointment.public_id).exclude(act=READ).select_related("user").order_by("at", "pk")
+            AuditEvent.objects.filter(subject_id=appointment.public_id)
+            .exclude(act=READ)
+            .select_related("user")
+            .order_by("at", "pk")
         ),
-        history=list(history._default_manager.filter(pgh_obj_id=appointment.pk).order_by("pgh_created_at", "pgh_id")) if history else [],
+        history=list(history._default_manager.filter(pgh_obj_id=appointment.pk).order_by("pgh_created_at", "pgh_id"))
+        if history
+        else [],
         messages=list(
-            Message.objects.filter(appointment=appointment).select_related("patient", "appointment").order_by("-created_at", "-pk")
+            Message.objects.filter(appointment=appointment)
+            .select_related("patient", "appointment")
+            .order_by("-created_at", "-pk")
         )
         if by.may("scheduling.view_messages")
         else [],
@@ -245,17 +283,31 @@ def acts(*, appointment: Appointment, by: Actor, at: datetime) -> tuple[Act, ...
         key = f"{appointment.public_id}-{appointment.version}-{act}"
         return Field("version", "", str(appointment.version), kind="hidden"), Field("request_key", "", key, kind="hidden")
 
-    address = {name: reverse(f"scheduling:{name}", args=[appointment.public_id]) for name in ("confirm", "status", "move", "cancel", "reinstate")}
+    address = {
+        name: reverse(f"scheduling:{name}", args=[appointment.public_id])
+        for name in ("confirm", "status", "move", "cancel", "reinstate")
+    }
     zone = ZoneInfo(appointment.site.time_zone)
     is_today_or_past = appointment.starts_at.astimezone(zone).date() <= at.astimezone(zone).date()
     if Status.CONFIRMED in legal and by.may("scheduling.confirm_appointment"):
-        found.append(Act("confirm", "Confirmed by the patient", address["confirm"], is_main=not is_today_or_past, fields=fields("confirm")))
+        found.append(
+            Act("confirm", "Confirmed by the patient", address["confirm"], is_main=not is_today_or_past, fields=fields("confirm"))
+        )
     if by.may("scheduling.check_in") and is_today_or_past:
         steps = [step for step in legal if step in STATUS_ACTS and (step != Status.NO_SHOW or appointment.starts_at <= at)]
         for place, step in enumerate(steps):
             to = (*fields(str(step)), Field("to", "", str(step), kind="hidden"))
             is_bad = step in AWAY
-            found.append(Act(str(step), STATUS_ACTS[step], address["status"], is_main=place == 0 and not is_bad, is_danger=is_bad, fields=to))
+            found.append(
+                Act(
+                    str(step),
+                    STATUS_ACTS[step],
+                    address["status"],
+                    is_main=place == 0 and not is_bad,
+                    is_danger=is_bad,
+                    fields=to,
+                )
+            )
     if appointment.status in BEFORE_ARRIVAL and by.may("scheduling.move_appointment"):
         found.append(Act("move", "Move", address["move"], method="get"))
     if Status.CANCELLED in legal and by.may("scheduling.cancel_appointment"):
@@ -358,6 +410,7 @@ def _standing(rows: Sequence[Allocation], kind: str, moment: datetime) -> list[s
 
 # --- messages --------------------------------------------------------------------------------------------------------
 
+
 def message_line(
     message: Message, *, zone: ZoneInfo, may_resend: bool, reasons: Reasons = str, with_patient: bool = False
 ) -> MessageLine:
@@ -396,7 +449,9 @@ def lines_of(appointments: Sequence[Appointment], *, day_shown: bool = True, wit
         words.case_line(
             each,
             zone=ZoneInfo(each.site.time_zone),
-            where=", ".join(part for part in (where(each, by_case.get(each.pk, [])), each.site.name if day_shown else "") if part),
+            where=", ".join(
+                part for part in (where(each, by_case.get(each.pk, [])), each.site.name if day_shown else "") if part
+            ),
             day_shown=day_shown,
             with_patient=with_patient,
         )

@@ -72,11 +72,14 @@ def _home_acts(by: Actor, board_url: str) -> tuple[HomeAct, ...]:
     return tuple(act for permission, act in wanted if act.url and by.may(permission))
 
 
-
 def _next_cases(user: User, by: Actor, at: datetime, site: Site | None, zone: ZoneInfo) -> tuple[tuple[CaseLine, ...], bool]:
     """Return today's next cases; a physician's own, anybody else's whole site."""
     day = local_day(at.astimezone(zone).date(), zone)
-    coming = Appointment.objects.visible_to(user).standing().filter(starts_at__lt=day.ends_at, leaves_at__gt=at, starts_at__gte=day.starts_at)
+    coming = (
+        Appointment.objects.visible_to(user)
+        .standing()
+        .filter(starts_at__lt=day.ends_at, leaves_at__gt=at, starts_at__gte=day.starts_at)
+    )
     is_own = hasattr(user, "resource")
     if is_own:
         coming = coming.filter(pk__in=user.resource.allocations.filter(released_at=None).values("appointment"))
@@ -104,7 +107,9 @@ def _counts(by: Actor, at: datetime, site: Site, zone: ZoneInfo, board_url: str)
               tone="warn" if found["open"] else ""),
     ]  # fmt: skip
     if by.may("scheduling.view_messages"):
-        failed = Message.objects.filter(appointment__site=site, state=MessageState.FAILED, created_at__gte=at - timedelta(days=14)).count()
+        failed = Message.objects.filter(
+            appointment__site=site, state=MessageState.FAILED, created_at__gte=at - timedelta(days=14)
+        ).count()
         url = f"{reverse('scheduling:messages')}?state=failed"
         counts.append(Count("Messages that failed", failed, url, tone="bad" if failed else "", hint="in the last 14 days"))
     return tuple(counts)
@@ -125,7 +130,10 @@ def person(*, patient: Patient, user: User, by: Actor, at: datetime) -> Who:
 def patient_dates(*, patient: Patient, user: User, by: Actor, at: datetime) -> Panel:
     """Return a patient's coming and past cases at the sites of this user."""
     mine = patient.appointments.visible_to(user).select_related(*JOINED)
-    upcoming, past = list(mine.upcoming(at)[:30]), list(mine.filter(Q(leaves_at__lte=at) | ~Q(status__in=_STANDING)).order_by("-starts_at", "-pk")[:50])
+    upcoming, past = (
+        list(mine.upcoming(at)[:30]),
+        list(mine.filter(Q(leaves_at__lte=at) | ~Q(status__in=_STANDING)).order_by("-starts_at", "-pk")[:50]),
+    )
     lines = {line.public_id: line for line in cases.lines_of([*upcoming, *past])}
     return Panel(
         upcoming=tuple(lines[each.public_id] for each in upcoming),
@@ -147,7 +155,10 @@ def patient_messages(*, patient: Patient, user: User, by: Actor, reasons: cases.
     )  # fmt: skip
     may_resend = by.may("scheduling.view_messages")
     return Panel(
-        messages=tuple(cases.message_line(row, zone=ZoneInfo(row.appointment.site.time_zone), may_resend=may_resend, reasons=reasons) for row in rows),
+        messages=tuple(
+            cases.message_line(row, zone=ZoneInfo(row.appointment.site.time_zone), may_resend=may_resend, reasons=reasons)
+            for row in rows
+        ),
         title=words.full_name(patient),
         patient_url=reverse("patients:patient", args=[patient.public_id]),
     )
@@ -166,10 +177,15 @@ def messages(*, user: User, by: Actor, state: str, number: str, reasons: cases.R
         title="Messages",
         tabs=tuple(Tab(label, f"{url}?state={key}" if key else url, key == state) for key, label in STATES.items()),
         messages=tuple(
-            cases.message_line(row, zone=ZoneInfo(row.appointment.site.time_zone), may_resend=True, reasons=reasons, with_patient=True) for row in found.object_list
+            cases.message_line(
+                row, zone=ZoneInfo(row.appointment.site.time_zone), may_resend=True, reasons=reasons, with_patient=True
+            )
+            for row in found.object_list
         ),
         page=words.paged(found, url, state=state),
-        empty="No message failed." if state == "failed" else "No messages here yet. They appear when a case is booked, moved or cancelled.",
+        empty="No message failed."
+        if state == "failed"
+        else "No messages here yet. They appear when a case is booked, moved or cancelled.",
     )
 
 
@@ -188,7 +204,9 @@ def findings(*, user: User, by: Actor, from_on: date, to_on: date, zone: ZoneInf
     refusals = list(met)
     known = {
         each.public_id: each
-        for each in Appointment.objects.visible_to(user).filter(public_id__in={row.subject_id for row in refusals if row.subject_id}).select_related(*JOINED)
+        for each in Appointment.objects.visible_to(user)
+        .filter(public_id__in={row.subject_id for row in refusals if row.subject_id})
+        .select_related(*JOINED)
     }
     rows = [_override_row(row, zone) for row in given] + [_refusal_row(row, known, zone) for row in refusals]
     rows.sort(key=lambda row: row.at, reverse=True)

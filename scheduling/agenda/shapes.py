@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 
@@ -629,6 +630,41 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsLink:
+    label: str
+    url: str
+    hint: str = ""
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsGroup:
+    title: str
+    links: tuple[SettingsLink, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsPage:
+    groups: tuple[SettingsGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FormPage:
+    title: str
+    form: Any
+    action: str
+    cancel_url: str
+    request_key: str
+    hint: str = ""
+    submit: str = "Save"
+    refusal: Refusal | None = None
+    danger: Act | None = None
+    links: tuple[SettingsLink, ...] = ()
+    affected: tuple[CaseLine, ...] = ()
+    affected_title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HoursSpan:
     starts: str
     ends: str
@@ -638,4 +674,19 @@ class HoursSpan:
 @dataclass(frozen=True, slots=True)
 class HoursDay:
     weekday: str
-    spans: tuple[HoursSpan, ...] = field(default=())
+    spans: tuple[HoursSpan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HoursPage:
+    title: str
+    resource: str
+    site_tabs: tuple[Tab, ...]
+    days: tuple[HoursDay, ...]
+    valid_from: str
+    history: tuple[str, ...]
+    form: Any
+    action: str
+    back_url: str
+    refusal: Refusal | None = None
+    formset: Any = None

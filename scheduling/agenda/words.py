@@ -113,7 +113,9 @@ def who(patient: Patient, *, today: date, same_name: str = "", upcoming: tuple[C
     )
 
 
-def case_line(appointment: Appointment, *, zone: ZoneInfo, where: str, day_shown: bool = False, with_patient: bool = True) -> CaseLine:
+def case_line(
+    appointment: Appointment, *, zone: ZoneInfo, where: str, day_shown: bool = False, with_patient: bool = True
+) -> CaseLine:
     return CaseLine(
         public_id=appointment.public_id,
         url=case_url(appointment.public_id),

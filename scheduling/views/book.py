@@ -176,7 +176,9 @@ class _Desk:
         """Keep the opening for ten minutes; the one kept before is let go first, since both may want the same room."""
         self._let_go()
         site, opening, units = self._fitting(token)
-        hold = holds.hold(procedure=self._the_procedure(), target=self.target, opening=opening, by=self.by, at=self.at, patient=self.patient)
+        hold = holds.hold(
+            procedure=self._the_procedure(), target=self.target, opening=opening, by=self.by, at=self.at, patient=self.patient
+        )
         self.chosen = _Chosen(opening, units, site, hold)
 
     def _take_up(self, token: str) -> None:
@@ -187,7 +189,13 @@ class _Desk:
     def _fitting(self, token: str) -> tuple[Site, Opening, dict[int, FoundUnit]]:
         site, starts_at, wanted = doors.from_token(self.request, token)
         fit = openings.fit(
-            procedure=self._the_procedure(), starts_at=starts_at, site=site, at=self.at, units=wanted, patient=self.patient, options=self._options()
+            procedure=self._the_procedure(),
+            starts_at=starts_at,
+            site=site,
+            at=self.at,
+            units=wanted,
+            patient=self.patient,
+            options=self._options(),
         )
         if fit.opening is None:
             raise booking.SlotTaken()
@@ -244,7 +252,9 @@ class _Desk:
     def page(self, *, errors: tuple[Pair, ...] = (), error: DomainError | None = None, status: int = 200) -> HttpResponse:
         page = BookPage(
             title="Booked" if self.booked else "Book a procedure",
-            request_key=doors.new_key() if self.request.method == "GET" or (error is not None and error.code == "key_reused") else doors.key_of(self.request),
+            request_key=doors.new_key()
+            if self.request.method == "GET" or (error is not None and error.code == "key_reused")
+            else doors.key_of(self.request),
             find_url=f"{reverse('patients:list')}?for=book",
             change_patient_url=f"{reverse('patients:list')}?for=book",
             errors=errors,
@@ -266,7 +276,11 @@ class _Desk:
         return replace(page, patient=agenda.person(patient=self.patient, user=self.request.user, by=self.by, at=self.at))  # type: ignore[arg-type]
 
     def _what(self, page: BookPage) -> BookPage:
-        rows = Procedure.objects.offered().in_order().only("code", "name", "short_name", "category", "family", "room_minutes", "cpt_primary")
+        rows = (
+            Procedure.objects.offered()
+            .in_order()
+            .only("code", "name", "short_name", "category", "family", "room_minutes", "cpt_primary")
+        )
         chosen = self.procedure
         offered = tuple(
             Choice(
@@ -285,18 +299,24 @@ class _Desk:
         return replace(
             page,
             procedure=_what(chosen),
-            sides=tuple(Choice(side, str(Side(side).label), side == self.target.side) for side in chosen.laterality if side in Side.values),
+            sides=tuple(
+                Choice(side, str(Side(side).label), side == self.target.side) for side in chosen.laterality if side in Side.values
+            ),
             levels=levels,
             levels_hint=_levels_hint(chosen, levels),
             sedations=tuple(Choice(str(value), str(label), value == self.target.sedation) for value, label in Sedation.choices),
-            guidances=tuple(Choice(value, str(Guidance(value).label), value == self.target.guidance) for value in self._guidances(chosen)),
+            guidances=tuple(
+                Choice(value, str(Guidance(value).label), value == self.target.guidance) for value in self._guidances(chosen)
+            ),
         )
 
     def _when(self, page: BookPage, error: DomainError | None) -> BookPage:
         page = replace(page, **self._narrowed())
         page = self._with_chosen(page, error)
         if self.procedure is None or not self.sites:
-            return page if self.sites else replace(page, nothing="You are not assigned to a site yet, so there is nothing to book.")
+            return (
+                page if self.sites else replace(page, nothing="You are not assigned to a site yet, so there is nothing to book.")
+            )
         found = self._search()
         lines = [doors.offer(each, found.units, found.sites, is_first=place == 0) for place, each in enumerate(found.openings)]
         if self.chosen is not None:
@@ -373,10 +393,16 @@ class _Desk:
         given = self.given
         part = given.get("part") or "any"
         return {
-            "sites": (Choice("", "Any site"), *(Choice(site.slug, site.name, site.slug == given.get("site")) for site in self.sites)),
+            "sites": (
+                Choice("", "Any site"),
+                *(Choice(site.slug, site.name, site.slug == given.get("site")) for site in self.sites),
+            ),
             "physicians": (
                 Choice("", "Any physician"),
-                *(Choice(str(each.public_id), each.name, each.public_id == given.get("physician")) for each in self._physicians()),
+                *(
+                    Choice(str(each.public_id), each.name, each.public_id == given.get("physician"))
+                    for each in self._physicians()
+                ),
             ),
             "earliest": self._typed_day("earliest"),
             "latest": self._typed_day("latest"),
@@ -398,7 +424,11 @@ class _Desk:
         return replace(
             page,
             chosen=opening,
-            hold=HoldLine(hold.public_id, hold.ends_at.astimezone(ZoneInfo(self.chosen.site.time_zone)), max(int((hold.ends_at - self.at).total_seconds()), 0))
+            hold=HoldLine(
+                hold.public_id,
+                hold.ends_at.astimezone(ZoneInfo(self.chosen.site.time_zone)),
+                max(int((hold.ends_at - self.at).total_seconds()), 0),
+            )
             if hold
             else None,
             lines=lines,
@@ -424,7 +454,7 @@ class _Desk:
             return (), refusal
 
     def _booked(self, row: Appointment) -> Booked:
-        case = agenda.lines_of([row], with_patient=True)[0]
+        case = agenda.lines_of([row], with_patient=True, day_shown=False)[0]
         patient = row.patient
         told = f"A confirmation will go to {words.masked(patient.email)}." if patient.email and patient.accepts_email else ""
         return Booked(
@@ -445,7 +475,9 @@ def _held(hold: Hold) -> _Chosen:
     for row in rows:
         units[row.kind] = tuple(dict.fromkeys((*units.get(row.kind, ()), row.resource_id)))
     names = {
-        row.resource_id: FoundUnit(row.resource_id, row.resource.public_id, row.resource.kind, row.resource.name, row.resource.short_name)
+        row.resource_id: FoundUnit(
+            row.resource_id, row.resource.public_id, row.resource.kind, row.resource.name, row.resource.short_name
+        )
         for row in rows
     }
     opening = Opening(hold.arrives_at, hold.starts_at, hold.procedure_ends_at, hold.leaves_at, hold.site_id, units)
@@ -476,5 +508,7 @@ def _what(procedure: Procedure) -> What:
 def _levels_hint(procedure: Procedure, levels: Sequence[LevelChoice]) -> str:
     if not levels:
         return ""
-    most = f"Usually up to {procedure.max_levels} level{'s' if procedure.max_levels != 1 else ''}: " if procedure.max_levels else ""
+    most = (
+        f"Usually up to {procedure.max_levels} level{'s' if procedure.max_levels != 1 else ''}: " if procedure.max_levels else ""
+    )
     return f"{most}{levels[0].code} to {levels[-1].code}. {procedure.levels_note}".strip()

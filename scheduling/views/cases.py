@@ -141,7 +141,13 @@ def cancel(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 
 
 def _cancel_page(
-    request: HttpRequest, row: Appointment, *, errors: tuple[Pair, ...] = (), refusal: Refusal | None = None, status: int = 200, code: str = ""
+    request: HttpRequest,
+    row: Appointment,
+    *,
+    errors: tuple[Pair, ...] = (),
+    refusal: Refusal | None = None,
+    status: int = 200,
+    code: str = "",
 ) -> HttpResponse:
     row = doors.the_case(request, row.public_id)
     typed = request.POST
@@ -211,7 +217,11 @@ def _reinstate_page(
         except DomainError as refusal:
             problem = refusal
     lines = tuple(doors.line_of(finding, by, typed_waivers(request.POST)) for finding in findings)
-    can = row.status in AWAY and not any(line.severity == "structural" for line in lines) and not isinstance(problem, booking.SlotTaken)
+    can = (
+        row.status in AWAY
+        and not any(line.severity == "structural" for line in lines)
+        and not isinstance(problem, booking.SlotTaken)
+    )
     form = ReinstatePage(
         action=reverse("scheduling:reinstate", args=[row.public_id]),
         version=row.version,
@@ -227,7 +237,13 @@ def _reinstate_page(
 
 def _previewed(row: Appointment, opening: Opening, by: Actor) -> tuple[Finding, ...]:
     return booking.preview(
-        patient=row.patient, procedure=row.procedure, target=staging.target_of(row), opening=opening, by=by, at=web.now(), appointment=row
+        patient=row.patient,
+        procedure=row.procedure,
+        target=staging.target_of(row),
+        opening=opening,
+        by=by,
+        at=web.now(),
+        appointment=row,
     )
 
 
@@ -296,7 +312,11 @@ class _Mover:
         needs = list(self.row.procedure.needs.all())
         kinds = {need.kind for need in needs}
         rows = list(Resource.objects.active().filter(kind__in=kinds).filter(pk__in=self._pool()).in_order())
-        held = Allocation.objects.filter(appointment=self.row, released_at=None).order_by("pk").values_list("kind", "resource__public_id")
+        held = (
+            Allocation.objects.filter(appointment=self.row, released_at=None)
+            .order_by("pk")
+            .values_list("kind", "resource__public_id")
+        )
         current: dict[str, uuid.UUID] = {}
         for kind, public_id in held:
             for field, members in BY_FIELD.items():
@@ -361,9 +381,13 @@ class _Mover:
         if given["version"] != self.row.version:
             raise booking.Stale(self.row.version)
         if self.row.status not in BEFORE_ARRIVAL:
-            raise InvalidMove("invalid_move", f"This case is {self.row.get_status_display().lower()}; only one that has not begun can be moved.")
+            raise InvalidMove(
+                "invalid_move", f"This case is {self.row.get_status_display().lower()}; only one that has not begun can be moved."
+            )
         if given["minutes"] and given["minutes"] != self._minutes():
-            raise NotFitting(f"The length comes from the procedure and the physician: {self._minutes()} minutes. It cannot be changed here.")
+            raise NotFitting(
+                f"The length comes from the procedure and the physician: {self._minutes()} minutes. It cannot be changed here."
+            )
 
     def _wanted(self, given: dict[str, Any], *, only_changed: bool = False) -> set[int]:
         """Return the people and things asked for; with `only_changed`, the physician and what differs from now."""
@@ -407,18 +431,27 @@ class _Mover:
             minutes=self.typed["minutes"],
             site=self.row.site.name,
             reason=self.typed["reason"],
-            reasons=(Choice("", "Choose"), *(Choice(code, label, code == self.typed["reason"]) for code, label in MOVE_REASONS.items())),
+            reasons=(
+                Choice("", "Choose"),
+                *(Choice(code, label, code == self.typed["reason"]) for code, label in MOVE_REASONS.items()),
+            ),
             preview=preview,
             lines=lines,
             button=f"Move to {doors.told(preview)}" if preview else "",
-            can_move=preview is not None and all(line.severity not in ("structural",) and (line.can_waive or line.severity in ("info", "pending")) for line in lines),
+            can_move=preview is not None
+            and all(
+                line.severity not in ("structural",) and (line.can_waive or line.severity in ("info", "pending"))
+                for line in lines
+            ),
             nearby=self._nearby() if error is not None and error.code in ("not_free", "slot_taken") else (),
             errors=errors,
             refusal=doors.refusal_of(error, kept="The case stays where it was; what you typed is still here.") if error else None,
             tells_patient=self._tells(),
             **{field: self._choices(field) for field in BY_FIELD},
         )
-        return web.respond(self.request, "scheduling/move.html", {"case": doors.shown(self.request, self.row, move=form)}, status=status)
+        return web.respond(
+            self.request, "scheduling/move.html", {"case": doors.shown(self.request, self.row, move=form)}, status=status
+        )
 
     def _tells(self) -> str:
         patient = self.row.patient
@@ -433,7 +466,12 @@ class _Mover:
             return ()
         selected = self.typed[field]
         if self.opening is not None:
-            found = {self.units[pk].public_id for pks in self.opening.units.values() for pk in pks if pk in self.units and self.units[pk].kind in BY_FIELD[field]}
+            found = {
+                self.units[pk].public_id
+                for pks in self.opening.units.values()
+                for pk in pks
+                if pk in self.units and self.units[pk].kind in BY_FIELD[field]
+            }
             if selected not in {str(each) for each in found}:
                 selected = next((str(each.public_id) for each in rows if each.public_id in found), "")
         free = Choice("", "Any that is free", not selected)
@@ -446,7 +484,9 @@ class _Mover:
             return ()
         day = form.cleaned_data["day"]
         wished = instant(day, form.cleaned_data["time"], self.zone)
-        physician = next((each for each in self.options.by_field["physician"] if str(each.public_id) == self.typed["physician"]), None)
+        physician = next(
+            (each for each in self.options.by_field["physician"] if str(each.public_id) == self.typed["physician"]), None
+        )
         found = openings.find_openings(
             procedure=self.row.procedure, at=self.at, earliest=local_day(day, self.zone).starts_at,
             latest=local_day(day + timedelta(days=2), self.zone).ends_at, site=self.row.site, physician=physician, patient=self.row.patient,

@@ -93,7 +93,11 @@ def read(request: HttpRequest, appointment: Appointment) -> None:
     """Record that somebody opened a case; polls are no reading."""
     if request.headers.get("X-Clinic-Poll") != "1":
         trail.record(
-            by=Actor.of(request), act=agenda.READ, subject=appointment, patient=appointment.patient.public_id, site_id=appointment.site_id
+            by=Actor.of(request),
+            act=agenda.READ,
+            subject=appointment,
+            patient=appointment.patient.public_id,
+            site_id=appointment.site_id,
         )
 
 
@@ -110,8 +114,8 @@ def key_of(request: HttpRequest) -> str:
     return given if 8 <= len(given) <= 120 and given.isprintable() else new_key()
 
 
-def once(request: HttpRequest, verb: str, produce: Callable[[], Appointment]) -> Appointment:
-    """Carry out an act once per request key and return the case it made or changed."""
+def act_once(request: HttpRequest, verb: str, produce: Callable[[], Any]) -> uuid.UUID:
+    """Carry out an act once per request key and return the public id of the row it made or changed."""
     by = Actor.of(request)
     body = sorted((name, values) for name, values in request.POST.lists() if name not in NOT_PART_OF_THE_BODY)
     digest = hashlib.sha256(json.dumps([request.path, body]).encode()).hexdigest()
@@ -121,7 +125,12 @@ def once(request: HttpRequest, verb: str, produce: Callable[[], Appointment]) ->
         return keys.Answer(status=303, text=str(produce().public_id))
 
     kept = retried(lambda: keys.once(by=by, verb=verb, key=key, body_hash=digest, produce=answer, at=web.now()))
-    return the_case(request, uuid.UUID(kept.text))
+    return uuid.UUID(kept.text)
+
+
+def once(request: HttpRequest, verb: str, produce: Callable[[], Appointment]) -> Appointment:
+    """Carry out an act on a case once per request key and return the case as it is then."""
+    return the_case(request, act_once(request, verb, produce))
 
 
 # --- findings and refusals -------------------------------------------------------------------------------------------
@@ -136,7 +145,9 @@ def line_of(finding: Finding, by: Actor, typed: Mapping[str, tuple[bool, str, st
         severity=severity,
         code=finding.key,
         message=finding.message,
-        evidence="" if finding.structural else "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in finding.evidence if value is not None),
+        evidence=""
+        if finding.structural
+        else "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in finding.evidence if value is not None),
         earliest=finding.earliest,
         source="" if finding.source == "booking" else finding.source,
         can_waive=can_waive,
@@ -147,13 +158,17 @@ def line_of(finding: Finding, by: Actor, typed: Mapping[str, tuple[bool, str, st
     )
 
 
-def refusal_of(error: DomainError, *, kept: str = "Nothing was changed; what you typed is still here.", lines: Sequence[Line] = ()) -> Refusal:
+def refusal_of(
+    error: DomainError, *, kept: str = "Nothing was changed; what you typed is still here.", lines: Sequence[Line] = ()
+) -> Refusal:
     """Return a refusal in words: what happened, what was kept, what to do."""
     title = TITLES.get(error.code, "This was refused")
     return Refusal(error.code, title, error.message, kept, NEXT.get(error.code, ""), tuple(lines))
 
 
-def refused(request: HttpRequest, error: DomainError, *, act: str, case: Appointment | None = None, patient: Patient | None = None) -> None:
+def refused(
+    request: HttpRequest, error: DomainError, *, act: str, case: Appointment | None = None, patient: Patient | None = None
+) -> None:
     """Record a refusal once, with whom and what it concerned."""
     whom = case.patient if case is not None else patient
     web.refused(
@@ -166,7 +181,11 @@ def refused(request: HttpRequest, error: DomainError, *, act: str, case: Appoint
 
 def token_of(opening: Opening) -> str:
     """Return an opening as a signed text that a form can carry for half an hour."""
-    packed = {"s": opening.site, "t": int(opening.starts_at.timestamp()), "u": {key: list(units) for key, units in opening.units.items()}}
+    packed = {
+        "s": opening.site,
+        "t": int(opening.starts_at.timestamp()),
+        "u": {key: list(units) for key, units in opening.units.items()},
+    }
     return signing.dumps(packed, salt=SALT, compress=True)
 
 
@@ -191,7 +210,12 @@ REASON_WORDS = {"first": "first free", "earliest": "first free"}
 
 
 def offer(
-    opening: Opening, units: Mapping[int, FoundUnit], sites: Mapping[int, FoundSite], *, is_chosen: bool = False, is_first: bool = False
+    opening: Opening,
+    units: Mapping[int, FoundUnit],
+    sites: Mapping[int, FoundSite],
+    *,
+    is_chosen: bool = False,
+    is_first: bool = False,
 ) -> OpeningLine:
     """Return an opening as a page offers it, in its site's wall time."""
     site = sites[opening.site]

@@ -1,0 +1,390 @@
+"""Set-up: weekly hours, leave and breakdowns, blocks."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib import messages as toasts
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods
+
+from pain_clinic import web
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.gates import requires
+from pain_clinic.accounts.models import Site
+from pain_clinic.errors import DomainError
+from scheduling import agenda
+from scheduling import resources as verbs
+from scheduling.agenda import words
+from scheduling.agenda.shapes import Act, Field, FormPage, HoursDay, HoursPage, HoursSpan, Listing, Row, Tab
+from scheduling.forms import WEEKDAYS, AbsenceForm, BlockForm, HoursForm
+from scheduling.models import Absence, Block, Resource, WeeklyHours
+from scheduling.views import doors
+from scheduling.views.setup import form_page, key, list_page, the_resource
+
+PER_PAGE = 50
+
+
+# --- hours -----------------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+@requires("scheduling.manage_resources")
+def hours(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Show and change the weekly hours of a resource at one site."""
+    row = the_resource(request, public_id)
+    sites = agenda.sites_of(request.user)  # type: ignore[arg-type]
+    slug = request.GET.get("site") or row.site.slug
+    site = next((each for each in sites if each.slug == slug), None)
+    if site is None:
+        raise Http404
+    if request.method == "GET":
+        return _hours_page(request, row, site, sites)
+    form = HoursForm(request.POST)
+    if not form.is_valid():
+        return _hours_page(request, row, site, sites, form=form, status=422)
+    given = form.cleaned_data
+    try:
+        verbs.save_hours(
+            resource=row, site=site, spans=given["spans"], valid_from=given["valid_from"], is_accepted=given["accept"],
+            by=Actor.of(request), at=web.now(),
+        )  # fmt: skip
+    except DomainError as error:
+        web.refused(request, error, act="scheduling.save_hours", subject=row, site_id=site.pk)
+        return _hours_page(request, row, site, sites, form=form, error=error, status=error.status)
+    toasts.success(request, f"The hours of {row.name} at {site.name} are saved.")
+    return web.redirect_to(request, f"{reverse('scheduling:hours', args=[row.public_id])}?site={site.slug}")
+
+
+def _hours_page(
+    request: HttpRequest,
+    row: Resource,
+    site: Site,
+    sites: Iterable[Site],
+    *,
+    form: HoursForm | None = None,
+    error: DomainError | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    today = web.now().astimezone(ZoneInfo(site.time_zone)).date()
+    rows = list(WeeklyHours.objects.filter(resource=row, site=site).order_by("valid_from", "weekday", "starts", "pk"))
+    current = [
+        each
+        for each in rows
+        if (each.valid_from is None or each.valid_from <= today) and (each.valid_until is None or each.valid_until >= today)
+    ]
+    url = reverse("scheduling:hours", args=[row.public_id])
+    page = HoursPage(
+        title=f"Hours at {site.name}",
+        resource=row.name,
+        site_tabs=tuple(Tab(each.name, f"{url}?site={each.slug}", each.pk == site.pk) for each in sites),
+        days=tuple(HoursDay(name, _spans(current, number)) for number, name in enumerate(WEEKDAYS)),
+        valid_from=today.isoformat(),
+        history=_history(rows, current),
+        form=form or HoursForm(initial={"valid_from": today, **_typed(current)}),
+        action=f"{url}?site={site.slug}",
+        back_url=reverse("scheduling:resource", args=[row.public_id]),
+        refusal=_cases_refusal(error) if error else None,
+    )
+    return web.respond(request, "scheduling/settings/hours.html", {"page": page}, status=status)
+
+
+def _cases_refusal(error: DomainError) -> Any:
+    refusal = doors.refusal_of(error, kept="Nothing was saved; what you typed is still here.")
+    if not isinstance(error, verbs.CasesInTheWay):
+        return refusal
+    zone = ZoneInfo(error.cases[0].site.time_zone)
+    told = "; ".join(f"{words.stamp(case.starts_at.astimezone(zone))} {case.patient.short_name}" for case in error.cases[:8])
+    more = f" and {len(error.cases) - 8} more" if len(error.cases) > 8 else ""
+    return doors.Refusal(
+        error.code,
+        "Booked cases are in the way",
+        f"{error.message} They are: {told}{more}.",
+        refusal.kept,
+        "Tick the last box to save anyway.",
+    )
+
+
+def _spans(rows: Iterable[WeeklyHours], weekday: int) -> tuple[HoursSpan, ...]:
+    mine = [row for row in rows if row.weekday == weekday]
+    breaks = [row for row in mine if row.kind == "break"]
+    return tuple(
+        HoursSpan(
+            f"{row.starts:%H:%M}",
+            f"{row.ends:%H:%M}",
+            ", ".join(f"{each.starts:%H:%M}–{each.ends:%H:%M}" for each in breaks if row.starts <= each.starts < row.ends),
+        )
+        for row in mine
+        if row.kind == "work"
+    )
+
+
+def _typed(rows: Iterable[WeeklyHours]) -> dict[str, str]:
+    typed: dict[str, list[str]] = {}
+    for row in rows:
+        typed.setdefault(f"{row.kind}_{row.weekday}", []).append(f"{row.starts:%H:%M}-{row.ends:%H:%M}")
+    return {name: ", ".join(spans) for name, spans in typed.items()}
+
+
+def _history(rows: Iterable[WeeklyHours], current: Iterable[WeeklyHours]) -> tuple[str, ...]:
+    """Return the other stretches of validity in words, in order."""
+    now = {row.pk for row in current}
+    stretches: dict[tuple[date | None, date | None], list[WeeklyHours]] = {}
+    for row in rows:
+        if row.pk not in now:
+            stretches.setdefault((row.valid_from, row.valid_until), []).append(row)
+    told = []
+    for (first, last), members in stretches.items():
+        days = ", ".join(
+            f"{WEEKDAYS[row.weekday][:3]} {row.starts:%H:%M}-{row.ends:%H:%M}" for row in members if row.kind == "work"
+        )
+        told.append(
+            f"{f'from {first.isoformat()}' if first else 'from the beginning'}{f' until {last.isoformat()}' if last else ''}: {days}"
+        )
+    return tuple(told)
+
+
+# --- leave and breakdowns --------------------------------------------------------------------------------------------
+
+
+def _absences(request: HttpRequest) -> Any:
+    mine = Resource.objects.visible_to(request.user)  # type: ignore[arg-type]
+    return Absence.objects.filter(resource__in=mine).select_related("resource", "resource__site")
+
+
+@require_GET
+@requires("scheduling.manage_resources")
+def absences(request: HttpRequest) -> HttpResponse:
+    """List who and what is away or will be; past ones on their own tab."""
+    url, is_past = reverse("scheduling:absences"), request.GET.get("when") == "past"
+    over = Q(ends_at__lte=web.now()) | Q(withdrawn_at__isnull=False)
+    rows = (
+        _absences(request).filter(over).order_by("-starts_at", "-pk")
+        if is_past
+        else _absences(request).exclude(over).order_by("starts_at", "pk")
+    )
+    found = Paginator(rows, PER_PAGE).get_page(request.GET.get("page", "1"))
+    page = Listing(
+        title="Leave and breakdowns",
+        hint="Nobody is offered time in which somebody or something needed is away.",
+        new_url=reverse("scheduling:absence_new"),
+        new_label="New leave or breakdown",
+        tabs=(Tab("Now and coming", url, not is_past), Tab("Past", f"{url}?when=past", is_past)),
+        heads=("Who or what", "Kind", "From", "Until", "Note"),
+        rows=tuple(_absence_row(row) for row in found.object_list),
+        page=words.paged(found, url, when="past" if is_past else ""),
+        empty="Nobody is away and nothing is broken.",
+        back_url=reverse("scheduling:settings"),
+    )
+    return list_page(request, page)
+
+
+def _absence_row(row: Absence) -> Row:
+    zone = ZoneInfo(row.resource.site.time_zone)
+    cells = (row.resource.name, str(row.get_kind_display()), _dated(row.starts_at, zone), _dated(row.ends_at, zone), row.note)  # type: ignore[attr-defined]
+    return Row(
+        reverse("scheduling:absence", args=[row.public_id]),
+        cells,
+        row.withdrawn_at is not None,
+        "withdrawn" if row.withdrawn_at else "",
+    )
+
+
+def _dated(moment: datetime, zone: ZoneInfo) -> str:
+    local = moment.astimezone(zone)
+    return f"{words.stamp(local)} {local.year}"
+
+
+@require_http_methods(["GET", "POST"])
+@requires("scheduling.manage_resources")
+def absence_new(request: HttpRequest) -> HttpResponse:
+    """Record leave or a breakdown; cases in the way are shown first."""
+    if request.method == "GET":
+        return _absence_page(request, AbsenceForm(initial=_absence_initial(request), user=request.user))
+    form = AbsenceForm(request.POST, user=request.user)
+    if not form.is_valid():
+        return _absence_page(request, form, status=422)
+    given = form.cleaned_data
+    try:
+        doors.act_once(
+            request,
+            "scheduling.add_absence",
+            lambda: verbs.add_absence(
+                resource=given["resource"], kind=given["kind"], starts_at=given["starts_at"], ends_at=given["ends_at"], note=given["note"],
+                is_accepted=given["accept"], by=Actor.of(request), at=web.now(),
+            ),
+        )  # fmt: skip
+    except DomainError as error:
+        web.refused(request, error, act="scheduling.add_absence", subject=given["resource"], site_id=given["resource"].site_id)
+        return _absence_page(request, form, error=error, status=error.status)
+    toasts.success(request, f"{given['resource'].name} is away then.")
+    return web.redirect_to(request, "scheduling:absences")
+
+
+def _absence_initial(request: HttpRequest) -> dict[str, Any]:
+    wanted = request.GET.get("resource", "")
+    try:
+        row = the_resource(request, uuid.UUID(wanted)) if wanted else None
+    except ValueError:
+        row = None
+    zone = ZoneInfo(row.site.time_zone) if row else ZoneInfo("UTC")
+    tomorrow = (web.now().astimezone(zone) + timedelta(days=1)).date()
+    return {
+        "resource": row.pk if row else None,
+        "first_day": tomorrow,
+        "last_day": tomorrow,
+        "first_time": "07:00",
+        "last_time": "19:00",
+    }
+
+
+def _absence_page(
+    request: HttpRequest, form: AbsenceForm, *, error: DomainError | None = None, status: int = 200
+) -> HttpResponse:
+    cases = error.cases if isinstance(error, verbs.CasesInTheWay) else ()
+    page = FormPage(
+        title="New leave or breakdown",
+        hint="Times are those of the site's own clock.",
+        form=form,
+        action=request.path,
+        cancel_url=reverse("scheduling:absences"),
+        request_key=key(request, error),
+        refusal=doors.refusal_of(error) if error else None,
+        affected=agenda.lines_of(cases, with_patient=True) if cases else (),
+        affected_title="Cases that need this time",
+    )
+    return form_page(request, page, status)
+
+
+@require_http_methods(["GET", "POST"])
+@requires("scheduling.manage_resources")
+def absence(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Show an absence with the cases in its way; end or withdraw it."""
+    row = get_object_or_404(_absences(request), public_id=public_id)
+    if request.method == "GET":
+        return _ending_page(request, row)
+    try:
+        verbs.end_absence(absence=row, by=Actor.of(request), at=web.now())
+    except DomainError as error:
+        web.refused(request, error, act="scheduling.end_absence", subject=row, site_id=row.resource.site_id)
+        return _ending_page(request, row, error)
+    toasts.success(request, f"{row.resource.name} is back.")
+    return web.redirect_to(request, "scheduling:absences")
+
+
+def _ending_page(request: HttpRequest, row: Absence, error: DomainError | None = None) -> HttpResponse:
+    zone = ZoneInfo(row.resource.site.time_zone)
+    is_over = row.withdrawn_at is not None or row.ends_at <= web.now()
+    act = Field("act", "", "end", kind="hidden")
+    begun = row.starts_at <= web.now()
+    cases = verbs.cases_during(row.resource, max(row.starts_at, web.now()), row.ends_at) if not is_over else []
+    page = {
+        "title": f"{row.resource.name}: {str(row.get_kind_display()).lower()}",  # type: ignore[attr-defined]
+        "from_": row.starts_at.astimezone(zone),
+        "to": row.ends_at.astimezone(zone),
+        "note": row.note,
+        "state": "withdrawn" if row.withdrawn_at else "over" if is_over else "",
+        "refusal": doors.refusal_of(error) if error else None,
+        "danger": None
+        if is_over
+        else Act("end", "End it now" if begun else "Withdraw it", request.path, is_danger=True, fields=(act,)),
+        "affected": agenda.lines_of(cases, with_patient=True) if cases else (),
+        "back_url": reverse("scheduling:absences"),
+    }
+    return web.respond(request, "scheduling/settings/absence.html", {"page": page}, status=error.status if error else 200)
+
+
+# --- blocks ----------------------------------------------------------------------------------------------------------
+
+
+def _blocks(request: HttpRequest) -> Any:
+    mine = Site.objects.visible_to(request.user)
+    return Block.objects.filter(site__in=mine).select_related("resource", "site", "physician")
+
+
+@require_GET
+@requires("scheduling.manage_resources")
+def blocks(request: HttpRequest) -> HttpResponse:
+    """List the blocks at the sites of this user."""
+    today = web.now().date()
+    rows = _blocks(request).order_by("site__name", "weekday", "starts", "pk")
+    page = Listing(
+        title="Blocks",
+        hint="Time kept for a physician or a kind of procedure, until it opens to everybody some days before.",
+        new_url=reverse("scheduling:block_new"),
+        new_label="New block",
+        heads=("Name", "Whose time", "When", "Kept for", "Opens"),
+        rows=tuple(
+            Row(
+                reverse("scheduling:block", args=[row.public_id]),
+                (
+                    row.name, f"{row.resource.name}, {row.site.name}", f"{WEEKDAYS[row.weekday]} {row.starts:%H:%M}-{row.ends:%H:%M}",
+                    ", ".join(part for part in (row.physician.name if row.physician else "", row.family.replace("_", " ")) if part),
+                    f"{row.release_days} days before",
+                ),
+                row.valid_until is not None and row.valid_until < today,
+                f"until {row.valid_until.isoformat()}" if row.valid_until else "",
+            )
+            for row in rows
+        ),
+        empty="No time is kept for anybody.",
+        back_url=reverse("scheduling:settings"),
+    )  # fmt: skip
+    return list_page(request, page)
+
+
+@require_http_methods(["GET", "POST"])
+@requires("scheduling.manage_resources")
+def block(request: HttpRequest, public_id: uuid.UUID | None = None) -> HttpResponse:
+    """Make or change a block; its last day ends it."""
+    row = get_object_or_404(_blocks(request), public_id=public_id) if public_id else None
+    data = request.POST if request.method == "POST" else None
+    form = BlockForm(data, initial=_block_values(row) if row else {"valid_from": web.now().date()}, user=request.user)
+    if request.method == "GET":
+        return _block_page(request, row, form)
+    if not form.is_valid():
+        return _block_page(request, row, form, status=422)
+    values = dict(form.cleaned_data)
+    try:
+        doors.act_once(
+            request,
+            "scheduling.save_block",
+            lambda: verbs.save_block(block=row, values=values, by=Actor.of(request), at=web.now()),
+        )
+    except DomainError as error:
+        web.refused(request, error, act="scheduling.save_block", subject=row, site_id=values["site"].pk)
+        return _block_page(request, row, form, error=error, status=error.status)
+    toasts.success(request, f"{values['name']} is saved.")
+    return web.redirect_to(request, "scheduling:blocks")
+
+
+def _block_values(row: Block) -> dict[str, Any]:
+    names = ("name", "weekday", "starts", "ends", "valid_from", "valid_until", "family", "release_days")
+    return {
+        **{name: getattr(row, name) for name in names},
+        "resource": row.resource_id,
+        "site": row.site_id,
+        "physician": row.physician_id,
+    }
+
+
+def _block_page(
+    request: HttpRequest, row: Block | None, form: BlockForm, *, error: DomainError | None = None, status: int = 200
+) -> HttpResponse:
+    page = FormPage(
+        title=row.name if row else "New block",
+        form=form,
+        action=request.path,
+        cancel_url=reverse("scheduling:blocks"),
+        request_key=key(request, error),
+        refusal=doors.refusal_of(error) if error else None,
+    )
+    return form_page(request, page, status)
