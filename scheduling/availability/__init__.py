@@ -6,7 +6,7 @@ hours, breaks, leave and bookings are already in each unit's bitmap; nothing her
 
 from scheduling.availability.bitmaps import at_least, erode, set_bits
 from scheduling.availability.explanation import Explanation, Help, Relaxation, Shortage, explain
-from scheduling.availability.search import Opening, earliest, search
+from scheduling.availability.search import Opening, earliest, first_starts, search
 from scheduling.availability.words import Demand, Frame, Plan, Question, Unit, Window, runs_of
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "earliest",
     "erode",
     "explain",
+    "first_starts",
     "runs_of",
     "search",
     "set_bits",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import time
 
-from scheduling.availability.search import Opening, earliest, joint, pool
+from scheduling.availability.search import Known, Opening, earliest, joint
 from scheduling.availability.words import Question, wall_mask
 
 WEEKDAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
@@ -83,13 +83,14 @@ def _shortages(question: Question) -> tuple[Shortage, ...]:
     alone: dict[str, int] = {}
     rest: dict[str, int] = {}
     labels: dict[str, str] = {}
+    known: Known = {}
     for plan in question.plans:
         allowed = question.allowed(plan)
         for demand in plan.demands:
             others = [each for each in plan.demands if each is not demand]
             labels.setdefault(demand.key, demand.label or demand.key)
-            alone[demand.key] = alone.get(demand.key, 0) | (pool(demand) & allowed) << plan.prep
-            rest[demand.key] = rest.get(demand.key, 0) | (joint(others) & allowed) << plan.prep
+            alone[demand.key] = alone.get(demand.key, 0) | (joint([demand], known) & allowed) << plan.prep
+            rest[demand.key] = rest.get(demand.key, 0) | (joint(others, known) & allowed) << plan.prep
     never = [key for key, starts in alone.items() if not starts]
     if never:
         return tuple(Shortage(key, labels[key], (), f"no {labels[key]} at any time asked") for key in never)

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from itertools import combinations
-from zoneinfo import ZoneInfo
+from operator import attrgetter, itemgetter
 
 from scheduling.availability.bitmaps import at_least, erode, lowest
-from scheduling.availability.words import Demand, Frame, Plan, Question, Unit
-from scheduling.intervals import ones, window
+from scheduling.availability.words import Demand, Plan, Question, Unit
+from scheduling.intervals import SLOT, SLOTS_PER_DAY, instant, ones
 
-_MORNING = (time(0), time(12))
+Preference = tuple[int, int, int]
+_NOBODY: Preference = (0, 0, 0)
+_THREE_DAYS = ones(0, 3 * SLOTS_PER_DAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,24 @@ class Opening:
     site: int
     units: dict[str, tuple[int, ...]]
     reasons: tuple[str, ...] = ()
+
+
+def first_starts(question: Question) -> tuple[datetime, ...]:
+    """Return the first times at which a procedure could start, without naming who and what; the bare search."""
+    known: Known = {}
+    starts = 0
+    for plan in question.plans:
+        if allowed := question.allowed(plan):
+            starts |= (joint(plan.demands, known) & allowed) << plan.prep
+    found: list[datetime] = []
+    base = 0
+    while starts and len(found) < question.limit:
+        skip = lowest(starts)
+        base += skip
+        found.append(question.frame.instant(base))
+        starts >>= skip + 1
+        base += 1
+    return tuple(found)
 
 
 def search(question: Question) -> tuple[Opening, ...]:
@@ -120,129 +140,167 @@ def _hall(group: Sequence[Demand]) -> int:
     return arrivals
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """One candidate of a demand on one local date: its place in the stated order, and the arrivals it could serve."""
+
+    preference: Preference
+    unit: Unit
+    arrivals: int  # bit 0 is the day's `base`
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """A local date of one plan: its slots and, per demand, the candidates in the stated order."""
+
+    base: int  # the first slot at which somebody with a start on this date may arrive
+    first: int
+    stop: int
+    ready: tuple[tuple[_Ready, ...], ...]
+
+
 class _View:
     """One plan within one search: where it can start, by whom, and with what."""
 
     def __init__(self, question: Question, plan: Plan, known: Known) -> None:
         self.plan = plan
         self.frame = question.frame
-        allowed = question.allowed(plan)
-        self.starts = (joint(plan.demands, known) & allowed) << plan.prep if allowed else 0
         self._known = known
-        self._allowed = allowed << plan.prep
-        self._by_lead: list[tuple[Unit | None, int]] | None = None
-        self._days: dict[tuple[int, date], tuple[int, int]] = {}
-
-    def by_lead(self) -> list[tuple[Unit | None, int]]:
-        """Return the starts of each candidate of the leading demand (of nobody, when the plan has none)."""
-        if self._by_lead is None:
-            lead = next((demand for demand in self.plan.demands if demand.key == self.plan.lead), None)
-            if lead is None:
-                self._by_lead = [(None, self.starts)]
-            else:
-                self._by_lead = self._lead_starts(lead)
-        return self._by_lead
-
-    def _lead_starts(self, lead: Demand) -> list[tuple[Unit | None, int]]:
-        others = [demand for demand in self.plan.demands if demand is not lead]
-        elsewhere = {unit.id for demand in others for unit in demand.candidates}
-        alone = joint(others, self._known) & self._allowed >> self.plan.prep if lead.count == 1 else 0
-        result: list[tuple[Unit | None, int]] = []
-        for unit in lead.candidates:
-            rest = alone
-            if lead.count > 1 or unit.id in elsewhere:
-                rest = joint(_without(self.plan.demands, lead, unit)) & self._allowed >> self.plan.prep
-            result.append((unit, (rest & unit_starts(lead, unit)) << self.plan.prep))
-        return result
-
-    def leads_at(self, start: int) -> list[Unit | None]:
-        """Return who could lead a procedure starting in this slot, the least loaded first."""
-        on = self.local_date(start)
-        able = [unit for unit, starts in self.by_lead() if starts >> start & 1]
-        return sorted(able, key=lambda unit: (0, 0, 0) if unit is None else self.preference(unit, on))
+        self._allowed = question.allowed(plan)
+        self.starts = (joint(plan.demands, known) & self._allowed) << plan.prep if self._allowed else 0
+        self._days: dict[date, _Day] = {}
+        self._latest: tuple[date, _Day] | None = None
+        self._legs = tuple(length * SLOT for length in (plan.prep, plan.procedure, plan.procedure + plan.recovery))
+        self._lead = next((i for i, demand in enumerate(plan.demands) if demand.key == plan.lead), None)
+        self._is_simple = len(_sharing(plan.demands)) == len(plan.demands)
 
     def local_date(self, start: int) -> date:
-        return self.frame.instant(start).astimezone(self.plan.zone).date()
+        return self.day_of(start)[0]
 
-    def preference(self, unit: Unit, on: date) -> tuple[int, int, int]:
-        """Return the stated order among units: most free time left on that date, then rank, then id."""
-        return (-self._day(unit, on)[1].bit_count(), unit.rank, unit.id)
+    def day_of(self, start: int) -> tuple[date, _Day]:
+        """Return the local date of a start; starts come in order, so it is mostly the one before's."""
+        latest = self._latest
+        if latest is None or not latest[1].first <= start < latest[1].stop:
+            on = self.frame.instant(start).astimezone(self.plan.zone).date()
+            latest = self._latest = (on, self.day(on))
+        return latest
 
-    def _day(self, unit: Unit, on: date) -> tuple[int, int]:
-        """Return a unit's free slots from that date on (its next three days), and those of the date alone."""
-        known = self._days.get((unit.id, on))
+    def day(self, on: date) -> _Day:
+        """Return who is free how long on a local date, computed once; only that date and two more are looked at."""
+        known = self._days.get(on)
         if known is None:
-            first, stop = _day_slots(self.frame, on, self.plan.zone)
-            ahead = unit.free >> first & _THREE_DAYS
-            known = self._days[unit.id, on] = (ahead, ahead & ones(0, stop - first))
+            first, stop = self.frame.day_slots(on, self.plan.zone)
+            base = max(first - self.plan.prep, 0)
+            ready = tuple(_ready(demand, base, first, stop) for demand in self.plan.demands)
+            known = self._days[on] = _Day(base, first, stop, ready)
         return known
 
-    def fits(self, demand: Demand, unit: Unit, start: int, on: date) -> bool:
-        """Tell whether a unit is free for all runs of a demand around this start."""
-        arrival = start - self.plan.prep
-        first = _day_slots(self.frame, on, self.plan.zone)[0]
-        if arrival < first:  # arrives before that date began: look at the whole bitmap
-            return bool(unit_starts(demand, unit) >> arrival & 1)
-        ahead = self._day(unit, on)[0]
-        for offset, length in demand.runs_of(unit):
-            wanted = ones(0, length) << (arrival - first + offset)
-            if ahead & wanted != wanted:
-                return False
-        return True
+    def leads_at(self, start: int) -> list[_Ready | None]:
+        """Return who could lead a procedure starting in this slot, in the stated order."""
+        if self._lead is None:
+            return [None]
+        day = self.day_of(start)[1]
+        bit = start - self.plan.prep - day.base
+        able = [each for each in day.ready[self._lead] if each.arrivals >> bit & 1]
+        if self._is_simple and self.plan.demands[self._lead].count == 1:
+            return list(able)
+        return [each for each in able if self._assign(start, each.unit) is not None]
+
+    def starts_on(self, on: date) -> list[tuple[_Ready | None, int]]:
+        """Return the starts of a local date by who leads; bit 0 is the date's first slot."""
+        day = self.day(on)
+        if self._lead is None:
+            return [(None, self.starts >> day.first & ones(0, day.stop - day.first))]
+        lead = self.plan.demands[self._lead]
+        others = [demand for demand in self.plan.demands if demand is not lead]
+        simple = self._is_simple and lead.count == 1
+        rest = self._arrivals(others, day) if simple else 0
+        found: list[tuple[_Ready | None, int]] = []
+        for each in day.ready[self._lead]:
+            if not simple:
+                rest = self._arrivals(_without(self.plan.demands, lead, each.unit), day)
+            arrivals = rest & each.arrivals
+            starts = arrivals << self.plan.prep >> (day.first - day.base)
+            found.append((each, starts & ones(0, day.stop - day.first)))
+        return found
+
+    def _arrivals(self, demands: Sequence[Demand], day: _Day) -> int:
+        known = self._known if self._is_simple else None  # rearranged demands do not live long enough to be known
+        return (joint(demands, known) & self._allowed) >> day.base & ones(0, day.stop - day.base)
 
     def opening(self, start: int, lead: Unit | None, able: int) -> Opening:
-        plan, on = self.plan, self.local_date(start)
-        units = self._assign(start, lead, on)
-        instant = self.frame.instant
+        units = self._assign(start, lead)
+        if units is None:
+            raise AssertionError("Hall's condition held, so there is an assignment")
+        starts_at = self.frame.instant(start)
+        prep, procedure, rest = self._legs
         return Opening(
-            arrives_at=instant(start - plan.prep),
-            starts_at=instant(start),
-            ends_at=instant(start + plan.procedure),
-            leaves_at=instant(start + plan.procedure + plan.recovery),
-            site=plan.site,
-            units={demand.key: units[demand.key] for demand in plan.demands},
+            arrives_at=starts_at - prep,
+            starts_at=starts_at,
+            ends_at=starts_at + procedure,
+            leaves_at=starts_at + rest,
+            site=self.plan.site,
+            units=units,
             reasons=_reasons(lead, able),
         )
 
-    def _assign(self, start: int, lead: Unit | None, on: date) -> dict[str, tuple[int, ...]]:
-        """Choose units: the least loaded first, moved aside only when another demand could not be served else."""
-        places = [demand for demand in self.plan.demands for _ in range(demand.count)]
-        choices = []
-        for demand in places:
-            able = [unit for unit in demand.candidates if self.fits(demand, unit, start, on)]
-            choices.append(sorted(able, key=lambda unit: self.preference(unit, on)))
-        fixed = next((i for i, place in enumerate(places) if place.key == self.plan.lead), None)
-        if fixed is not None and lead is not None:
-            choices[fixed] = [lead]
+    def _assign(self, start: int, lead: Unit | None) -> dict[str, tuple[int, ...]] | None:
+        """Choose units: the first in the stated order, moved aside only when another demand could not be served else."""
+        day = self.day_of(start)[1]
+        bit = start - self.plan.prep - day.base
+        chosen: dict[str, tuple[int, ...]] = {}
+        if self._is_simple:
+            for i, demand in enumerate(self.plan.demands):
+                ids = () if lead is None or i != self._lead else (lead.id,)
+                for each in day.ready[i]:
+                    if len(ids) == demand.count:
+                        break
+                    if each.arrivals >> bit & 1 and each.unit is not lead:
+                        ids = (*ids, each.unit.id)
+                chosen[demand.key] = ids
+            return chosen
+        places = [(i, demand) for i, demand in enumerate(self.plan.demands) for _ in range(demand.count)]
+        choices = [[each.unit.id for each in day.ready[i] if each.arrivals >> bit & 1] for i, _ in places]
+        order = list(range(len(places)))
+        if lead is not None:
+            fixed = next(place for place, (i, _) in enumerate(places) if i == self._lead)
+            choices[fixed] = [lead.id]
+            order.sort(key=lambda place: place != fixed)
         taken: dict[int, int] = {}  # unit id -> place
-        order = sorted(range(len(places)), key=lambda i: (i != fixed, i))
-        for place in order:
-            _augment(place, choices, taken, set())
+        if not all(_augment(place, choices, taken, set()) for place in order):
+            return None
         at_place = {place: unit for unit, place in taken.items()}
-        chosen: dict[str, tuple[int, ...]] = {demand.key: () for demand in self.plan.demands}
-        for i, demand in enumerate(places):
-            chosen[demand.key] += (at_place[i],)
+        for place, (_, demand) in enumerate(places):
+            chosen[demand.key] = (*chosen.get(demand.key, ()), at_place[place])
         return chosen
 
 
-_THREE_DAYS = ones(0, 3 * 288)
+def _ready(demand: Demand, base: int, first: int, stop: int) -> tuple[_Ready, ...]:
+    """Return the candidates of a demand by the stated order: most free time left on that date, then rank, then id."""
+    found = []
+    today = ones(first - base, stop - base)
+    for unit in demand.candidates:
+        ahead = unit.free >> base & _THREE_DAYS
+        if ahead:
+            arrivals = -1
+            for offset, length in demand.runs_of(unit):
+                arrivals &= erode(ahead, length) >> offset
+            found.append(_Ready((-(ahead & today).bit_count(), unit.rank, unit.id), unit, arrivals))
+    found.sort(key=attrgetter("preference"))
+    return tuple(found)
 
 
-def _day_slots(frame: Frame, on: date, zone: ZoneInfo) -> tuple[int, int]:
-    return frame.day_slots(on, zone)
-
-
-def _augment(place: int, choices: Sequence[Sequence[Unit]], taken: dict[int, int], seen: set[int]) -> bool:
+def _augment(place: int, choices: Sequence[Sequence[int]], taken: dict[int, int], seen: set[int]) -> bool:
     """Give a place a unit, moving others along an augmenting path if need be."""
     for unit in choices[place]:
-        if unit.id not in taken:
-            taken[unit.id] = place
+        if unit not in taken:
+            taken[unit] = place
             return True
     for unit in choices[place]:
-        if unit.id not in seen:
-            seen.add(unit.id)
-            if _augment(taken[unit.id], choices, taken, seen):
-                taken[unit.id] = place
+        if unit not in seen:
+            seen.add(unit)
+            if _augment(taken[unit], choices, taken, seen):
+                taken[unit] = place
                 return True
     return False
 
@@ -268,22 +326,23 @@ def _reasons(lead: Unit | None, able: int) -> tuple[str, ...]:
 
 def _at(views: Sequence[_View], start: int) -> list[tuple[_View, Unit | None]]:
     """Return everybody who could lead at this start, over all plans, in the stated order."""
-    able: list[tuple[tuple[int, int, int, int], _View, Unit | None]] = []
-    for index, view in enumerate(views):
-        if view.starts >> start & 1:
-            on = view.local_date(start)
-            for unit in view.leads_at(start):
-                rank = (0, 0, 0) if unit is None else view.preference(unit, on)
-                able.append(((*rank, index), view, unit))
-    able.sort(key=lambda each: each[0])
-    return [(view, unit) for _, view, unit in able]
+    if len(views) == 1:
+        return [(views[0], each.unit if each else None) for each in views[0].leads_at(start)]
+    able = [
+        (each.preference if each else _NOBODY, index, view, each.unit if each else None)
+        for index, view in enumerate(views)
+        if view.starts >> start & 1
+        for each in view.leads_at(start)
+    ]
+    able.sort(key=itemgetter(0, 1))
+    return [(view, unit) for _, _, view, unit in able]
 
 
 def _in_order(question: Question, views: Sequence[_View]) -> Iterator[Opening]:
-    remaining, count = 0, 0
+    remaining = 0
     for view in views:
         remaining |= view.starts
-    base = 0
+    base = count = 0
     while remaining and count < question.limit:
         skip = lowest(remaining)
         base += skip
@@ -298,62 +357,61 @@ def _in_order(question: Question, views: Sequence[_View]) -> Iterator[Opening]:
 
 def _spread(question: Question, views: Sequence[_View]) -> list[Opening]:
     """Take day by day, on each the first start of each physician in each half, then others well apart."""
-    assert question.per_day is not None
     found: list[Opening] = []
-    left = {id(view): view.starts for view in views}
-    while len(found) < question.limit and any(left.values()):
-        first = min((lowest(left[id(view)]), i) for i, view in enumerate(views) if left[id(view)])
-        on = views[first[1]].local_date(first[0])
-        today: list[tuple[_View, int, int]] = []
-        for view in views:
-            start, stop = _day_slots(view.frame, on, view.plan.zone)
-            today.append((view, start, left[id(view)] & ones(start, stop)))
-            left[id(view)] &= -1 << stop
-        chosen = _of_one_day(question, on, [each for each in today if each[2]])
-        found.extend(chosen)
-    return sorted(found, key=lambda each: each.starts_at)[: question.limit]
+    left = [view.starts for view in views]
+    while len(found) < question.limit and any(left):
+        start, index = min((lowest(bits), i) for i, bits in enumerate(left) if bits)
+        on = views[index].local_date(start)
+        today = []
+        for i, view in enumerate(views):
+            stop = view.frame.day_slots(on, view.plan.zone)[1]
+            if left[i] & ones(0, stop):
+                today.append(view)
+            left[i] = left[i] >> stop << stop
+        found.extend(_of_one_day(question, on, today))
+    found.sort(key=attrgetter("starts_at"))
+    return found[: question.limit]
 
 
-def _of_one_day(question: Question, on: date, today: Sequence[tuple[_View, int, int]]) -> list[Opening]:
-    per_day = question.per_day or 0
-    picks: dict[tuple[int, int], tuple[_View, Unit | None]] = {}
-    firsts: list[tuple[int, tuple[int, int, int], int, _View, Unit | None]] = []
-    for index, (view, day_start, _) in enumerate(today):
-        stop = _day_slots(view.frame, on, view.plan.zone)[1]
-        noon = _noon(view, on, day_start, stop)
-        for unit, starts in view.by_lead():
-            rank = (0, 0, 0) if unit is None else view.preference(unit, on)
-            for half in (ones(day_start, noon), ones(noon, stop)):
-                if bits := starts & half:
-                    firsts.append((lowest(bits), rank, index, view, unit))
-    firsts.sort(key=lambda each: each[:3])
-    for start, _rank, _index, view, unit in firsts:
-        key = (start, unit.id if question.per_physician and unit is not None else 0)
-        if len(picks) < per_day and key not in picks:
-            picks[key] = (view, unit)
-    _fill(question, today, picks)
-    result = []
-    for (start, _), (view, unit) in sorted(picks.items(), key=lambda each: each[0]):
-        result.append(view.opening(start, unit, len(_at([each[0] for each in today], start))))
-    return result
+Pick = tuple[int, int]  # start, physician (0 where one opening a start is enough)
 
 
-def _noon(view: _View, on: date, first: int, stop: int) -> int:
-    morning = window(on, *_MORNING, view.plan.zone)
-    return min(max(view.frame.slot_after(morning.ends_at), first), stop) if morning else first
-
-
-def _fill(
-    question: Question, today: Sequence[tuple[_View, int, int]], picks: dict[tuple[int, int], tuple[_View, Unit | None]]
-) -> None:
-    """Fill a day that has places left with starts at least a procedure's length from any already chosen."""
-    apart = max(view.plan.procedure for view, _, _ in today)
+def _of_one_day(question: Question, on: date, today: Sequence[_View]) -> list[Opening]:
+    firsts: list[tuple[int, Preference, int, _View, Unit | None]] = []
     left = 0
-    for _, _, bits in today:
-        left |= bits
+    for index, view in enumerate(today):
+        day = view.day(on)
+        left |= view.starts & ones(day.first, day.stop)
+        noon = _noon(view, on) - day.first
+        for each, starts in view.starts_on(on):
+            for half in (starts & ones(0, noon), starts >> noon << noon):
+                if half:
+                    preference, unit = (each.preference, each.unit) if each else (_NOBODY, None)
+                    firsts.append((day.first + lowest(half), preference, index, view, unit))
+    firsts.sort(key=itemgetter(0, 1, 2))
+    picks: dict[Pick, tuple[_View, Unit | None]] = {}
+    per_day = question.per_day or 0
+    for start, _, _, view, unit in firsts:
+        key = (start, unit.id if question.per_physician and unit is not None else 0)
+        if len(picks) < per_day:
+            picks.setdefault(key, (view, unit))
+    _fill(per_day, left, today, picks)
+    in_order = sorted(picks.items(), key=itemgetter(0))
+    return [view.opening(start, unit, len(_at(today, start))) for (start, _), (view, unit) in in_order]
+
+
+def _noon(view: _View, on: date) -> int:
+    day = view.day(on)
+    noon = view.frame.slot_after(instant(on, time(12), view.plan.zone))
+    return min(max(noon, day.first), day.stop)
+
+
+def _fill(per_day: int, left: int, today: Sequence[_View], picks: dict[Pick, tuple[_View, Unit | None]]) -> None:
+    """Fill a day that has places left with starts at least a procedure's length from any already chosen."""
+    apart = max(view.plan.procedure for view in today)
     for start, _ in picks:
         left &= ~ones(max(start - apart + 1, 0), start + apart)
-    while left and len(picks) < (question.per_day or 0):
+    while left and len(picks) < per_day:
         start = lowest(left)
-        picks[start, 0] = _at([view for view, _, _ in today], start)[0]
-        left &= -1 << start + apart
+        picks[start, 0] = _at(today, start)[0]
+        left = left >> start + apart << start + apart
