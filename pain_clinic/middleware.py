@@ -16,8 +16,8 @@ import pghistory
 import structlog
 from django.conf import settings
 from django.contrib.auth import logout
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.http.request import RequestDataTooBig
 from django.shortcuts import render, resolve_url
 
 from pain_clinic import clock

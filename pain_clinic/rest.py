@@ -57,8 +57,9 @@ def problem_for(error: Exception, context: Mapping[str, Any]) -> Response | None
 
 def _of_framework(error: exceptions.APIException) -> Response:
     headers = {}
-    if isinstance(error, exceptions.Throttled) and error.wait is not None:
-        headers["Retry-After"] = str(int(error.wait) + 1)
+    wait = getattr(error, "wait", None)
+    if wait is not None:
+        headers["Retry-After"] = str(int(wait) + 1)
     if getattr(error, "auth_header", ""):
         headers["WWW-Authenticate"] = str(error.auth_header)  # type: ignore[attr-defined]
     codes = {401: "not_signed_in", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 406: "not_acceptable",

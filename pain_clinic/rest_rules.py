@@ -42,7 +42,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
         moment = clock.now()
         if token.used_at is None or moment - token.used_at > self.GRAIN:
             ApiToken.objects.filter(pk=token.pk).update(used_at=moment)
-        request._request._clinic_api_user = token.user
+        request._request._clinic_api_user = token.user  # type: ignore[attr-defined]
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:

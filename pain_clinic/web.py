@@ -39,7 +39,9 @@ def now() -> datetime:
 def wants_fragment(request: HttpRequest) -> bool:
     """Say whether htmx asks for a part of the page: not for boosted links nor for a restored history."""
     htmx = getattr(request, "htmx", None)
-    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+    if not htmx:
+        return False
+    return not htmx.boosted and not htmx.history_restore_request
 
 
 def respond(request: HttpRequest, template: str, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:

@@ -18,4 +18,4 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = {"anonymous": "100000/min", "staff": "100000/min"}
-LOGGING_CONFIG = None
+LOGGING_CONFIG = ""  # the tests read what pytest captures

@@ -9,6 +9,7 @@ from allauth.account.views import LoginView
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, logout
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -26,6 +27,13 @@ from pain_clinic.accounts.roles import ROLE_NAMES
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 from pain_clinic.middleware import SessionLimitsMiddleware, client_address
+
+
+def _person(request: HttpRequest) -> User:
+    """Return the member of staff behind a request that a gate has let in."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
 
 
 class SignInView(LoginView):
@@ -102,11 +110,11 @@ class TokenShown:
 @sensitive_post_parameters()
 @require_http_methods(["GET", "POST"])
 def password(request: HttpRequest) -> HttpResponse:
-    form = PasswordForm(request.POST or None, user=request.user)
+    form = PasswordForm(request.POST or None, user=_person(request))
     if request.method == "GET" or not form.is_valid():
         return web.respond(request, "accounts/password.html", {"form": form}, status=200 if request.method == "GET" else 422)
     user = staff.change_own_password(
-        user=request.user, password=form.cleaned_data["new_password"], by=Actor.of(request), at=web.now()
+        user=_person(request), password=form.cleaned_data["new_password"], by=Actor.of(request), at=web.now()
     )
     kept = {key: request.session[key] for key in ("signed_in_at", "used_at") if key in request.session}
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
@@ -118,15 +126,15 @@ def password(request: HttpRequest) -> HttpResponse:
 @requires("accounts.view_home")
 @require_http_methods(["GET"])
 def account(request: HttpRequest) -> HttpResponse:
-    roles = [ROLE_NAMES.get(name, name) for name in request.user.groups.order_by("name").values_list("name", flat=True)]
-    sites = list(request.user.sites.order_by("name").values_list("name", flat=True))
+    roles = [ROLE_NAMES.get(name, name) for name in _person(request).groups.order_by("name").values_list("name", flat=True)]
+    sites = list(_person(request).sites.order_by("name").values_list("name", flat=True))
     return web.respond(request, "accounts/account.html", {"roles": roles, "sites": sites})
 
 
 @requires("accounts.view_home")
 @require_POST
 def end_sessions(request: HttpRequest) -> HttpResponse:
-    staff.end_sessions(user=request.user, by=Actor.of(request), at=web.now())
+    staff.end_sessions(user=_person(request), by=Actor.of(request), at=web.now())
     logout(request)
     response = web.redirect_to(request, settings.LOGIN_URL)
     response["Clear-Site-Data"] = '"cache", "cookies", "storage"'
@@ -141,11 +149,11 @@ def tokens(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         if form.is_valid():
             label = form.cleaned_data["label"]
-            _, secret = staff.make_token(user=request.user, label=label, by=Actor.of(request), at=web.now())
+            _, secret = staff.make_token(user=_person(request), label=label, by=Actor.of(request), at=web.now())
             form = TokenForm()
         else:
             status = 422
-    rows = request.user.api_tokens.filter(revoked_at=None).order_by("-created_at", "-pk")
+    rows = _person(request).api_tokens.filter(revoked_at=None).order_by("-created_at", "-pk")
     shown = [TokenShown(row.public_id, row.label, row.hint, row.created_at, row.used_at) for row in rows]
     return web.respond(request, "accounts/tokens.html", {"form": form, "tokens": shown, "secret": secret}, status=status)
 
@@ -153,7 +161,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
 @requires("accounts.use_api")
 @require_POST
 def revoke_token(request: HttpRequest, public_id: Any) -> HttpResponse:
-    token = get_object_or_404(ApiToken, public_id=public_id, user=request.user)
+    token = get_object_or_404(ApiToken, public_id=public_id, user=_person(request))
     staff.revoke_token(token=token, by=Actor.of(request), at=web.now())
     messages.success(request, "The token is revoked.")
     return web.redirect_to(request, "account_tokens")

@@ -8,7 +8,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connection, transaction
 from pghistory.models import Event
-from psycopg2 import sql
+from psycopg2 import sql  # type: ignore[import-untyped]
 
 from pain_clinic.audit.models import AuditEvent, AuditSeal
 

@@ -163,7 +163,8 @@ def _wait_for_sealer(cursor: Any) -> None:
 
 
 def _walk() -> tuple[str, int, dict[int, str]]:
-    position, previous, digests = 0, START, {}
+    digests: dict[int, str] = {}
+    position, previous = 0, START
     for found in AuditSeal.objects.select_related("event").order_by("position").iterator(chunk_size=2000):
         position += 1
         if found.position != position:
