@@ -21,7 +21,7 @@ from tests import factories
 from tests.concurrency.test_one_slot import overlaps
 from tests.factories import NOW, TOMORROW, local, together, transactional
 
-OPERATIONS = 10_000 if os.environ.get("CLINIC_FULL_DRILLS") else 500
+OPERATIONS = 10_000 if os.environ.get("CLINIC_FULL") else 500
 CLERKS = 8
 PATIENT_OVERLAPS = """
 SELECT count(*) FROM scheduling_appointment a JOIN scheduling_appointment b

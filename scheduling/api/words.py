@@ -1,0 +1,190 @@
+"""What the API takes and gives: plain serializers, no logic."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+from rest_framework import serializers
+
+from procedures.models import Sedation
+from scheduling.models import AskedBy, CancelReason, Kind, Side, Status
+
+
+class Instant(serializers.DateTimeField):
+    """An instant with its offset, in the years that a clinic can mean."""
+
+    default_error_messages = {  # noqa: RUF012  # the framework reads a plain dict
+        "unbelievable": "A year between 2000 and 2100 is expected.",
+        "offset": "Give the offset, as in 2027-01-31T09:00:00-05:00 or ...Z.",
+    }
+
+    def to_internal_value(self, value: Any) -> datetime:
+        try:
+            found = parse_datetime(value) if isinstance(value, str) else None
+        except ValueError:
+            found = None
+        if found is None:
+            self.fail("invalid", format="YYYY-MM-DDThh:mm[:ss]+hh:mm")
+        if found.tzinfo is None:
+            self.fail("offset")
+        if not 2000 <= found.year <= 2100:
+            self.fail("unbelievable")
+        return found.astimezone(UTC)
+
+
+class Chosen(serializers.Serializer[object]):
+    """The procedure and where on the body."""
+
+    procedure = serializers.CharField(max_length=60, help_text="The procedure's id or code.")
+    side = serializers.ChoiceField(choices=Side.choices, required=False, allow_blank=True, default="")
+    levels = serializers.ListField(child=serializers.CharField(max_length=24), required=False, max_length=24, default=list)
+    sedation = serializers.ChoiceField(choices=Sedation.choices, required=False, default="none")
+
+
+class WaiverIn(serializers.Serializer[object]):
+    """A named finding to go on in spite of, and why."""
+
+    code = serializers.CharField(max_length=60)
+    reason_code = serializers.CharField(max_length=40)
+    text = serializers.CharField(max_length=500)
+
+
+class Place(serializers.Serializer[object]):
+    """When and where. Without resources, the least-loaded that are free are taken."""
+
+    site = serializers.UUIDField()
+    starts_at = Instant()
+    resources = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=20, default=list)
+    waivers = WaiverIn(many=True, required=False, default=list)
+
+
+class HoldIn(Chosen, Place):
+    patient = serializers.UUIDField(required=False, allow_null=True, default=None)
+
+
+class AppointmentIn(Chosen, Place):
+    patient = serializers.UUIDField()
+    hold = serializers.UUIDField(required=False, allow_null=True, default=None)
+    note = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+
+
+class MoveIn(Place):
+    reason = serializers.CharField(max_length=80, required=False, allow_blank=True, default="")
+
+
+class CancelIn(serializers.Serializer[object]):
+    reason = serializers.ChoiceField(choices=CancelReason.choices)
+    asked_by = serializers.ChoiceField(choices=AskedBy.choices)
+    note = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
+
+
+class StatusIn(serializers.Serializer[object]):
+    to = serializers.ChoiceField(choices=Status.choices)
+
+
+class OpeningsIn(Chosen):
+    """A search. Instants carry their offset; weekdays count from Monday 0; a part of the day is the site's wall time."""
+
+    site = serializers.UUIDField(required=False)
+    physician = serializers.UUIDField(required=False)
+    patient = serializers.UUIDField(required=False)
+    earliest = Instant(required=False)
+    latest = Instant(required=False)
+    weekdays = serializers.ListField(child=serializers.IntegerField(min_value=0, max_value=6), required=False, default=list)
+    from_time = serializers.TimeField(required=False)
+    until_time = serializers.TimeField(required=False)
+    limit = serializers.IntegerField(min_value=1, max_value=100, required=False, default=20)
+    per_day = serializers.IntegerField(min_value=1, max_value=50, required=False)
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        if ("from_time" in values) != ("until_time" in values):
+            raise serializers.ValidationError({"until_time": ["Give both times of a part of the day, or neither."]})
+        if "from_time" in values and values["from_time"] >= values["until_time"]:
+            raise serializers.ValidationError({"until_time": ["The part of the day has to end after it begins."]})
+        if "earliest" in values and "latest" in values and values["earliest"] >= values["latest"]:
+            raise serializers.ValidationError({"latest": ["This has to be after earliest."]})
+        return values
+
+
+class UnitOut(serializers.Serializer[object]):
+    id = serializers.UUIDField(source="public_id")
+    kind = serializers.ChoiceField(choices=Kind.choices)
+    name = serializers.CharField()
+
+
+class OpeningOut(serializers.Serializer[object]):
+    site = serializers.UUIDField()
+    arrives_at = serializers.DateTimeField()
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+    leaves_at = serializers.DateTimeField()
+    resources = UnitOut(many=True)
+    reasons = serializers.ListField(child=serializers.CharField())
+
+
+class OpeningsOut(serializers.Serializer[object]):
+    openings = OpeningOut(many=True)
+    nothing_because = serializers.CharField(allow_blank=True)
+    would_help = serializers.ListField(child=serializers.CharField())
+
+
+class HoldOut(serializers.Serializer[object]):
+    id = serializers.UUIDField(source="public_id")
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField(help_text="When the hold itself runs out.")
+    released_at = serializers.DateTimeField(allow_null=True)
+
+
+class AllocationOut(serializers.Serializer[object]):
+    resource = serializers.UUIDField(source="resource.public_id")
+    kind = serializers.CharField()
+    name = serializers.CharField(source="resource.name")
+    legs = serializers.ListField(child=serializers.CharField())
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+
+
+class AppointmentOut(serializers.Serializer[object]):
+    """A case. Instants are UTC; ``local_date``, ``local_time`` and ``zone`` are the promised wall time."""
+
+    id = serializers.UUIDField(source="public_id")
+    patient = serializers.UUIDField(source="patient.public_id")
+    procedure = serializers.CharField(source="procedure.code")
+    site = serializers.UUIDField(source="site.public_id")
+    side = serializers.CharField()
+    levels = serializers.ListField(child=serializers.CharField())
+    sedation = serializers.CharField()
+    status = serializers.ChoiceField(choices=Status.choices)
+    arrives_at = serializers.DateTimeField()
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+    leaves_at = serializers.DateTimeField()
+    local_date = serializers.DateField()
+    local_time = serializers.TimeField()
+    zone = serializers.CharField()
+    cancel_reason = serializers.CharField()
+    asked_by = serializers.CharField()
+    is_late = serializers.BooleanField()
+    version = serializers.IntegerField()
+    resources = serializers.SerializerMethodField()
+
+    def get_resources(self, appointment: Any) -> list[dict[str, Any]]:
+        return list(AllocationOut(appointment.standing_allocations, many=True).data)
+
+
+class ResourceOut(serializers.Serializer[object]):
+    id = serializers.UUIDField(source="public_id")
+    kind = serializers.ChoiceField(choices=Kind.choices)
+    name = serializers.CharField()
+    site = serializers.UUIDField(source="site.public_id")
+    attributes = serializers.ListField(child=serializers.CharField())
+    is_active = serializers.BooleanField()
+
+
+class SiteOut(serializers.Serializer[object]):
+    id = serializers.UUIDField(source="public_id")
+    name = serializers.CharField()
+    time_zone = serializers.CharField()
+    phone = serializers.CharField()
