@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Protocol
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -51,15 +50,6 @@ Pair = tuple[int, int]  # resource, site
 Range = tuple[int, int]  # first slot, slot after the last
 
 
-class Taken(Protocol):
-    """What an allocation says about time; a saved row or a plan of one."""
-
-    resource_id: int
-    site_id: int
-    starts_at: datetime
-    ends_at: datetime
-
-
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A row of free time that does not say what hours and allocations say; `stored` is None where a row is missing."""
@@ -74,57 +64,6 @@ class Difference:
 def horizon(today: date) -> tuple[date, date]:
     """Return the first day kept dense and the last one, by UTC days."""
     return today - DAYS_BACK * _DAY, today + DAYS_AHEAD * _DAY
-
-
-def days_of(allocations: Iterable[Taken]) -> set[date]:
-    """Return the UTC days that allocations touch, without the way to other sites."""
-    days: set[date] = set()
-    for each in allocations:
-        day = each.starts_at.astimezone(UTC).date()
-        while midnight(day) < each.ends_at:
-            days.add(day)
-            day += _DAY
-    return days
-
-
-def take(allocations: Collection[Taken]) -> None:
-    """Clear the time of new allocations, and the way to and from them at other sites, in two statements."""
-    if not allocations:
-        return
-    days = days_of(allocations)
-    rows = list(
-        FreeTime.objects.filter(
-            resource__in={each.resource_id for each in allocations},
-            day__range=(min(days) - _DAY, max(days) + _DAY),
-        ).values_list("pk", "resource_id", "site_id", "day", "bits")
-    )
-    elsewhere = any(row[1] == each.resource_id and row[2] != each.site_id for row in rows for each in allocations)
-    ways = _ways() if elsewhere else {}
-    changed: list[tuple[int, bytes]] = []
-    for pk, resource, site, day, packed in rows:
-        stored = free = unpack(packed)
-        for each in allocations:
-            if each.resource_id == resource:
-                first, stop = _busy_slots(each.starts_at, each.ends_at, each.site_id, site, ways, day)
-                free &= ~ones(max(first, 0), min(stop, SLOTS_PER_DAY))
-        if free != stored:
-            changed.append((pk, pack(free)))
-    if changed:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE scheduling_freetime SET bits = new.bits"
-                " FROM unnest(%s::bigint[], %s::bytea[]) AS new (id, bits) WHERE scheduling_freetime.id = new.id",
-                [[pk for pk, _ in changed], [bits for _, bits in changed]],
-            )
-
-
-def give_back(allocations: Collection[Taken]) -> None:
-    """Recompute the days of allocations that were just released: other reasons may still hide their time."""
-    touched: dict[int, set[date]] = defaultdict(set)
-    for each in allocations:
-        for day in days_of([each]):  # the way to another site may pass midnight
-            touched[each.resource_id] |= {day - _DAY, day, day + _DAY}
-    rebuild(touched)
 
 
 def rebuild(

@@ -209,39 +209,3 @@ def test_free_and_allocated_never_meet(clinic: SmallClinic) -> None:
     taken = [Interval(row.starts_at, row.ends_at) for row in Allocation.objects.filter(resource=clinic.room)]
     assert not any(one.overlaps(other) for one in free for other in taken)
     assert sum((each.length for each in free + taken), timedelta()) == timedelta(hours=9)
-
-
-def test_take_clears_allocations_and_the_way_and_give_back_restores_what_is_truly_free(clinic: SmallClinic) -> None:
-    other = factories.site()
-    Travel.objects.create(origin=clinic.site, destination=other, minutes=20)
-    Travel.objects.create(origin=other, destination=clinic.site, minutes=20)
-    factories.weekly_hours(of=clinic.physician, at_site=other)
-    free_time.rebuild(at=NOW)
-    made = factories.appointment(
-        of=clinic.patient, at_site=clinic.site, for_procedure=clinic.procedure, resources=clinic.resources
-    )  # fmt: skip
-    allocations = list(made.allocations.order_by("pk"))
-
-    with CaptureQueriesContext(connection) as queries:
-        free_time.take(allocations)
-
-    assert len(queries) == 3
-    assert free_on(clinic.room, TOMORROW) == from_to(TOMORROW, "8:00", "9:00", "9:30", "17:00")
-    assert free_on(clinic.physician, TOMORROW, other) == from_to(TOMORROW, "8:00", "8:40", "9:50", "17:00")
-    assert free_time.check(at=NOW) == ()
-
-    made.allocations.update(released_at=NOW)
-    Absence.objects.create(resource=clinic.room, starts_at=local(TOMORROW, "8:00"), ends_at=local(TOMORROW, "9:10"))
-    free_time.give_back(allocations)
-
-    assert free_on(clinic.room, TOMORROW) == from_to(TOMORROW, "9:10", "17:00")
-    assert free_on(clinic.physician, TOMORROW, other) == from_to(TOMORROW, "8:00", "17:00")
-    assert free_time.check(at=NOW) == ()
-
-
-def test_take_and_give_back_of_nothing_ask_nothing() -> None:
-    with CaptureQueriesContext(connection) as queries:
-        free_time.take([])
-        free_time.give_back([])
-
-    assert len(queries) == 0

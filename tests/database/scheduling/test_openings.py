@@ -33,7 +33,7 @@ def book(clinic: SmallClinic, clock: str, *resources: Resource, **values: Any) -
         of=who, at_site=where, for_procedure=clinic.procedure, resources=resources,
         starts_at=values.pop("starts_at", None) or local(TOMORROW, clock), **values,
     )  # fmt: skip
-    free_time.take(list(made.allocations.all()))
+    free_time.rebuild({each.pk: [made.starts_at.date()] for each in resources})
     return made
 
 

@@ -1,0 +1,103 @@
+"""The first openings over a horizon, or why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+
+from pain_clinic.accounts.models import Site
+from patients.models import Patient
+from procedures.models import Procedure, ProcedureNeed
+from scheduling.availability import Question, Relaxation, Window, explain, search
+from scheduling.intervals import SLOT_MINUTES
+from scheduling.models import Appointment, Kind, Resource
+from scheduling.openings.planning import plans_of
+from scheduling.openings.reading import LATER_DAYS, Blocked, Pair, Stock, and_later, read_hindrances, read_stock
+from scheduling.openings.words import AS_USUAL, Asked, OpeningsFound, Options, frame_of, window_of
+
+
+def find_openings(
+    *,
+    procedure: Procedure,
+    at: datetime,
+    earliest: datetime | None = None,
+    latest: datetime | None = None,
+    site: Site | None = None,
+    sites: Collection[int] | None = None,
+    physician: Resource | None = None,
+    weekdays: Iterable[int] = (),
+    part_of_day: tuple[time, time] | None = None,
+    patient: Patient | None = None,
+    moving: Appointment | None = None,
+    options: Options = AS_USUAL,
+    grid_minutes: int = SLOT_MINUTES,
+    per_day: int | None = None,
+    per_physician: bool = False,
+    limit: int = 20,
+    with_reasons: bool = True,
+) -> OpeningsFound:
+    """Return the first openings with `earliest <= starts_at < latest`, or why there are none, in at most 4 queries.
+
+    `sites` are those the asker may see (none named: all); `moving` is an appointment whose own time does not count
+    against its patient.
+    """
+    window = window_of(at, earliest, latest, frozenset(weekdays), part_of_day)
+    frame = frame_of(procedure, window, at)
+    asked = Asked(procedure, options, at, site.pk if site else None, sites, physician.pk if physician else None)
+    needs = list(procedure.needs.all())
+    stock = read_stock(asked, needs, frame)
+    blocked, busy = read_hindrances(asked, needs, frame, patient, moving)
+    question = Question(
+        frame=frame,
+        plans=plans_of(asked, needs, stock, blocked, frame),
+        window=window,
+        patient_busy=busy,
+        grid_slots=grid_minutes // SLOT_MINUTES,
+        limit=limit,
+        per_day=per_day,
+        per_physician=per_physician,
+    )
+    openings = search(question)
+    explanation = None
+    if not openings and with_reasons:
+        explanation = explain(question, relaxations(asked, needs, question, stock, blocked))
+    return OpeningsFound(openings, explanation, stock.units, stock.sites)
+
+
+def relaxations(
+    asked: Asked,
+    needs: Sequence[ProcedureNeed],
+    question: Question,
+    stock: Stock,
+    blocked: Sequence[Blocked],
+) -> list[Relaxation]:
+    """Return the single changes worth trying, from one more read of what the question left out."""
+    window, frame = question.window, question.frame
+    wider = and_later(frame)
+    everything = read_stock(asked.wider(), needs, frame, base=stock, later_days=LATER_DAYS)
+
+    def asking(changed: Asked, new_window: Window) -> Question:
+        kept = {pair: bits for pair, bits in everything.free.items() if _is_asked(changed, pair, everything)}
+        part = Stock(kept, everything.rows, everything.privileges, everything.sites)
+        plans = plans_of(changed, needs, part, blocked, wider)
+        return replace(question, frame=wider, plans=plans, window=new_window)
+
+    found = []
+    if asked.physician is not None:
+        found.append(Relaxation("physician", "with another physician", asking(replace(asked, physician=None), window)))
+    if asked.site is not None:
+        found.append(Relaxation("site", "at another site", asking(replace(asked, site=None), window)))
+    if window.weekdays:
+        found.append(Relaxation("weekday", "on another weekday", asking(asked, replace(window, weekdays=frozenset()))))
+    if window.part is not None:
+        found.append(Relaxation("part_of_day", "at another time of day", asking(asked, replace(window, part=None))))
+    afterwards = replace(window, earliest=window.latest, latest=window.latest + timedelta(days=LATER_DAYS))
+    found.append(Relaxation("later", "on a later date", asking(asked, afterwards)))
+    return found
+
+
+def _is_asked(asked: Asked, pair: Pair, stock: Stock) -> bool:
+    if asked.site is not None and pair[1] != asked.site:
+        return False
+    return asked.physician is None or stock.rows[pair[0]][0].kind != Kind.PHYSICIAN or pair[0] == asked.physician

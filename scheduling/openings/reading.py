@@ -1,0 +1,209 @@
+"""Read free time, blocks and the patient's other appointments: one statement for each page of the answer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from django.db import connection
+
+from patients.models import Patient
+from procedures.models import ProcedureNeed
+from scheduling.availability import Frame
+from scheduling.intervals import DAY_BYTES, SLOT_MINUTES, SLOTS_PER_DAY, ones, slot_of
+from scheduling.models import Allocation, Appointment
+from scheduling.models.appointments import AWAY
+from scheduling.openings.words import Asked, FoundSite, FoundUnit
+
+LATER_DAYS = 60
+_DAY = timedelta(days=1)
+Pair = tuple[int, int]  # resource, site
+
+
+@dataclass(slots=True)
+class Held:
+    minutes: int | None
+    valid_from: date | None
+    valid_until: date | None
+    modalities: Sequence[str]
+
+
+@dataclass(slots=True)
+class Stock:
+    """Everything that might serve, as read: free time per resource and site, in the key order of the answer."""
+
+    free: dict[Pair, int]
+    rows: dict[int, tuple[FoundUnit, frozenset[str], int, int]]  # attributes, extra turnover slots, position
+    privileges: dict[int, Held]
+    sites: dict[int, FoundSite]
+
+    @property
+    def units(self) -> dict[int, FoundUnit]:
+        return {pk: row[0] for pk, row in self.rows.items()}
+
+    def give_back(self, appointment: Appointment, frame: Frame) -> None:
+        """Count an appointment's own allocations as free."""
+        for resource, where, starts_at, ends_at in Allocation.objects.filter(
+            appointment=appointment, released_at=None
+        ).values_list("resource_id", "site_id", "starts_at", "ends_at"):
+            if (resource, where) in self.free:
+                self.free[resource, where] |= ones(frame.slot_after(starts_at), frame.slot_after(ends_at))
+
+
+def and_later(frame: Frame) -> Frame:
+    return Frame(frame.first, frame.days + LATER_DAYS)
+
+
+_STOCK = """
+SELECT f.resource_id, f.site_id, f.later, f.first, f.last, f.days, f.bits,
+       r.public_id, r.kind, r.name, r.short_name, r.attributes, r.extra_turnover_minutes, r.position,
+       s.public_id, s.name, s.time_zone,
+       p.id, p.procedure_minutes, p.valid_from, p.valid_until, p.modalities
+FROM (
+    SELECT t.resource_id, t.site_id, t.day > %(last)s AS later, min(t.day) AS first, max(t.day) AS last,
+           count(*) AS days, string_agg(t.bits, ''::bytea ORDER BY t.day) AS bits
+    FROM scheduling_freetime t
+    WHERE t.day BETWEEN %(first)s AND %(until)s
+      AND t.resource_id = ANY(ARRAY(
+          SELECT k.id FROM scheduling_resource k
+          WHERE k.is_active AND k.kind = ANY(%(kinds)s)
+            AND (k.kind <> 'physician' OR (
+                (%(physician)s IS NULL OR k.id = %(physician)s)
+                AND k.id IN (SELECT v.resource_id FROM scheduling_privilege v WHERE v.procedure_id = %(procedure)s)))))
+      AND (%(sites)s::bigint[] IS NULL OR t.site_id = ANY(%(sites)s))
+      AND (t.day > %(last)s OR NOT ((t.resource_id, t.site_id) IN
+           (SELECT * FROM unnest(%(had)s::bigint[], %(had_at)s::bigint[]))))
+    GROUP BY 1, 2, 3
+) f
+JOIN scheduling_resource r ON r.id = f.resource_id
+JOIN accounts_site s ON s.id = f.site_id AND s.is_active
+LEFT JOIN scheduling_privilege p ON p.resource_id = f.resource_id AND p.procedure_id = %(procedure)s
+ORDER BY r.kind, r.position, r.name, r.id, f.site_id, f.later
+"""
+
+
+def read_stock(
+    asked: Asked, needs: Sequence[ProcedureNeed], frame: Frame, *, base: Stock | None = None, later_days: int = 0
+) -> Stock:
+    """Read free time; with `base`, what that lacks and the days after it, joined to what it has."""
+    sites = None if asked.sites is None else list(asked.sites)
+    if asked.site is not None:
+        sites = [asked.site] if sites is None or asked.site in sites else []
+    had = list(base.free) if base else []
+    last = frame.first + (frame.days - 1) * _DAY
+    if base is None:
+        stock = Stock({}, {}, {}, {})
+    else:
+        stock = Stock(dict(base.free), dict(base.rows), dict(base.privileges), dict(base.sites))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _STOCK,
+            {
+                "first": frame.first,
+                "last": last,
+                "until": last + later_days * _DAY,
+                "kinds": sorted({need.kind for need in needs}),
+                "physician": asked.physician,
+                "procedure": asked.procedure.pk,
+                "sites": sites,
+                "had": [resource for resource, _ in had],
+                "had_at": [where for _, where in had],
+            },
+        )
+        rows = cursor.fetchall()
+    for row in rows:
+        resource, where, later, first, final, days, packed = row[:7]
+        if (final - first).days + 1 != days:  # a hole in the rows: read them day by day
+            bits = _with_holes(resource, where, first, final, first)
+        else:
+            bits = int.from_bytes(packed, "little")
+        shift = (first - frame.first).days * SLOTS_PER_DAY
+        stock.free[resource, where] = stock.free.get((resource, where), 0) | bits << shift
+        _note(stock, row, later)
+    return stock
+
+
+def _note(stock: Stock, row: Sequence[Any], later: bool) -> None:
+    resource, where = row[0], row[1]
+    if resource not in stock.rows:
+        unit = FoundUnit(resource, row[7], row[8], row[9], row[10])
+        stock.rows[resource] = (unit, frozenset(row[11]), -(-row[12] // SLOT_MINUTES), row[13])
+        if row[17] is not None:
+            stock.privileges[resource] = Held(row[18], row[19], row[20], row[21])
+    if where not in stock.sites:
+        stock.sites[where] = FoundSite(where, row[14], row[15], row[16])
+
+
+def _with_holes(resource: int, where: int, first: date, last: date, origin: date) -> int:
+    packed = bytearray(((last - first).days + 1) * DAY_BYTES)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT day, bits FROM scheduling_freetime WHERE resource_id = %s AND site_id = %s AND day BETWEEN %s AND %s",
+            [resource, where, first, last],
+        )
+        for day, bits in cursor.fetchall():
+            start = (day - origin).days * DAY_BYTES
+            packed[start : start + DAY_BYTES] = bits
+    return int.from_bytes(packed, "little")
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Time of a resource at a site that a block keeps; for nobody here, or for one physician."""
+
+    pair: Pair
+    bits: int
+    physician: int | None
+
+
+_HINDRANCES = """
+SELECT t.resource_id, t.site_id, t.starts_at, t.ends_at,
+       b.family, b.physician_id
+FROM scheduling_blocktime t JOIN scheduling_block b ON b.id = t.block_id
+WHERE t.resource_id IN (SELECT id FROM scheduling_resource WHERE is_active AND kind = ANY(%(kinds)s))
+  AND t.ends_at > %(from)s AND t.starts_at < %(until)s AND t.releases_at > %(at)s
+  AND (b.physician_id IS NOT NULL OR b.family <> %(family)s)
+UNION ALL
+SELECT NULL, NULL, a.arrives_at, a.leaves_at, '', NULL
+FROM scheduling_appointment a
+WHERE a.patient_id = %(patient)s AND a.leaves_at > %(from)s AND a.arrives_at < %(until)s
+  AND NOT a.is_history AND a.status <> ALL(%(away)s) AND a.id <> %(moving)s
+"""
+
+
+def read_hindrances(
+    asked: Asked, needs: Sequence[ProcedureNeed], frame: Frame, patient: Patient | None, moving: Appointment | None
+) -> tuple[list[Blocked], int]:
+    """Return the blocks in the way, and the slots at which the patient is in the clinic already.
+
+    For every unit that could be meant and for the days after the frame too, so that an explanation need not ask again.
+    """
+    frame = and_later(frame)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _HINDRANCES,
+            {
+                "kinds": sorted({need.kind for need in needs}),
+                "from": frame.instant(0),
+                "until": frame.instant(frame.slots),
+                "at": asked.at,
+                "family": asked.procedure.family,
+                "patient": patient.pk if patient else 0,
+                "away": list(AWAY),
+                "moving": moving.pk if moving else 0,
+            },
+        )
+        rows = cursor.fetchall()
+    busy = 0
+    kept: dict[tuple[Pair, int | None], int] = defaultdict(int)
+    for resource, where, starts_at, ends_at, family, physician in rows:
+        bits = ones(max(slot_of(starts_at, frame.first), 0), frame.slot_after(ends_at))
+        if resource is None:
+            busy |= bits
+        else:
+            is_for_family = not family or family == asked.procedure.family
+            kept[(resource, where), physician if is_for_family else None] |= bits
+    return [Blocked(pair, bits, physician) for (pair, physician), bits in kept.items()], busy
