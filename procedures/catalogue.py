@@ -102,8 +102,6 @@ def switch(*, procedure: Procedure, is_offered: bool, by: Actor, at: datetime) -
 
 def needs_now(procedure: Procedure) -> list[dict[str, Any]]:
     """Return the needs as plain values, in the order in which tables and pages give them."""
-    if procedure.pk is None:
-        return []
     rows = ProcedureNeed.objects.filter(procedure=procedure)
     return tidy([{"kind": row.kind, "attribute": row.attribute, "count": row.count, "legs": row.legs} for row in rows])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
+from django.forms import BaseFormSet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -14,7 +15,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import DomainError
 from procedures import catalogue
-from procedures.forms import FilterForm, NeedFormSet, ProcedureForm, SwitchForm, needs_asked
+from procedures.forms import FilterForm, NeedForm, NeedFormSet, ProcedureForm, SwitchForm, needs_asked
 from procedures.listing import listing, sheet
 from procedures.models import Procedure
 
@@ -82,7 +83,7 @@ def switch(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 def _edit_page(
-    request: HttpRequest, procedure: Procedure, form: ProcedureForm, needs: NeedFormSet, *, status: int
+    request: HttpRequest, procedure: Procedure, form: ProcedureForm, needs: BaseFormSet[NeedForm], *, status: int
 ) -> HttpResponse:
     page = sheet(procedure, may_change=True)
     return web.respond(request, "procedures/edit.html", {"page": page, "form": form, "needs": needs}, status=status)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from hypothesis import HealthCheck, settings
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site, User
@@ -15,6 +16,10 @@ from tests import factories
 from tests.factories import SmallClinic
 
 TESTS = Path(__file__).parent
+
+# Two cores shared by many: how long an example takes is the benchmark's business.
+settings.register_profile("clinic", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("clinic")
 
 
 @pytest.hookimpl(tryfirst=True)

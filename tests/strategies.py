@@ -13,14 +13,10 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from scheduling.availability import Demand, Frame, Plan, Question, Unit, Window
 from scheduling.intervals import Interval
-
-settings.register_profile("clinic", deadline=None)  # two cores shared by many: time is the benchmark's business
-settings.load_profile("clinic")
 
 FIVE = timedelta(minutes=5)
 ZONES = tuple(

@@ -158,10 +158,6 @@ def test_switch_refuses_a_retired_procedure() -> None:
         catalogue.switch(procedure=row, is_offered=True, by=BY, at=factories.NOW)
 
 
-def test_needs_of_an_unsaved_procedure_are_none() -> None:
-    assert catalogue.needs_now(Procedure()) == []
-
-
 @pytest.mark.parametrize(
     ("values", "constraint"),
     [

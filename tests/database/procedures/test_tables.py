@@ -403,3 +403,20 @@ def test_command_names_every_problem_and_fails(altered: Folder) -> None:
     with pytest.raises(CommandError, match="Nothing was loaded: 1 problem"):
         call_command("load_clinical_tables", "--from", str(folder), stderr=err)
     assert err.getvalue().startswith("catalogue.yaml: row tpi: field driver: expected one of required")
+
+
+def test_huge_file_is_not_read(altered: Folder) -> None:
+    folder = altered(lambda content: None)
+    with (folder / "fasting.yaml").open("ab") as file:
+        file.truncate(6 * 1024 * 1024)
+    assert problems_of(folder) == ["fasting.yaml: row -: field -: expected a file of at most 5 MB"]
+
+
+def test_source_without_title_is_named(altered: Folder) -> None:
+    folder = altered(set_in("tpi", source=[{"url": "https://example.org/"}]))
+    assert problems_of(folder) == ["catalogue.yaml: row tpi.source: field title: expected a value; the field is missing"]
+
+
+def test_guidance_without_default_is_named(altered: Folder) -> None:
+    folder = altered(set_in("tpi", guidance={}))
+    assert problems_of(folder) == ["catalogue.yaml: row tpi.guidance: field default: expected a value; the field is missing"]

@@ -238,3 +238,14 @@ def test_edit_of_an_old_page_is_a_conflict(signed_in: Enter) -> None:
     assert (answer.status_code, b"Someone else changed this procedure meanwhile." in answer.content) == (409, True)
     assert Procedure.objects.get().room_minutes == 45
     assert AuditEvent.objects.filter(act="procedures.amend", outcome="refused", reason_code="changed_meanwhile").count() == 1
+
+
+def test_sheet_names_what_a_need_must_have(signed_in: Enter) -> None:
+    row = factories.procedure(needs=[("room", "or_room", ("procedure", "turnover"))])
+    assert listing.sheet(row, may_change=False).needs == (listing.Need("Room (or room)", 1, "procedure, turnover", 40),)
+    assert b"It needs nobody" in signed_in("desk").get(page_of(factories.procedure(needs=()))).content
+
+
+def test_sheet_tells_a_switch_as_yes_or_no() -> None:
+    row = factories.procedure(is_offered=True, table_values={"is_offered": False})
+    assert listing.sheet(row, may_change=False).edits == (listing.Edit("offered", "yes", "no"),)
