@@ -59,8 +59,6 @@ def new_patient(request: HttpRequest) -> HttpResponse:
         return _form_page(request, form, None, status=422)
     is_another = request.POST.get("not_duplicate") == "1"
     try:
-        if not is_another:
-            _look_for_duplicates(form)
         return web.once(request, "patients.register", lambda: _registered(request, form, is_another=is_another))
     except records.PossibleDuplicate as refusal:
         web.refused(request, refusal, act="patients.register")
@@ -81,6 +79,8 @@ def _look_for_duplicates(form: PatientForm) -> None:
 
 
 def _registered(request: HttpRequest, form: PatientForm, *, is_another: bool) -> HttpResponse:
+    if not is_another:
+        _look_for_duplicates(form)
     patient = records.register(**form.values(), by=Actor.of(request), at=web.now(), is_another_person=is_another)
     messages.success(request, f"Registered under record number {patient.record_number}.")
     if request.GET.get("for") == "book" and request.user.has_perm("scheduling.book_appointment"):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import holidays
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
 
 from pain_clinic.accounts.models import Site, User
@@ -142,10 +143,11 @@ def make_users(sites: dict[str, Site]) -> dict[str, User]:
     """Return the demo's accounts, made or brought back to what they were."""
     sync_roles()
     made = {}
+    password = make_password(PASSWORD)  # one hash for all: the password is public, and hashing is slow by design
     for username, role, shown, where in ACCOUNTS:
         user = User.objects.filter(username=username).first() or User(username=username)
         user.display_name, user.is_active, user.must_change_password = shown, True, False
-        user.set_password(PASSWORD)
+        user.password = password
         user.save()
         user.groups.set(Group.objects.filter(name=role))
         user.sites.set([sites[slug] for slug in where])

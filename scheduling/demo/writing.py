@@ -40,6 +40,7 @@ def empty(tables: Sequence[str]) -> None:
     """Empty these tables together and start their keys anew; a table outside that points into them refuses it."""
     names = ", ".join(connection.ops.quote_name(table) for table in tables)
     with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # a table with checks still to come cannot be emptied
         cursor.execute("SET LOCAL lock_timeout = '30s'")
         cursor.execute(f"TRUNCATE {names} RESTART IDENTITY")
 

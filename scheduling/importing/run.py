@@ -1,12 +1,11 @@
-"""Appointments out of another system's file: what is to come is booked like any other, what is past becomes history."""
+"""One run over a file of appointments."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -18,164 +17,16 @@ from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 from patients.models import Patient, PatientSite, folded
-from patients.sheets import CellError, Problem, Sheet, SheetRow, read_date, read_time
+from patients.sheets import CellError, Problem, Sheet, SheetRow
 from procedures.levels import RUNS, default_side, read_levels, validate_target
 from procedures.models import Procedure
 from scheduling import booking, openings
-from scheduling.intervals import exists, instant
+from scheduling.availability import Opening
+from scheduling.importing.words import MARK, MAY_COME, REQUIRED, SIDES, STATUSES, Line, Outcome, Unfit, read_moment
 from scheduling.models import Appointment, AskedBy, CancelReason, Kind, Message, MessageState, Resource, Source, Status
 
 T = TypeVar("T")
-
 BATCH = 100
-MARK = timedelta(minutes=5)
-FIELDS = (
-    "external_id",
-    "patient_external_id",
-    "procedure",
-    "side",
-    "levels",
-    "starts_at",
-    "starts_time",
-    "site",
-    "physician",
-    "status",
-)
-REQUIRED = ("external_id", "patient_external_id", "procedure", "starts_at")
-SYNONYMS: dict[str, tuple[str, ...]] = {
-    "external_id": (
-        "id",
-        "appointment id",
-        "appt id",
-        "appointment",
-        "visit id",
-        "encounter",
-        "booking id",
-        "case id",
-        "termin id",
-    ),
-    "patient_external_id": (
-        "patient id",
-        "patient",
-        "mrn",
-        "medical record number",
-        "chart",
-        "chart number",
-        "patient number",
-        "pid",
-    ),
-    "procedure": (
-        "procedure code",
-        "code",
-        "cpt",
-        "service",
-        "visit type",
-        "appointment type",
-        "type",
-        "leistung",
-        "procedimiento",
-    ),
-    "side": ("laterality", "seite", "lado"),
-    "levels": ("level", "target", "spine levels", "region level", "niveles", "hohe"),
-    "starts_at": (
-        "start",
-        "starts",
-        "start date",
-        "date",
-        "appointment date",
-        "appt date",
-        "date time",
-        "datetime",
-        "start time utc",
-        "beginn",
-        "datum",
-        "fecha",
-    ),
-    "starts_time": ("time", "start time", "appointment time", "appt time", "uhrzeit", "hora"),
-    "site": ("location", "clinic", "facility", "standort", "sede"),
-    "physician": ("provider", "doctor", "resource", "clinician", "arzt", "medico"),
-    "status": ("state", "appointment status", "appt status", "estado"),
-}
-SIDES = {
-    "left": ("left", "l", "lt", "links", "izquierda", "izquierdo"),
-    "right": ("right", "r", "rt", "rechts", "derecha", "derecho"),
-    "bilateral": ("bilateral", "b", "bl", "both", "bilat", "50", "beidseitig", "both sides"),
-    "midline": ("midline", "m", "central", "na", "n/a", "none"),
-}
-STATUSES = {
-    Status.BOOKED: ("", "booked", "scheduled", "pending", "active", "new", "planned", "open", "proposed"),
-    Status.CONFIRMED: ("confirmed", "accepted"),
-    Status.DISCHARGED: (
-        "discharged",
-        "completed",
-        "complete",
-        "done",
-        "fulfilled",
-        "finished",
-        "checked out",
-        "seen",
-        "performed",
-        "arrived",
-        "closed",
-    ),
-    Status.CANCELLED: (
-        "cancelled",
-        "canceled",
-        "deleted",
-        "cancelled by patient",
-        "cancelled by clinic",
-        "void",
-        "abgesagt",
-        "cancelada",
-    ),
-    Status.NO_SHOW: ("no show", "noshow", "no_show", "missed", "dna", "did not attend", "nicht erschienen"),
-    Status.LEFT_BEFORE_SEEN: ("left before seen", "left_before_seen", "lwbs", "left without being seen", "walked out"),
-}
-MAY_COME = (Status.BOOKED, Status.CONFIRMED, Status.CANCELLED)
-
-
-@dataclass
-class Outcome:
-    """What became of the rows so far."""
-
-    rows: int = 0
-    booked: int = 0
-    history: int = 0
-    changed: int = 0
-    same: int = 0
-    repeated: int = 0
-    refused: int = 0
-    notes: int = 0
-
-    def summary(self) -> str:
-        return (
-            f"{self.rows} rows: {self.booked} booked, {self.history} to history, {self.changed} changed, {self.same} unchanged, "
-            f"{self.repeated} repeated, {self.refused} refused; {self.notes} fields left out"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One readable row. `starts_at` is already rounded outward to a mark of 5 minutes."""
-
-    line: int
-    external_id: str
-    patient: Patient
-    procedure: Procedure
-    side: str
-    levels: tuple[str, ...]
-    starts_at: datetime
-    site: Site
-    physician: Resource | None
-    status: Status
-
-
-class _Unfit(Exception):
-    """A row that cannot go in: which field, and why."""
-
-    def __init__(self, field_name: str, reason: str) -> None:
-        super().__init__(reason)
-        self.field_name, self.reason = field_name, reason
 
 
 @dataclass
@@ -236,7 +87,7 @@ class AppointmentImport:
                 if not self._is_repeated(line):
                     with transaction.atomic():
                         self._take_one(line, known.get(line.external_id))
-            except _Unfit as error:
+            except Unfit as error:
                 self._refuse(row.line, error.field_name, error.reason, name)
             except DomainError as error:
                 self._refuse(row.line, "row", _said(error), name)
@@ -244,16 +95,16 @@ class AppointmentImport:
     # --- reading ---------------------------------------------------------------------------------------------------------
     def _read(self, row: SheetRow, patients: dict[str | None, Patient]) -> Line:
         if row.problem:
-            raise _Unfit("row", row.problem)
+            raise Unfit("row", row.problem)
         cells = row.cells
         for name in REQUIRED:
             if not cells.get(name):
-                raise _Unfit(name, "is missing")
+                raise Unfit(name, "is missing")
         if len(cells["external_id"]) > 80 or not cells["external_id"].isprintable():
-            raise _Unfit("external_id", "is too long or cannot be printed")
+            raise Unfit("external_id", "is too long or cannot be printed")
         patient = patients.get(cells["patient_external_id"])
         if patient is None:
-            raise _Unfit("patient_external_id", "is nobody on file; import the patients first")
+            raise Unfit("patient_external_id", "is nobody on file; import the patients first")
         procedure = _only(self._procedures.get(folded(cells["procedure"]), []), "procedure")
         site = self._site(cells.get("site", ""))
         starts_at = self._starts_at(cells, ZoneInfo(site.time_zone))
@@ -263,7 +114,7 @@ class AppointmentImport:
         if cells.get("physician"):
             try:
                 physician = _only(self._physicians.get(folded(cells["physician"]), []), "physician")
-            except _Unfit as error:
+            except Unfit as error:
                 if not is_past:
                     raise
                 self._note(row, "physician", error.reason)
@@ -274,14 +125,14 @@ class AppointmentImport:
         if not cell:
             return self.site
         if folded(cell) not in self._sites:
-            raise _Unfit("site", "is not a site of this clinic")
+            raise Unfit("site", "is not a site of this clinic")
         return self._sites[folded(cell)]
 
     def _starts_at(self, cells: Mapping[str, str], zone: ZoneInfo) -> datetime:
         try:
             moment = read_moment(cells["starts_at"], cells.get("starts_time", ""), zone, self.date_order)
         except CellError as error:
-            raise _Unfit("starts_at", str(error)) from error
+            raise Unfit("starts_at", str(error)) from error
         midnight = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
         return midnight + (moment - midnight) // MARK * MARK
 
@@ -290,7 +141,7 @@ class AppointmentImport:
         for status, words in STATUSES.items():
             if word in words:
                 return status
-        raise _Unfit("status", "is not a status known here; give it a meaning with --map FILE")
+        raise Unfit("status", "is not a status known here; give it a meaning with --map FILE")
 
     def _target(self, row: SheetRow, procedure: Procedure, *, is_past: bool) -> tuple[str, tuple[str, ...]]:
         word = folded(row.cells.get("side", ""))
@@ -301,7 +152,7 @@ class AppointmentImport:
             levels = read_levels(row.cells.get("levels", ""), runs=procedure.level_scheme in RUNS)
         except ValueError as error:
             if not is_past:
-                raise _Unfit("levels", "is not a level such as L4-L5") from error
+                raise Unfit("levels", "is not a level such as L4-L5") from error
             self._note(row, "levels", "is not a level such as L4-L5")
             levels = ()
         if is_past:
@@ -310,7 +161,7 @@ class AppointmentImport:
             return side, levels
         wrong = [finding for finding in validate_target(procedure, side, levels) if finding.code != "procedure_not_offered"]
         if wrong:
-            raise _Unfit("side" if "side" in wrong[0].code else "levels", wrong[0].message)
+            raise Unfit("side" if "side" in wrong[0].code else "levels", wrong[0].message)
         return side, levels
 
     def _is_repeated(self, line: Line) -> bool:
@@ -319,14 +170,14 @@ class AppointmentImport:
         if first == line.line:
             return False
         if before != said:
-            raise _Unfit("external_id", f"is the one of line {first}, which says something else")
+            raise Unfit("external_id", f"is the one of line {first}, which says something else")
         self.outcome.repeated += 1
         return True
 
     # --- writing ---------------------------------------------------------------------------------------------------------
     def _take_one(self, line: Line, known: Appointment | None) -> None:
         if known is not None and known.patient_id != line.patient.pk:
-            raise _Unfit("patient_external_id", "is not the patient this appointment was imported for")
+            raise Unfit("patient_external_id", "is not the patient this appointment was imported for")
         is_past = line.starts_at < self.at
         if known is None and (is_past or line.status == Status.CANCELLED):
             self._to_history(line)
@@ -369,7 +220,7 @@ class AppointmentImport:
 
     def _book(self, line: Line) -> None:
         if line.status not in MAY_COME:
-            raise _Unfit("status", "speaks of the past, the start is to come")
+            raise Unfit("status", "speaks of the past, the start is to come")
         appointment = booking.book(
             patient=line.patient,
             procedure=line.procedure,
@@ -398,9 +249,9 @@ class AppointmentImport:
             self.outcome.changed += 1
             return
         if not known.is_standing:
-            raise _Unfit("status", "this case was cancelled here; reinstate it by hand if it is to stand")
+            raise Unfit("status", "this case was cancelled here; reinstate it by hand if it is to stand")
         if (known.procedure_id, known.side, tuple(known.levels)) != (line.procedure.pk, line.side, line.levels):
-            raise _Unfit("procedure", "procedure, side or levels differ from the case booked here; change it by hand")
+            raise Unfit("procedure", "procedure, side or levels differ from the case booked here; change it by hand")
         is_changed = False
         if (known.starts_at, known.site_id) != (line.starts_at, line.site.pk) or not self._is_with(known, line.physician):
             known = booking.reschedule(
@@ -416,7 +267,7 @@ class AppointmentImport:
         else:
             self.outcome.same += 1
 
-    def _opening(self, line: Line, moving: Appointment | None) -> openings.Opening:
+    def _opening(self, line: Line, moving: Appointment | None) -> Opening:
         fit = openings.fit(
             procedure=line.procedure,
             starts_at=line.starts_at,
@@ -427,7 +278,7 @@ class AppointmentImport:
             moving=moving,
         )
         if fit.opening is None:
-            raise _Unfit("starts_at", " ".join(finding.message for finding in fit.findings) or "This time is not free.")
+            raise Unfit("starts_at", " ".join(finding.message for finding in fit.findings) or "This time is not free.")
         return fit.opening
 
     @staticmethod
@@ -449,37 +300,6 @@ class AppointmentImport:
     def _refuse(self, line: int, field_name: str, reason: str, external_id: str) -> None:
         self.outcome.refused += 1
         self.tell(Problem(line, field_name, reason, external_id=external_id))
-
-
-def read_moment(cell: str, clock: str, zone: ZoneInfo, order: str = "") -> datetime:
-    """Read a start: an instant with its offset, or the wall time of the site.
-
-    Raises:
-        CellError: it is none, could be two, or no clock in that zone ever shows it.
-    """
-    try:
-        moment = datetime.fromisoformat(cell)
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-    except ValueError:
-        pass
-    except OverflowError as error:
-        raise CellError("there is no such day") from error
-    found = re.fullmatch(r"(.*?\d{4}|\d{4}\D\d{1,2}\D\d{1,2}|\d{8})(?:T|,? +)(\d{1,2}\D?.*)", cell)
-    day, wall = (found[1], found[2]) if found else (cell, clock)
-    if clock and re.fullmatch(r"[0:. ]*", wall):
-        wall = clock
-    if not wall:
-        raise CellError("the time of day is missing")
-    return _instant(read_date(day, order), read_time(wall), zone)
-
-
-def _instant(on: date, at: time, zone: ZoneInfo) -> datetime:
-    if not 1900 <= on.year <= 2200:
-        raise CellError("the year is out of range")
-    if not exists(on, at, zone):
-        raise CellError("clocks at this site skip this time on that day")
-    return instant(on, at, zone)
 
 
 def _tell_history(appointment: Appointment, line: Line) -> None:
@@ -512,9 +332,9 @@ def _facts(appointment: Appointment) -> tuple[object, ...]:
 
 def _only(found: list[T], field_name: str) -> T:
     if not found:
-        raise _Unfit(field_name, f"is no {field_name} known here; give it a meaning with --map FILE")
+        raise Unfit(field_name, f"is no {field_name} known here; give it a meaning with --map FILE")
     if len(found) > 1:
-        raise _Unfit(field_name, f"fits {len(found)} entries; name one of them, or give it a meaning with --map FILE")
+        raise Unfit(field_name, f"fits {len(found)} entries; name one of them, or give it a meaning with --map FILE")
     return found[0]
 
 

@@ -1,0 +1,178 @@
+"""The demo clinic: whole, true to its hours, the same for the same seed, and never made over somebody's data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import connection
+from django.test import override_settings
+
+from pain_clinic.accounts.models import Site, User
+from patients.models import Patient
+from procedures.models import Procedure
+from scheduling import demo, free_time, openings
+from scheduling.models import Allocation, Appointment, Privilege, Resource, Status
+from tests import factories
+
+NOON = datetime(2026, 9, 15, 16, 0, tzinfo=UTC)  # Tuesday noon in New York
+SUNDAY = datetime(2026, 9, 20, 16, 0, tzinfo=UTC)
+COUNT = 60
+
+
+def build(*, seed: int = 1, at: datetime = NOON, patients: int = COUNT, **options: Any) -> demo.Report:
+    return demo.build(patients=patients, seed=seed, at=at, **options)
+
+
+def fingerprint() -> list[tuple[Any, ...]]:
+    return list(
+        Appointment.objects.order_by("pk").values_list(
+            "public_id", "patient__last_name", "procedure__code", "starts_at", "status", "side", "levels"
+        )
+    )
+
+
+def test_the_clinic_is_whole() -> None:
+    report = build()
+
+    assert (report.sites, report.resources, report.patients) == (2, 40, COUNT)
+    assert Counter(Resource.objects.values_list("kind", flat=True)) == {
+        "physician": 6, "nurse": 8, "room": 7, "bay": 10, "c_arm": 3, "ultrasound": 2, "rf_generator": 2, "cooling_pump": 1,
+        "device_representative": 1,
+    }  # fmt: skip
+    assert {site.time_zone for site in Site.objects.all()} == {"America/New_York", "America/Chicago"}
+    assert not Procedure.objects.filter(is_offered=False).exists()
+    privileged = set(Privilege.objects.values_list("procedure", flat=True))
+    assert set(Procedure.objects.values_list("pk", flat=True)) == privileged
+    assert {user.username for user in User.objects.filter(groups__isnull=False)} == {
+        "desk", "desk-north", "nurse", "physician", "biller", "manager", "admin", "auditor",
+    }  # fmt: skip
+    assert User.objects.get(username="desk").check_password("pain-clinic-demo")
+    assert [site.slug for site in User.objects.get(username="desk-north").sites.all()] == ["northside"]
+    assert {"O'Brien-d'Arc", "الحسن", "לוי", "Ng"} <= set(Patient.objects.values_list("last_name", flat=True))
+    assert Patient.objects.filter(search_name="marlow vera").count() == 2
+
+
+def test_nobody_and_nothing_is_in_two_places() -> None:
+    build()
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM scheduling_allocation a JOIN scheduling_allocation b ON a.resource_id = b.resource_id"
+            " AND a.id < b.id AND a.starts_at < b.ends_at AND b.starts_at < a.ends_at"
+            " WHERE a.released_at IS NULL AND b.released_at IS NULL"
+        )
+        assert cursor.fetchone() == (0,)
+        cursor.execute(
+            "SELECT count(*) FROM scheduling_appointment a JOIN scheduling_appointment b ON a.patient_id = b.patient_id"
+            " AND a.id < b.id AND a.arrives_at < b.leaves_at AND b.arrives_at < a.leaves_at"
+            " WHERE a.status NOT IN ('cancelled', 'no_show', 'left_before_seen')"
+            " AND b.status NOT IN ('cancelled', 'no_show', 'left_before_seen')"
+        )
+        assert cursor.fetchone() == (0,)
+
+
+def test_every_case_to_come_fits_the_hours_and_could_be_booked_again() -> None:
+    """Take a case's allocations away, and the search finds exactly its place free: hours, privileges, needs and blocks hold."""
+    build(patients=30)
+    standing = Appointment.objects.standing().filter(arrives_at__gt=NOON).select_related("procedure", "site", "patient")
+    for case in standing.order_by("starts_at", "pk")[:40]:
+        units = list(case.allocations.filter(released_at=None).values_list("resource_id", flat=True))
+        fit = openings.fit(
+            procedure=case.procedure,
+            starts_at=case.starts_at,
+            site=case.site,
+            at=NOON,
+            units=units,
+            patient=case.patient,
+            moving=case,
+        )
+        assert fit.opening is not None, (case.procedure.code, case.starts_at, [finding.message for finding in fit.findings])
+        assert (fit.opening.arrives_at, fit.opening.ends_at, fit.opening.leaves_at) == (
+            case.arrives_at,
+            case.ends_at,
+            case.leaves_at,
+        )
+        assert sorted({unit for chosen in fit.opening.units.values() for unit in chosen}) == sorted(set(units))
+
+
+def test_free_time_is_true_at_the_end() -> None:
+    build()
+
+    assert free_time.check(at=NOON) == ()
+
+
+def test_today_is_lively_and_the_past_is_over() -> None:
+    build(patients=300)
+
+    today = Counter(Appointment.objects.filter(local_date=NOON.date()).values_list("status", flat=True))
+    assert {Status.DISCHARGED, Status.IN_ROOM, Status.RECOVERY, Status.BOOKED, Status.CONFIRMED} <= set(today)
+    assert not Appointment.objects.filter(leaves_at__lte=NOON, status__in=["booked", "confirmed", "in_room"]).exists()
+    assert not Appointment.objects.filter(arrives_at__gt=NOON + timedelta(minutes=10), status="discharged").exists()
+    assert Appointment.objects.filter(starts_at__lt=NOON - timedelta(days=730)).exists()
+    assert Appointment.objects.filter(starts_at__gt=NOON + timedelta(days=35)).exists()
+    released = Allocation.objects.filter(appointment__status__in=["cancelled", "no_show"])
+    assert not released.filter(released_at=None).exists()
+
+
+def test_a_sunday_has_an_extra_list() -> None:
+    assert build(at=SUNDAY).today > 0
+
+
+def test_the_same_seed_gives_the_same_clinic() -> None:
+    build(patients=20)
+    first = fingerprint()
+    build(patients=20)
+    second = fingerprint()
+    build(patients=20, seed=2)
+
+    assert first == second
+    assert len(first) > 40
+    assert fingerprint() != first
+
+
+@pytest.mark.parametrize("what", ["patient", "site"])
+def test_other_than_demo_data_are_never_touched_unasked(what: str) -> None:
+    other = factories.patient() if what == "patient" else factories.site()
+
+    with pytest.raises(demo.DemoRefused) as refusal:
+        build()
+
+    assert refusal.value.code == "not_only_demo"
+    assert type(other).objects.filter(pk=other.pk).exists()
+    assert Resource.objects.count() == 0
+    build(patients=10, may_erase=True)
+    assert not Patient.objects.filter(is_demo=False).exists()
+
+
+@override_settings(CLINIC_MODE="production")
+def test_production_refuses_a_demo() -> None:
+    with pytest.raises(demo.DemoRefused, match="demo_in_production"):
+        build(may_erase=True)
+
+
+def test_the_command_says_one_line_and_lists_the_accounts(capsys: Any) -> None:
+    with pytest.raises(CommandError, match="no demo clinic"):
+        call_command("demo", accounts=True)
+    with pytest.raises(CommandError, match="--patients takes"):
+        call_command("demo", patients=0)
+    call_command("demo", patients=12, verbosity=0)
+    told = capsys.readouterr()
+    assert told.out.startswith("Harbour Pain Clinic (demo): 2 sites, 40 resources, 12 patients, ")
+    assert (told.out.count("\n"), told.err) == (1, "")
+
+    call_command("demo", accounts=True)
+    assert capsys.readouterr().out.splitlines()[0].split() == [
+        "desk", "pain-clinic-demo", "Front", "desk,", "Northside", "(demo)", "and", "Lakeside", "(demo)",
+    ]  # fmt: skip
+
+
+def test_the_command_refuses_with_a_plain_sentence() -> None:
+    factories.patient()
+
+    with pytest.raises(CommandError, match="1 patients who are not the demo's"):
+        call_command("demo", patients=12)
