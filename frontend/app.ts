@@ -1,5 +1,5 @@
 import { dressSelects } from "./combo";
-import { dressForms, startFocus, startOnce } from "./forms";
+import { dressForms, startFocus, startMoves, startOnce } from "./forms";
 import { startKeys } from "./keys";
 import { startToasts } from "./toasts";
 
@@ -7,6 +7,7 @@ startKeys();
 startToasts();
 startOnce();
 startFocus();
+startMoves();
 dressSelects(document);
 dressForms(document);
 document.addEventListener("htmx:load", (event) => {

@@ -32,6 +32,20 @@ export function startOnce(): void {
   document.addEventListener("htmx:afterRequest", free);
 }
 
+const PLACES = new Set("day time minutes physician room device".split(" "));
+
+/** What the button of a move promises must be what was checked: another time is checked again at once. */
+export function startMoves(): void {
+  document.addEventListener("change", (event) => {
+    const field = event.target as HTMLInputElement;
+    const form = field.form;
+    if (!form || !("moveForm" in form.dataset) || !PLACES.has(field.name) || !form.checkValidity()) return;
+    const promise = one<HTMLButtonElement>('button[value="move"]', form);
+    if (promise) promise.disabled = true;
+    form.requestSubmit(one<HTMLButtonElement>('button[value="preview"]', form));
+  });
+}
+
 const CHOICES = new Set(
   "procedure side levels places sedation guidance site physician earliest latest weekday part waive".split(" "),
 );

@@ -73,8 +73,14 @@ export function showInPanel(html: string): void {
   const close = one("[data-close-panel]", place)?.cloneNode(true) ?? closer();
   place.replaceChildren(close, parsed(html));
   window.htmx?.process(place);
-  const first = one<HTMLElement>("#refusal, #error-summary, [name=act][value=move], input:not([type=hidden])", place);
-  first?.focus();
+  const wanted = ["#refusal", "#error-summary", "[name=act][value=move]", "input:not([type=hidden]), select"];
+  for (const selector of wanted) {
+    const first = one(selector, place);
+    if (first) {
+      first.focus();
+      return;
+    }
+  }
 }
 
 function closer(): HTMLElement {
