@@ -136,6 +136,14 @@ def check(*, at: datetime, resources: Collection[int] | None = None, repair: boo
 
 
 @transaction.atomic
+def check_all(*, at: datetime, repair: bool = False) -> tuple[Difference, ...]:
+    """Check every resource, each under its lock, so that no booking is mistaken for a difference."""
+    found: list[Difference] = []
+    for pk in Resource.objects.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True):
+        found.extend(check(at=at, resources=[pk], repair=repair))
+    return tuple(found)
+
+
 def expand_blocks(*, at: datetime, blocks: Collection[int] | None = None) -> int:
     """Lay down the dates of blocks as instants for the horizon from today on; return how many rows stand."""
     today = _today(at)

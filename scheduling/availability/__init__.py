@@ -4,7 +4,7 @@ Time is a bitmap: a Python integer whose bit k is the 5-minute slot k from 00:00
 hours, breaks, leave and bookings are already in each unit's bitmap; nothing here knows the clock or the database.
 """
 
-from scheduling.availability.bitmaps import at_least, erode, set_bits
+from scheduling.availability.bitmaps import at_least, erode
 from scheduling.availability.explanation import Explanation, Help, Relaxation, Shortage, explain
 from scheduling.availability.search import Opening, earliest, first_starts, search
 from scheduling.availability.words import Demand, Frame, Plan, Question, Unit, Window, runs_of
@@ -28,5 +28,4 @@ __all__ = [
     "first_starts",
     "runs_of",
     "search",
-    "set_bits",
 ]

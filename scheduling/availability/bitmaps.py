@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 
 def erode(free: int, length: int) -> int:
@@ -31,17 +31,6 @@ def at_least(count: int, bitmaps: Iterable[int]) -> int:
             reached[i] |= reached[i - 1] & bitmap
         reached[0] |= bitmap
     return reached[-1]
-
-
-def set_bits(bits: int) -> Iterator[int]:
-    """Yield the numbers of the set bits in order."""
-    base = 0
-    while bits:
-        skip = (bits & -bits).bit_length() - 1
-        base += skip
-        yield base
-        bits >>= skip + 1
-        base += 1
 
 
 def lowest(bits: int) -> int:

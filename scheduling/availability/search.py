@@ -269,9 +269,9 @@ class _View:
         taken: dict[int, int] = {}  # unit id -> place
         if not all(_augment(place, choices, taken, set()) for place in order):
             return None
-        at_place = {place: unit for unit, place in taken.items()}
-        for place, (_, demand) in enumerate(places):
-            chosen[demand.key] = (*chosen.get(demand.key, ()), at_place[place])
+        for i, demand in enumerate(self.plan.demands):
+            mine = {unit for unit, place in taken.items() if places[place][0] == i}
+            chosen[demand.key] = tuple(each.unit.id for each in day.ready[i] if each.unit.id in mine)
         return chosen
 
 

@@ -172,16 +172,13 @@ def wall_mask(frame: Frame, zone: ZoneInfo, weekdays: frozenset[int], part: tupl
 @lru_cache(maxsize=64)
 def grid_mask(frame: Frame, zone: ZoneInfo, grid_slots: int) -> int:
     """Return the slots whose wall time is a multiple of `grid_slots` counted from the zone's midnight hour."""
-    minutes = grid_slots * 5
     bits = 0
     for slot in range(0, frame.slots, SLOTS_PER_HOUR):  # offsets change on the hour, by halves of it at most
         for half in (slot, slot + SLOTS_PER_HOUR // 2):
             wall = frame.instant(half).astimezone(zone)
-            behind = (wall.hour * 60 + wall.minute) % minutes
-            if behind % 5 == 0:
-                first = half + (-behind // 5) % grid_slots
-                for marked in range(first, half + SLOTS_PER_HOUR // 2, grid_slots):
-                    bits |= 1 << marked
+            behind = (wall.hour * 60 + wall.minute) // 5 % grid_slots
+            for marked in range(half + -behind % grid_slots, half + SLOTS_PER_HOUR // 2, grid_slots):
+                bits |= 1 << marked
     return bits
 
 
