@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import Group
-from django.db import connections
+from django.db import connections, transaction
 
 from pain_clinic.accounts.models import Site, User
 from pain_clinic.accounts.roles import ROLES, sync_roles
@@ -317,5 +317,6 @@ def small_clinic(*, time_zone: str = "America/New_York", at: datetime = NOW) -> 
 
 def build_free_time(*, at: datetime = NOW) -> None:
     """Write the free time of every resource anew, dates of blocks included."""
-    free_time.expand_blocks(at=at)
-    free_time.rebuild(at=at)
+    with transaction.atomic():
+        free_time.expand_blocks(at=at)
+        free_time.rebuild(at=at)
