@@ -1,6 +1,6 @@
 from django.urls import path
 
-from scheduling.views import book, cases, hours, mailbox, pages, setup
+from scheduling.views import blocks, book, cases, hours, mailbox, move, pages, setup
 
 app_name = "scheduling"
 urlpatterns = [
@@ -8,7 +8,7 @@ urlpatterns = [
     path("board/", pages.board, name="board"),
     path("book/", book.book, name="book"),
     path("appointments/<uuid:public_id>/", cases.appointment, name="appointment"),
-    path("appointments/<uuid:public_id>/move/", cases.move, name="move"),
+    path("appointments/<uuid:public_id>/move/", move.move, name="move"),
     path("appointments/<uuid:public_id>/cancel/", cases.cancel, name="cancel"),
     path("appointments/<uuid:public_id>/reinstate/", cases.reinstate, name="reinstate"),
     path("appointments/<uuid:public_id>/confirm/", cases.confirm, name="confirm"),
@@ -33,7 +33,7 @@ urlpatterns = [
     path("settings/absences/", hours.absences, name="absences"),
     path("settings/absences/new/", hours.absence_new, name="absence_new"),
     path("settings/absences/<uuid:public_id>/", hours.absence, name="absence"),
-    path("settings/blocks/", hours.blocks, name="blocks"),
-    path("settings/blocks/new/", hours.block, name="block_new"),
-    path("settings/blocks/<uuid:public_id>/", hours.block, name="block"),
+    path("settings/blocks/", blocks.blocks, name="blocks"),
+    path("settings/blocks/new/", blocks.block, name="block_new"),
+    path("settings/blocks/<uuid:public_id>/", blocks.block, name="block"),
 ]

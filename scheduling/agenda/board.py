@@ -5,36 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import BigIntegerField, DateField, Exists, F, IntegerField, OuterRef, Q, TimeField, Value
-from django.db.models.functions import Cast
-
 from pain_clinic.accounts.actors import Actor
-from pain_clinic.accounts.models import Site
-from patients.models import Patient
 from scheduling.agenda import words
+from scheduling.agenda.rows import Asked, Rows, load
 from scheduling.agenda.shapes import Band, Bar, Board, Choice, Column, HourLine, Leg, Tab, WeekCell, WeekDay, WeekRow
 from scheduling.intervals import Interval, Intervals, clip, intersect, local_day, subtract, union, window
 from scheduling.models import (
     Absence,
-    Allocation,
     Appointment,
-    AppointmentFinding,
-    BlockTime,
-    Closure,
-    DatedHours,
     Kind,
     Resource,
-    WeeklyHours,
 )
 
 if TYPE_CHECKING:
-    from pain_clinic.accounts.models import User
+    pass
 
 SLOT = timedelta(minutes=5)
 VIEWS = {"day": "Day", "week": "Week", "list": "List"}
@@ -44,46 +33,15 @@ DEFAULT_HOURS = (time(7), time(18))
 ABSENCE_WORDS = {"leave": "leave", "out_of_service": "out of service", "meeting": "meeting"}
 # A block is kept for a family of procedures; its colour is that of the family.
 BLOCK_HUES = {
-    "esi": "epidural", "other_neuraxial": "epidural", "adhesiolysis": "epidural",
-    "mbb_diagnostic": "facet", "facet_injection": "facet", "facet_cyst": "facet", "si_joint": "facet",
+    "esi": "epidural",
+    "other_neuraxial": "epidural",
+    "adhesiolysis": "epidural",
+    "mbb_diagnostic": "facet",
+    "facet_injection": "facet",
+    "facet_cyst": "facet",
+    "si_joint": "facet",
     "trigger_point": "trigger",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Which board: everything that its address says."""
-
-    site: Site
-    sites: tuple[Site, ...]
-    day: date
-    view: str = "day"
-    by: str = "physician"
-    case: UUID | None = None
-
-    def url(self, **other: Any) -> str:
-        given = {"site": self.site.slug, "day": self.day, "view": self.view, "by": self.by, **other}
-        return words.board_url(**given)
-
-
-@dataclass(slots=True)
-class _Rows:
-    """What the statements found, for one site and some days."""
-
-    zone: ZoneInfo
-    resources: list[Resource]
-    hours: list[tuple[Any, ...]]
-    absences: dict[int, list[Absence]]
-    blocks: dict[int, list[BlockTime]]
-    appointments: list[Appointment]
-    allocations: dict[int, list[dict[str, Any]]]  # by resource
-    by_appointment: dict[int, list[dict[str, Any]]]
-    names: dict[int, Resource] = field(default_factory=dict)
-
-
-def sites_of(user: User) -> tuple[Site, ...]:
-    """Return the sites that a user works at, in name order."""
-    return tuple(Site.objects.visible_to(user).active().order_by("name", "pk"))
+}
 
 
 def board(*, asked: Asked, by: Actor, at: datetime) -> Board:
@@ -92,7 +50,7 @@ def board(*, asked: Asked, by: Actor, at: datetime) -> Board:
     today = at.astimezone(zone).date()
     monday = asked.day - timedelta(days=asked.day.weekday())
     days = [monday + timedelta(days=n) for n in range(7)] if asked.view == "week" else [asked.day]
-    rows = _load(asked, days, zone, at)
+    rows = load(asked, days, zone, at)
     may_book = by.may("scheduling.book_appointment")
     step = timedelta(days=7 if asked.view == "week" else 1)
     title_day = f"Week of {words.long_day(monday, today)}" if asked.view == "week" else words.long_day(asked.day, today)
@@ -148,100 +106,13 @@ def _empty(drawn: _Drawing, asked: Asked, is_empty: bool) -> str:
     return f"{noun} at {asked.site.name} on this day."
 
 
-# --- loading ---------------------------------------------------------------------------------------------------------
-
-
-def _load(asked: Asked, days: Sequence[date], zone: ZoneInfo, at: datetime) -> _Rows:
-    starts, ends = local_day(days[0], zone).starts_at, local_day(days[-1], zone).ends_at
-    site = asked.site
-    at_site = WeeklyHours.objects.filter(site=site).values("resource")
-    resources = list(Resource.objects.filter(Q(site=site) | Q(pk__in=at_site)).in_order())
-    ids = [resource.pk for resource in resources]
-    allocations: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    by_appointment: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    standing = (
-        Allocation.objects.filter(
-            site=site, resource_id__in=ids, released_at=None,
-            starts_at__gte=starts - timedelta(days=1), starts_at__lt=ends, ends_at__gt=starts,
-        )
-        .filter(Q(hold=None) | Q(appointment__isnull=False) | Q(hold__ends_at__gt=at))
-        .order_by("starts_at", "pk")
-        .values("resource_id", "appointment_id", "kind", "legs", "starts_at", "ends_at", "hold__ends_at")
-    )  # fmt: skip
-    for row in standing:
-        allocations[row["resource_id"]].append(row)
-        if row["appointment_id"]:
-            by_appointment[row["appointment_id"]].append(row)
-    return _Rows(
-        zone=zone,
-        resources=resources,
-        hours=_hours(site, days),
-        absences=_grouped(
-            Absence.objects.filter(resource_id__in=ids, withdrawn_at=None, starts_at__lt=ends, ends_at__gt=starts).order_by(
-                "starts_at", "pk"
-            )
-        ),
-        blocks=_grouped(
-            BlockTime.objects.filter(site=site, starts_at__lt=ends, ends_at__gt=starts, releases_at__gt=at)
-            .select_related("block", "block__physician")
-            .order_by("starts_at", "pk")
-        ),
-        appointments=_appointments(site, starts, ends),
-        allocations=allocations,
-        by_appointment=by_appointment,
-        names={resource.pk: resource for resource in resources},
-    )
-
-
-def _appointments(site: Site, starts: datetime, ends: datetime) -> list[Appointment]:
-    twins = Patient.objects.filter(search_name=OuterRef("patient__search_name")).exclude(pk=OuterRef("patient_id"))
-    waiting = AppointmentFinding.objects.filter(appointment=OuterRef("pk"), severity="pending")
-    return list(
-        Appointment.objects.filter(site=site, starts_at__gte=starts, starts_at__lt=ends)
-        .select_related("patient", "procedure")
-        .annotate(has_twin=Exists(twins), is_waiting=Exists(waiting))
-        .order_by("starts_at", "pk")
-    )
-
-
-def _hours(site: Site, days: Sequence[date]) -> list[tuple[Any, ...]]:
-    """Return weekly hours, dated hours and closures in one statement: (tag, resource, kind, weekday, on, until, starts, ends, name)."""
-    columns = ("tag", "who", "what", "weekday_", "on", "until", "starts_", "ends_", "name_")
-    first, last = days[0], days[-1]
-    nobody = Cast(Value(None), BigIntegerField())
-    no_day, no_time = Cast(Value(None), DateField()), Cast(Value(None), TimeField())
-    no_weekday = Value(0, output_field=IntegerField())
-    weekly = WeeklyHours.objects.filter(site=site, weekday__in={day.weekday() for day in days}).filter(
-        Q(valid_from=None) | Q(valid_from__lte=last), Q(valid_until=None) | Q(valid_until__gte=first)
-    ).annotate(
-        tag=Value("weekly"), who=F("resource_id"), what=F("kind"), weekday_=Cast("weekday", IntegerField()),
-        on=F("valid_from"), until=F("valid_until"), starts_=F("starts"), ends_=F("ends"), name_=Value(""),
-    )  # fmt: skip
-    dated = DatedHours.objects.filter(site=site, date__range=(first, last)).annotate(
-        tag=Value("dated"), who=F("resource_id"), what=Value("work"), weekday_=no_weekday,
-        on=F("date"), until=F("date"), starts_=F("starts"), ends_=F("ends"), name_=F("reason"),
-    )  # fmt: skip
-    closed = Closure.objects.filter(site=site, date__range=(first, last)).annotate(
-        tag=Value("closed"), who=nobody, what=Value(""), weekday_=no_weekday,
-        on=F("date"), until=no_day, starts_=no_time, ends_=no_time, name_=F("name"),
-    )  # fmt: skip
-    return list(weekly.values_list(*columns).union(dated.values_list(*columns), closed.values_list(*columns), all=True))
-
-
-def _grouped(rows: Iterable[Any]) -> dict[int, list[Any]]:
-    groups: dict[int, list[Any]] = defaultdict(list)
-    for row in rows:
-        groups[row.resource_id].append(row)
-    return groups
-
-
 # --- drawing ---------------------------------------------------------------------------------------------------------
 
 
 class _Drawing:
     """One local day of a site, drawn in elapsed 5-minute steps since its midnight."""
 
-    def __init__(self, asked: Asked, rows: _Rows, day: date, at: datetime) -> None:
+    def __init__(self, asked: Asked, rows: Rows, day: date, at: datetime) -> None:
         self.asked, self.rows, self.day, self.at = asked, rows, day, at
         self.zone = rows.zone
         self.whole = local_day(day, self.zone)
@@ -262,10 +133,13 @@ class _Drawing:
         if dated:
             return self._windows(dated), ()
         weekly = [
-            row for row in mine
-            if row[0] == "weekly" and row[3] == self.day.weekday()
-            and (row[4] is None or row[4] <= self.day) and (row[5] is None or row[5] >= self.day)
-        ]  # fmt: skip
+            row
+            for row in mine
+            if row[0] == "weekly"
+            and row[3] == self.day.weekday()
+            and (row[4] is None or row[4] <= self.day)
+            and (row[5] is None or row[5] >= self.day)
+        ]
         return self._windows([row for row in weekly if row[2] == "work"]), self._windows(
             [row for row in weekly if row[2] == "break"]
         )
@@ -447,7 +321,7 @@ def _times(absences: Iterable[Absence]) -> list[Interval]:
 # --- the week --------------------------------------------------------------------------------------------------------
 
 
-def _week_days(asked: Asked, rows: _Rows, days: Sequence[date], today: date) -> tuple[WeekDay, ...]:
+def _week_days(asked: Asked, rows: Rows, days: Sequence[date], today: date) -> tuple[WeekDay, ...]:
     counts: dict[date, int] = defaultdict(int)
     for each in rows.appointments:
         if each.is_standing:
@@ -455,7 +329,7 @@ def _week_days(asked: Asked, rows: _Rows, days: Sequence[date], today: date) -> 
     return tuple(WeekDay(day, asked.url(view="day", day=day), counts[day], day == today) for day in days)
 
 
-def _week_rows(asked: Asked, rows: _Rows, days: Sequence[date], at: datetime) -> tuple[WeekRow, ...]:
+def _week_rows(asked: Asked, rows: Rows, days: Sequence[date], at: datetime) -> tuple[WeekRow, ...]:
     drawings = [_Drawing(asked, rows, day, at) for day in days]
     found = []
     for resource in rows.resources:

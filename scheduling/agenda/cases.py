@@ -19,15 +19,14 @@ from scheduling.agenda.shapes import (
     Act,
     Case,
     CaseLine,
-    Change,
     Field,
     LegLine,
     Line,
     MessageLine,
     OverrideLine,
-    StoryLine,
     Use,
 )
+from scheduling.agenda.story import story
 from scheduling.models import (
     Allocation,
     Appointment,
@@ -49,10 +48,7 @@ if TYPE_CHECKING:
 # Puts a message's reason code in words; the doors hand it in, since reads do not know the verbs beside them.
 Reasons = Callable[[str], str]
 READ = "scheduling.appointment_read"
-ACT_WORDS = {
-    "book": "booked", "reschedule": "moved", "move": "moved", "swap": "swapped", "cancel": "cancelled", "reinstate": "reinstated",
-    "confirm": "confirmed", "move_on": "moved on", "status": "moved on", "mark_no_show": "marked as no-show", "no_show": "marked as no-show",
-}  # fmt: skip
+PREVIEWED = "scheduling.preview_move"  # asked and answered, nothing happened: on the trail, not in the story
 STATUS_ACTS = {
     "arrived": "Arrived",
     "preparing": "Preparing",
@@ -62,16 +58,6 @@ STATUS_ACTS = {
     "discharged": "Discharge",
     "left_before_seen": "Left before seen",
     "no_show": "No-show",
-}
-# What the row history tells of a case, in the words of the page.
-TOLD = {
-    "status": "Status",
-    "starts_at": "Time",
-    "ends_at": "Ends",
-    "side": "Side",
-    "levels": "Levels",
-    "sedation": "Sedation",
-    "note": "Note",
 }
 LEG_ORDER = ("prep", "procedure", "recovery", "turnover")
 RESEND = "scheduling:message_resend"
@@ -138,7 +124,7 @@ def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reaso
             for row in rows.overrides
         ),
         acts=acts(appointment=appointment, by=by, at=at),
-        story=_story(appointment, rows, zone),
+        story=story(events=rows.events, history=rows.history, allocations=rows.allocations, zone=zone),
         messages=tuple(
             message_line(row, zone=zone, may_resend=by.may("scheduling.view_messages"), reasons=reasons) for row in rows.messages
         ),
@@ -177,7 +163,8 @@ def same_name(twins: Sequence[Patient]) -> str:
         return ""
     first = twins[0]
     more = f", and {len(twins) - 1} more" if len(twins) > 1 else ""
-    return f"Another {words.full_name(first)}, born {first.birth_date.day} {words.MONTHS[first.birth_date.month - 1]} {first.birth_date.year}{more}"
+    born = first.birth_date
+    return f"Another {words.full_name(first)}, born {born.day} {words.MONTHS[born.month - 1]} {born.year}{more}"
 
 
 def twins_of(patient: Patient, user: User) -> list[Patient]:
@@ -197,7 +184,7 @@ def _load(appointment: Appointment, user: User, by: Actor) -> _Rows:
         overrides=list(RuleOverride.objects.filter(appointment=appointment).select_related("by").order_by("at", "pk")),
         events=list(
             AuditEvent.objects.filter(subject_id=appointment.public_id)
-            .exclude(act=READ)
+            .exclude(act__in=(READ, PREVIEWED))
             .select_related("user")
             .order_by("at", "pk")
         ),
@@ -325,87 +312,6 @@ def _cancelled(appointment: Appointment) -> str:
     late = "; late" if appointment.is_late else ""
     note = f". {appointment.cancel_note}" if appointment.cancel_note else ""
     return f"Cancelled by {who}: {why.lower()}{late}{note}"
-
-
-# --- the story -------------------------------------------------------------------------------------------------------
-
-
-def _story(appointment: Appointment, rows: _Rows, zone: ZoneInfo) -> tuple[StoryLine, ...]:
-    """Join who did what (the trail) with what it changed (row history and allocations), newest first."""
-    changes = _changes(rows.history, zone)
-    lines = []
-    before: datetime | None = None
-    for event in rows.events:
-        is_done = event.outcome == "done"
-        told = changes.pop(event.context_id, ()) if is_done and event.context_id else ()
-        if is_done and before is not None:
-            told = (*told, *_swapped(rows.allocations, before, event.at))
-        if is_done:
-            before = event.at
-        lines.append(
-            StoryLine(
-                at=event.at.astimezone(zone),
-                who=event.user.shown_name if event.user else event.actor_name,
-                act=act_word(event.act),
-                changes=told,
-                why=_why(appointment, event),
-                outcome=event.outcome,
-            )
-        )
-    return tuple(reversed(lines))
-
-
-def act_word(act: str) -> str:
-    """Return an act of the trail as staff say it."""
-    name = act.rpartition(".")[2].removeprefix("appointment_").removesuffix("_appointment")
-    return ACT_WORDS.get(name, name.replace("_", " "))
-
-
-def _why(appointment: Appointment, event: AuditEvent) -> str:
-    if not event.reason_code:
-        return ""
-    if event.reason_code in CancelReason.values:
-        return str(CancelReason(event.reason_code).label)
-    return event.reason_code.replace("_", " ").capitalize()
-
-
-def _changes(history: Sequence[Any], zone: ZoneInfo) -> dict[Any, tuple[Change, ...]]:
-    """Return what each act changed in the row, by the context under which it was written."""
-    found: dict[Any, list[Change]] = {}
-    for previous, row in zip(history, history[1:], strict=False):
-        told = found.setdefault(row.pgh_context_id, [])
-        for name, label in TOLD.items():
-            old, new = getattr(previous, name), getattr(row, name)
-            if old != new and not (name == "ends_at" and previous.starts_at != row.starts_at):
-                told.append(Change(label, _said(name, old, zone), _said(name, new, zone)))
-    return {context: tuple(told) for context, told in found.items() if context is not None}
-
-
-def _said(name: str, value: Any, zone: ZoneInfo) -> str:
-    if isinstance(value, datetime):
-        return words.stamp(value.astimezone(zone))
-    if name == "status":
-        return str(Status(value).label) if value in Status.values else str(value)
-    return ", ".join(value) if isinstance(value, list) else str(value)
-
-
-def _swapped(rows: Sequence[Allocation], before: datetime, after: datetime) -> tuple[Change, ...]:
-    """Return which people, rooms and devices were exchanged between two instants."""
-    changes = []
-    for kind in dict.fromkeys(row.kind for row in rows):
-        old = _standing(rows, kind, before)
-        new = _standing(rows, kind, after)
-        if old and new and old != new:
-            changes.append(Change(str(Kind(kind).label), ", ".join(old), ", ".join(new)))
-    return tuple(changes)
-
-
-def _standing(rows: Sequence[Allocation], kind: str, moment: datetime) -> list[str]:
-    names = {
-        row.resource.name for row in rows
-        if row.kind == kind and row.created_at <= moment and (row.released_at is None or row.released_at > moment)
-    }  # fmt: skip
-    return sorted(names)
 
 
 # --- messages --------------------------------------------------------------------------------------------------------

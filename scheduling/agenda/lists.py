@@ -15,7 +15,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit.models import AuditEvent
 from patients.models import Patient
-from scheduling.agenda import cases, words
+from scheduling.agenda import cases, story, words
 from scheduling.agenda.shapes import CaseLine, Count, FindingPage, FindingRow, Home, HomeAct, MessagePage, Panel, Tab, Who
 from scheduling.intervals import local_day
 from scheduling.models import Appointment, Message, MessageState, RuleOverride, Status
@@ -61,14 +61,28 @@ def _home_empty(by: Actor, site: Site | None) -> str:
 
 def _home_acts(by: Actor, board_url: str) -> tuple[HomeAct, ...]:
     wanted = (
-        ("scheduling.book_appointment", HomeAct("Book a procedure", words.book_url(), "calendar-plus", "Find a time when everyone and everything is free", is_main=True)),
+        (
+            "scheduling.book_appointment",
+            HomeAct(
+                "Book a procedure", words.book_url(), "calendar-plus", "A time when everyone and everything is free", is_main=True
+            ),
+        ),
         ("scheduling.view_board", HomeAct("Open the board", board_url, "calendar-days", "The day by physician, room or device")),
-        ("patients.register_patient", HomeAct("Register a patient", reverse("patients:new"), "user-plus", "Somebody who was never here")),
-        ("scheduling.view_messages", HomeAct("Messages", reverse("scheduling:messages"), "mail", "What was sent, and what could not be")),
-        ("scheduling.manage_resources", HomeAct("Set-up", reverse("scheduling:settings"), "settings", "Sites, people, rooms, devices and their hours")),
+        (
+            "patients.register_patient",
+            HomeAct("Register a patient", reverse("patients:new"), "user-plus", "Somebody who was never here"),
+        ),
+        (
+            "scheduling.view_messages",
+            HomeAct("Messages", reverse("scheduling:messages"), "mail", "What was sent, and what could not be"),
+        ),
+        (
+            "scheduling.manage_resources",
+            HomeAct("Set-up", reverse("scheduling:settings"), "settings", "Sites, people, rooms, devices and their hours"),
+        ),
         ("accounts.manage_staff", HomeAct("Staff", reverse("staff"), "users", "Accounts, roles and sites")),
         ("accounts.view_audit", HomeAct("Audit", reverse("audit"), "scroll-text", "Who did what, and when")),
-    )  # fmt: skip
+    )
     return tuple(act for permission, act in wanted if act.url and by.may(permission))
 
 
@@ -103,9 +117,13 @@ def _counts(by: Actor, at: datetime, site: Site, zone: ZoneInfo, board_url: str)
     counts = [
         Count("Cases today", found["today"], list_url),
         Count("In the clinic now", found["here"], list_url),
-        Count("Not confirmed for tomorrow", found["open"], words.board_url(site=site.slug, day=today + timedelta(days=1), view="list"),
-              tone="warn" if found["open"] else ""),
-    ]  # fmt: skip
+        Count(
+            "Not confirmed for tomorrow",
+            found["open"],
+            words.board_url(site=site.slug, day=today + timedelta(days=1), view="list"),
+            tone="warn" if found["open"] else "",
+        ),
+    ]
     if by.may("scheduling.view_messages"):
         failed = Message.objects.filter(
             appointment__site=site, state=MessageState.FAILED, created_at__gte=at - timedelta(days=14)
@@ -150,9 +168,11 @@ _STANDING = [status for status in Status.values if status not in (Status.CANCELL
 def patient_messages(*, patient: Patient, user: User, by: Actor, reasons: cases.Reasons = str) -> Panel:
     """Return what was sent to a patient about cases at the sites of this user, newest first."""
     rows = (
-        Message.objects.visible_to(user).filter(patient=patient)
-        .select_related("patient", "appointment", "appointment__site").order_by("-created_at", "-pk")[:100]
-    )  # fmt: skip
+        Message.objects.visible_to(user)
+        .filter(patient=patient)
+        .select_related("patient", "appointment", "appointment__site")
+        .order_by("-created_at", "-pk")[:100]
+    )
     may_resend = by.may("scheduling.view_messages")
     return Panel(
         messages=tuple(
@@ -195,12 +215,15 @@ def findings(*, user: User, by: Actor, from_on: date, to_on: date, zone: ZoneInf
     starts, ends = local_day(from_on, zone).starts_at, local_day(to_on, zone).ends_at
     given = (
         RuleOverride.objects.filter(appointment__in=Appointment.objects.visible_to(user), at__gte=starts, at__lt=ends)
-        .select_related("by", *(f"appointment__{name}" for name in JOINED)).order_by("-at", "-pk")[:500]
-    )  # fmt: skip
+        .select_related("by", *(f"appointment__{name}" for name in JOINED))
+        .order_by("-at", "-pk")[:500]
+    )
     met = (
         AuditEvent.objects.filter(at__gte=starts, at__lt=ends, outcome="refused", act__startswith="scheduling.")
-        .filter(Q(site_id__in=by.site_ids or ()) | Q(user_id=by.user_id)).select_related("user").order_by("-at", "-pk")[:500]
-    )  # fmt: skip
+        .filter(Q(site_id__in=by.site_ids or ()) | Q(user_id=by.user_id))
+        .select_related("user")
+        .order_by("-at", "-pk")[:500]
+    )
     refusals = list(met)
     known = {
         each.public_id: each
@@ -217,18 +240,31 @@ def findings(*, user: User, by: Actor, from_on: date, to_on: date, zone: ZoneInf
 
 def _override_row(row: RuleOverride, zone: ZoneInfo) -> FindingRow:
     return FindingRow(
-        at=row.at.astimezone(zone), who=row.by.shown_name if row.by else "the system", severity=row.severity, code=row.code, message=row.message,
-        reason=cases.reason_word(row.reason_code), text=row.text, outcome="override", **_case_of(row.appointment),
-    )  # fmt: skip
+        at=row.at.astimezone(zone),
+        who=row.by.shown_name if row.by else "the system",
+        severity=row.severity,
+        code=row.code,
+        message=row.message,
+        reason=cases.reason_word(row.reason_code),
+        text=row.text,
+        outcome="override",
+        **_case_of(row.appointment),
+    )
 
 
 def _refusal_row(row: AuditEvent, known: dict[Any, Appointment], zone: ZoneInfo) -> FindingRow:
     code = row.reason_code
     return FindingRow(
-        at=row.at.astimezone(zone), who=row.user.shown_name if row.user else row.actor_name, severity="deny", code=code,
-        message=f"{cases.act_word(row.act).capitalize()}: {code.replace('_', ' ')}", reason="", text="", outcome="refused",
+        at=row.at.astimezone(zone),
+        who=row.user.shown_name if row.user else row.actor_name,
+        severity="deny",
+        code=code,
+        message=f"{story.act_word(row.act).capitalize()}: {code.replace('_', ' ')}",
+        reason="",
+        text="",
+        outcome="refused",
         **_case_of(known.get(row.subject_id)),
-    )  # fmt: skip
+    )
 
 
 def _case_of(appointment: Appointment | None) -> dict[str, str]:

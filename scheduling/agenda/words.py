@@ -19,9 +19,19 @@ from scheduling.models import Appointment, Kind
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 LONG_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 SIDE_LETTERS = {"left": "L", "right": "R", "bilateral": "both", "midline": ""}
 SEXES = {"female": "F", "male": "M", "other": "other", "unknown": "sex not on file"}
 DEVICES = (Kind.C_ARM, Kind.ULTRASOUND, Kind.RF_GENERATOR, Kind.COOLING_PUMP, Kind.STIMULATOR_PROGRAMMER)

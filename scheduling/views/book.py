@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
-
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from pain_clinic import web
-from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.accounts.models import Site
 from pain_clinic.errors import DomainError
-from patients.models import Patient
 from procedures import levels as anatomy
-from procedures.models import Category, Driver, Fasting, Guidance, NeedKind, Procedure, Sedation
-from procedures.rules import Finding
-from scheduling import agenda, booking, holds, openings
+from scheduling import booking, holds, openings
 from scheduling.agenda import words
-from scheduling.agenda.shapes import Booked, BookPage, Choice, HoldLine, LevelChoice, OpeningDay, OpeningLine, Pair, Refusal, What
+from scheduling.agenda.shapes import Pair
 from scheduling.availability import Opening
-from scheduling.booking import Target
-from scheduling.forms import PARTS, WEEKDAYS, BookForm, pairs, typed_waivers, waivers_in
-from scheduling.intervals import local_day
-from scheduling.models import Allocation, Appointment, Hold, Kind, Resource, Side
-from scheduling.openings import FoundSite, FoundUnit, OpeningsFound
+from scheduling.forms import BookForm, pairs, waivers_in
+from scheduling.models import Allocation, Appointment, Hold
+from scheduling.openings import FoundUnit
 from scheduling.views import doors
+from scheduling.views.desk import NOON, Chosen, Desk
 
-PER_DAY, SHOWN, GRID = 6, 24, 15
-NOON = time(12)
-PART_TIMES = {"morning": (time(0), NOON), "afternoon": (NOON, time(0))}
-DRIVERS = {Driver.REQUIRED: "Needs a driver.", Driver.REQUIRED_IF_SEDATED: "Needs a driver if sedated.", Driver.NOT_NEEDED: ""}
-FASTINGS = {Fasting.NONE_WHEN_LOCAL_ONLY: "", Fasting.ASA_WHEN_SEDATED: "Fasting if sedated."}
 FIELD_OF = {"side_not_offered": "side", "level_not_offered": "levels", "procedure_not_offered": "procedure"}
 
 
@@ -48,7 +30,7 @@ def book(request: HttpRequest) -> HttpResponse:
     data = request.POST if request.method == "POST" else _from_address(request)
     form = BookForm(data)
     is_valid = form.is_valid()
-    desk = _Desk(request, data, form.cleaned_data)
+    desk = Booker(request, data, form.cleaned_data)
     if not is_valid:
         return desk.page(errors=pairs(form), status=422)
     try:
@@ -70,68 +52,10 @@ def _from_address(request: HttpRequest) -> QueryDict:
     return data
 
 
-@dataclass(slots=True)
-class _Chosen:
-    """The opening on the table: the held one, or one that a token names and that is still free."""
+class Booker(Desk):
+    """The page together with what its buttons do."""
 
-    opening: Opening
-    units: dict[int, FoundUnit]
-    site: Site
-    hold: Hold | None = None
-
-    @property
-    def sites(self) -> dict[int, FoundSite]:
-        return {self.site.pk: FoundSite(self.site.pk, self.site.public_id, self.site.name, self.site.time_zone)}
-
-
-@dataclass(slots=True)
-class _Desk:
-    """One request of the booking page: what was typed, what is chosen, and the page that says so."""
-
-    request: HttpRequest
-    data: QueryDict
-    given: dict[str, Any]
-    doing: str = "look"
-    booked: Appointment | None = None
-    chosen: _Chosen | None = None
-    by: Actor = field(init=False)
-    at: datetime = field(init=False)
-    sites: tuple[Site, ...] = field(init=False)
-    patient: Patient | None = field(init=False)
-    procedure: Procedure | None = field(init=False)
-    target: Target = field(init=False)
-
-    def __post_init__(self) -> None:
-        request = self.request
-        self.by, self.at = Actor.of(request), web.now()
-        self.sites = agenda.sites_of(request.user)  # type: ignore[arg-type]
-        wanted = self.given.get("patient")
-        self.patient = doors.the_patient(request, wanted) if wanted else None
-        code = self.given.get("procedure")
-        self.procedure = Procedure.objects.offered().filter(code=code).prefetch_related("needs").first() if code else None
-        self.target = self._target()
-
-    def _target(self) -> Target:
-        procedure, given = self.procedure, self.given
-        if procedure is None:
-            return Target()
-        offered = {level for group in anatomy.levels_offered(procedure) for level in group.levels}
-        side = given.get("side") if given.get("side") in procedure.laterality else anatomy.default_side(procedure)
-        guidances = self._guidances(procedure)
-        guidance = given.get("guidance") if given.get("guidance") in guidances else procedure.guidance_default
-        return Target(
-            side=side or "",
-            levels=anatomy.in_order(level for level in given.get("levels") or () if level in offered),
-            sedation=given.get("sedation") or procedure.planned_sedation,
-            guidance=guidance,
-        )
-
-    @staticmethod
-    def _guidances(procedure: Procedure) -> list[str]:
-        known = [value for value in (procedure.guidance_default, *procedure.guidance_alternatives) if value in Guidance.values]
-        return list(dict.fromkeys(known))
-
-    # --- acts ---
+    __slots__ = ()
 
     def act(self) -> HttpResponse:
         """Do what the pressed button says; anything else is a look."""
@@ -156,8 +80,9 @@ class _Desk:
             return
         hold = (
             Hold.objects.filter(public_id=self.given["hold"], held_by=self.by.user_id, released_at=None, ends_at__gt=self.at)
-            .select_related("site").first()
-        )  # fmt: skip
+            .select_related("site")
+            .first()
+        )
         if hold is None:
             return
         if self.procedure is None or hold.procedure_id != self.procedure.pk or hold.sedation != self.target.sedation:
@@ -179,12 +104,12 @@ class _Desk:
         hold = holds.hold(
             procedure=self._the_procedure(), target=self.target, opening=opening, by=self.by, at=self.at, patient=self.patient
         )
-        self.chosen = _Chosen(opening, units, site, hold)
+        self.chosen = Chosen(opening, units, site, hold)
 
     def _take_up(self, token: str) -> None:
         """Go on with an opening whose hold has run out, if it is still free."""
         site, opening, units = self._fitting(token)
-        self.chosen = _Chosen(opening, units, site)
+        self.chosen = Chosen(opening, units, site)
 
     def _fitting(self, token: str) -> tuple[Site, Opening, dict[int, FoundUnit]]:
         site, starts_at, wanted = doors.from_token(self.request, token)
@@ -201,20 +126,10 @@ class _Desk:
             raise booking.SlotTaken()
         return site, fit.opening, dict(fit.units)
 
-    def _the_procedure(self) -> Procedure:
-        if self.procedure is None:
-            raise doors.OpeningOld
-        return self.procedure
-
-    def _options(self) -> openings.Options:
-        return openings.Options(sedation=self.target.sedation, guidance=self.target.guidance)
-
     def _book(self) -> HttpResponse:
         errors = self._missing()
         if errors:
             return self.page(errors=errors, status=422)
-        if self.chosen is None:
-            self._take_up(self.given["opening"])
         try:
             self.booked = doors.once(self.request, "scheduling.book", self._carry_out)
         except booking.SlotTaken:
@@ -241,234 +156,24 @@ class _Desk:
         return tuple(found)
 
     def _carry_out(self) -> Appointment:
-        assert self.patient is not None and self.procedure is not None and self.chosen is not None
+        if self.chosen is None:  # looked up inside the act: a repeated request is answered from its key before that
+            self._take_up(self.given["opening"])
+        assert self.patient is not None
+        assert self.procedure is not None
+        assert self.chosen is not None
         return booking.book(
-            patient=self.patient, procedure=self.procedure, target=self.target, opening=self.chosen.opening, by=self.by, at=web.now(),
-            hold=self.chosen.hold, waivers=waivers_in(self.request.POST),
-        )  # fmt: skip
-
-    # --- the page ---
-
-    def page(self, *, errors: tuple[Pair, ...] = (), error: DomainError | None = None, status: int = 200) -> HttpResponse:
-        page = BookPage(
-            title="Booked" if self.booked else "Book a procedure",
-            request_key=doors.new_key()
-            if self.request.method == "GET" or (error is not None and error.code == "key_reused")
-            else doors.key_of(self.request),
-            find_url=f"{reverse('patients:list')}?for=book",
-            change_patient_url=f"{reverse('patients:list')}?for=book",
-            errors=errors,
-            refusal=self._refusal(error),
-        )
-        if self.booked is not None:
-            page = replace(page, booked=self._booked(self.booked))
-        else:
-            page = self._who(self._what(self._when(page, error)))
-        return web.respond(self.request, "scheduling/book.html", {"page": page}, status=status)
-
-    @staticmethod
-    def _refusal(error: DomainError | None) -> Refusal | None:
-        return doors.refusal_of(error, kept="Nothing was booked. Everything you typed is still here.") if error else None
-
-    def _who(self, page: BookPage) -> BookPage:
-        if self.patient is None:
-            return page
-        return replace(page, patient=agenda.person(patient=self.patient, user=self.request.user, by=self.by, at=self.at))  # type: ignore[arg-type]
-
-    def _what(self, page: BookPage) -> BookPage:
-        rows = (
-            Procedure.objects.offered()
-            .in_order()
-            .only("code", "name", "short_name", "category", "family", "room_minutes", "cpt_primary")
-        )
-        chosen = self.procedure
-        offered = tuple(
-            Choice(
-                each.code, each.name, chosen is not None and each.pk == chosen.pk, note=f"{each.room_minutes} min",
-                group=str(Category(each.category).label), search=" ".join((each.short_name, each.code.replace("_", " "), each.family, *each.cpt_primary)),
-            )
-            for each in rows
-        )  # fmt: skip
-        page = replace(page, procedures=tuple(sorted(offered, key=lambda each: list(Category.labels).index(each.group))))
-        if chosen is None:
-            return page
-        groups = anatomy.levels_offered(chosen)
-        levels = tuple(
-            LevelChoice(level, level, group.region, level in self.target.levels) for group in groups for level in group.levels
-        )
-        return replace(
-            page,
-            procedure=_what(chosen),
-            sides=tuple(
-                Choice(side, str(Side(side).label), side == self.target.side) for side in chosen.laterality if side in Side.values
-            ),
-            levels=levels,
-            levels_hint=_levels_hint(chosen, levels),
-            sedations=tuple(Choice(str(value), str(label), value == self.target.sedation) for value, label in Sedation.choices),
-            guidances=tuple(
-                Choice(value, str(Guidance(value).label), value == self.target.guidance) for value in self._guidances(chosen)
-            ),
-        )
-
-    def _when(self, page: BookPage, error: DomainError | None) -> BookPage:
-        page = replace(page, **self._narrowed())
-        page = self._with_chosen(page, error)
-        if self.procedure is None or not self.sites:
-            return (
-                page if self.sites else replace(page, nothing="You are not assigned to a site yet, so there is nothing to book.")
-            )
-        found = self._search()
-        lines = [doors.offer(each, found.units, found.sites, is_first=place == 0) for place, each in enumerate(found.openings)]
-        if self.chosen is not None:
-            start = self.chosen.opening.starts_at
-            lines = [replace(line, is_chosen=line.starts_at == start) for line in lines]
-        days: dict[date, list[OpeningLine]] = {}
-        for line in lines:
-            days.setdefault(line.starts_at.date(), []).append(line)
-        explanation = found.explanation
-        return replace(
-            page,
-            searched=True,
-            days=tuple(OpeningDay(day, tuple(members)) for day, members in days.items()),
-            first_free=lines[0] if lines and not self._after() else None,
-            after=max(days).isoformat() if days else self._typed_day("after"),
-            nothing=(explanation.text if explanation else "There is nothing free in this time.") if not lines else "",
-            helps=tuple(self._help(each) for each in explanation.helps) if explanation and not lines else (),
-        )
-
-    def _help(self, help_: Any) -> str:
-        zones = {site.pk: ZoneInfo(site.time_zone) for site in self.sites}
-        start = help_.opening.starts_at.astimezone(zones.get(help_.opening.site, self._zone()))
-        return f"{help_.label}: first {words.stamp(start)}"
-
-    def _zone(self) -> ZoneInfo:
-        return ZoneInfo((self._site() or self.sites[0]).time_zone)
-
-    def _site(self) -> Site | None:
-        return next((site for site in self.sites if site.slug == self.given.get("site")), None)
-
-    def _after(self) -> date | None:
-        """Return the last day already shown, when later times are asked for."""
-        after: date | None = self.given.get("after") if self.data.get("act") == "more" else None
-        return after
-
-    def _typed_day(self, name: str) -> str:
-        value = self.given.get(name)
-        return value.isoformat() if value else str(self.data.get(name, ""))
-
-    def _search(self) -> OpeningsFound:
-        given, zone, procedure = self.given, self._zone(), self._the_procedure()
-        after = self._after()
-        first = max(filter(None, (given.get("earliest"), after + timedelta(days=1) if after else None)), default=None)
-        asked: dict[str, Any] = {
-            "procedure": procedure,
-            "at": self.at,
-            "earliest": local_day(first, zone).starts_at if first else None,
-            "latest": local_day(given["latest"], zone).ends_at if given.get("latest") else None,
-            "site": self._site(),
-            "sites": [site.pk for site in self.sites],
-            "physician": self._physician(),
-            "weekdays": given.get("weekday") or (),
-            "part_of_day": PART_TIMES.get(given.get("part") or ""),
-            "patient": self.patient,
-            "options": self._options(),
-        }
-        found = openings.find_openings(**asked, grid_minutes=GRID, per_day=PER_DAY, limit=SHOWN, with_reasons=False)
-        if found.openings:
-            return found
-        return openings.find_openings(**asked, per_day=PER_DAY, limit=SHOWN)
-
-    def _physicians(self) -> Sequence[Resource]:
-        rows = Resource.objects.visible_to(self.request.user).active().filter(kind=Kind.PHYSICIAN)  # type: ignore[arg-type]
-        if self.procedure is not None:
-            rows = rows.filter(privileges__procedure=self.procedure)
-        return list(rows.distinct().in_order())
-
-    def _physician(self) -> Resource | None:
-        wanted: uuid.UUID | None = self.given.get("physician")
-        return next((each for each in self._physicians() if each.public_id == wanted), None) if wanted else None
-
-    def _narrowed(self) -> dict[str, Any]:
-        """Return the filters as they were typed."""
-        given = self.given
-        part = given.get("part") or "any"
-        return {
-            "sites": (
-                Choice("", "Any site"),
-                *(Choice(site.slug, site.name, site.slug == given.get("site")) for site in self.sites),
-            ),
-            "physicians": (
-                Choice("", "Any physician"),
-                *(
-                    Choice(str(each.public_id), each.name, each.public_id == given.get("physician"))
-                    for each in self._physicians()
-                ),
-            ),
-            "earliest": self._typed_day("earliest"),
-            "latest": self._typed_day("latest"),
-            "weekdays": tuple(Choice(str(n), name[:3], n in (given.get("weekday") or ())) for n, name in enumerate(WEEKDAYS)),
-            "parts": tuple(Choice(key, label, key == part) for key, label in PARTS.items()),
-        }
-
-    def _with_chosen(self, page: BookPage, error: DomainError | None) -> BookPage:
-        """Add the chosen opening, its hold and what speaks against it."""
-        if self.chosen is None or self.procedure is None:
-            return page
-        findings, taken = self._findings(error)
-        if taken is not None:
-            self.chosen = None
-            return replace(page, refusal=page.refusal or self._refusal(taken))
-        lines = tuple(doors.line_of(finding, self.by, typed_waivers(self.data)) for finding in findings)
-        opening = doors.offer(self.chosen.opening, self.chosen.units, self.chosen.sites, is_chosen=True)
-        hold = self.chosen.hold
-        return replace(
-            page,
-            chosen=opening,
-            hold=HoldLine(
-                hold.public_id,
-                hold.ends_at.astimezone(ZoneInfo(self.chosen.site.time_zone)),
-                max(int((hold.ends_at - self.at).total_seconds()), 0),
-            )
-            if hold
-            else None,
-            lines=lines,
-            button=f"Book {doors.told(opening)}",
-            can_book=self.patient is not None and all(line.can_waive or line.severity in ("info", "pending") for line in lines),
-        )
-
-    def _findings(self, error: DomainError | None) -> tuple[tuple[Finding, ...], DomainError | None]:
-        assert self.chosen is not None and self.procedure is not None
-        if isinstance(error, booking.RulesRefused):
-            return error.findings, None
-        if self.patient is None:
-            return tuple(anatomy.validate_target(self.procedure, self.target.side, self.target.levels)), None
-        try:
-            return (
-                booking.preview(
-                    patient=self.patient, procedure=self.procedure, target=self.target, opening=self.chosen.opening, by=self.by, at=self.at,
-                    hold=self.chosen.hold,
-                ),
-                None,
-            )  # fmt: skip
-        except DomainError as refusal:
-            return (), refusal
-
-    def _booked(self, row: Appointment) -> Booked:
-        case = agenda.lines_of([row], with_patient=True, day_shown=False)[0]
-        patient = row.patient
-        told = f"A confirmation will go to {words.masked(patient.email)}." if patient.email and patient.accepts_email else ""
-        return Booked(
-            url=case.url,
-            title=f"Booked: {words.stamp(case.starts_at)}, {case.where}",
-            case=case,
-            mail=told or "No e-mail will go out: there is no address on file or the patient wants none. Call instead.",
-            print_url=reverse("scheduling:print", args=[row.public_id]),
-            again_url=words.book_url(patient=patient.public_id),
-            board_url=words.board_url(site=row.site.slug, day=case.starts_at.date(), case=row.public_id),
+            patient=self.patient,
+            procedure=self.procedure,
+            target=self.target,
+            opening=self.chosen.opening,
+            by=self.by,
+            at=web.now(),
+            hold=self.chosen.hold,
+            waivers=waivers_in(self.request.POST),
         )
 
 
-def _held(hold: Hold) -> _Chosen:
+def _held(hold: Hold) -> Chosen:
     """Return a hold as the opening it keeps."""
     rows = list(Allocation.objects.filter(hold=hold, released_at=None).select_related("resource").order_by("pk"))
     units: dict[str, tuple[int, ...]] = {}
@@ -481,34 +186,4 @@ def _held(hold: Hold) -> _Chosen:
         for row in rows
     }
     opening = Opening(hold.arrives_at, hold.starts_at, hold.procedure_ends_at, hold.leaves_at, hold.site_id, units)
-    return _Chosen(opening, names, hold.site, hold)
-
-
-def _what(procedure: Procedure) -> What:
-    told = [need for need in procedure.needs.all() if need.kind not in (NeedKind.PHYSICIAN, NeedKind.ROOM)]
-    needs = [f"{need.count} x {NeedKind(need.kind).label}" if need.count > 1 else str(NeedKind(need.kind).label) for need in told]
-    return What(
-        code=procedure.code,
-        name=procedure.name,
-        short_name=procedure.short_name,
-        category=procedure.category,
-        family=procedure.family,
-        minutes=procedure.room_minutes,
-        prep=procedure.prep_minutes,
-        recovery=procedure.recovery_minutes,
-        turnover=procedure.turnover_minutes,
-        needs=tuple(dict.fromkeys(needs)),
-        driver=DRIVERS.get(Driver(procedure.driver), ""),
-        fasting=FASTINGS.get(Fasting(procedure.fasting), ""),
-        notes=procedure.notes,
-        max_levels=procedure.max_levels or 0,
-    )
-
-
-def _levels_hint(procedure: Procedure, levels: Sequence[LevelChoice]) -> str:
-    if not levels:
-        return ""
-    most = (
-        f"Usually up to {procedure.max_levels} level{'s' if procedure.max_levels != 1 else ''}: " if procedure.max_levels else ""
-    )
-    return f"{most}{levels[0].code} to {levels[-1].code}. {procedure.levels_note}".strip()
+    return Chosen(opening, names, hold.site, hold)

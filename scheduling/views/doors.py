@@ -24,12 +24,13 @@ from pain_clinic.audit import trail
 from pain_clinic.errors import Conflict, DomainError, retried
 from patients.models import Patient
 from procedures.rules import Finding
-from scheduling import agenda, messages
+from scheduling import agenda, booking, messages
 from scheduling.agenda import words
 from scheduling.agenda.shapes import Case, Choice, Line, OpeningLine, Refusal
 from scheduling.availability import Opening
+from scheduling.booking import staging
 from scheduling.booking.judging import OVERRIDES
-from scheduling.models import Appointment, Kind
+from scheduling.models import Appointment, Kind, Resource
 from scheduling.openings import FoundSite, FoundUnit
 
 SALT, TOKEN_LIFE = "scheduling.opening", 30 * 60
@@ -84,8 +85,12 @@ def the_patient(request: HttpRequest, public_id: uuid.UUID) -> Patient:
 def shown(request: HttpRequest, appointment: Appointment, **parts: Any) -> Case:
     """Return the case as its pages show it."""
     case = agenda.case(
-        appointment=appointment, user=request.user, by=Actor.of(request), at=web.now(), reasons=messages.reason_in_words  # type: ignore[arg-type]
-    )  # fmt: skip
+        appointment=appointment,
+        user=request.user,
+        by=Actor.of(request),
+        at=web.now(),
+        reasons=messages.reason_in_words,  # type: ignore[arg-type]
+    )
     return replace(case, **parts) if parts else case
 
 
@@ -235,13 +240,39 @@ def offer(
         arrives_at=opening.arrives_at.astimezone(zone),
         leaves_at=opening.leaves_at.astimezone(zone),
         site=site.name,
-        physician=named(Kind.PHYSICIAN),
+        physician=named(Kind.PHYSICIAN, is_short=False),
         room=named(Kind.ROOM),
         devices=named(*words.DEVICES),
         others=others,
         why=why or ("first free" if is_first else ""),
         is_chosen=is_chosen,
     )
+
+
+def previewed(row: Appointment, opening: Opening, by: Actor) -> tuple[Finding, ...]:
+    return booking.preview(
+        patient=row.patient,
+        procedure=row.procedure,
+        target=staging.target_of(row),
+        opening=opening,
+        by=by,
+        at=web.now(),
+        appointment=row,
+    )
+
+
+def offer_of(opening: Opening, row: Appointment) -> OpeningLine:
+    """Return an opening of a case's own site as a page shows it, names read for it."""
+    wanted = {pk for pks in opening.units.values() for pk in pks}
+    units = {
+        each.pk: FoundUnit(each.pk, each.public_id, each.kind, each.name, each.short_name)
+        for each in Resource.objects.filter(pk__in=wanted)
+    }
+    return offer(opening, units, {opening.site: site_of(row)})
+
+
+def site_of(row: Appointment) -> FoundSite:
+    return FoundSite(row.site_id, row.site.public_id, row.site.name, row.site.time_zone)
 
 
 def told(opening: OpeningLine) -> str:

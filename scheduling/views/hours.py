@@ -1,4 +1,4 @@
-"""Set-up: weekly hours, leave and breakdowns, blocks."""
+"""Set-up: weekly hours, leave and breakdowns."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from scheduling import agenda
 from scheduling import resources as verbs
 from scheduling.agenda import words
 from scheduling.agenda.shapes import Act, Field, FormPage, HoursDay, HoursPage, HoursSpan, Listing, Row, Tab
-from scheduling.forms import WEEKDAYS, AbsenceForm, BlockForm, HoursForm
-from scheduling.models import Absence, Block, Resource, WeeklyHours
+from scheduling.forms import WEEKDAYS, AbsenceForm, HoursForm
+from scheduling.models import Absence, Resource, WeeklyHours
 from scheduling.views import doors
 from scheduling.views.setup import form_page, key, list_page, the_resource
 
@@ -54,9 +54,14 @@ def hours(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     given = form.cleaned_data
     try:
         verbs.save_hours(
-            resource=row, site=site, spans=given["spans"], valid_from=given["valid_from"], is_accepted=given["accept"],
-            by=Actor.of(request), at=web.now(),
-        )  # fmt: skip
+            resource=row,
+            site=site,
+            spans=given["spans"],
+            valid_from=given["valid_from"],
+            is_accepted=given["accept"],
+            by=Actor.of(request),
+            at=web.now(),
+        )
     except DomainError as error:
         web.refused(request, error, act="scheduling.save_hours", subject=row, site_id=site.pk)
         return _hours_page(request, row, site, sites, form=form, error=error, status=error.status)
@@ -147,7 +152,9 @@ def _history(rows: Iterable[WeeklyHours], current: Iterable[WeeklyHours]) -> tup
             f"{WEEKDAYS[row.weekday][:3]} {row.starts:%H:%M}-{row.ends:%H:%M}" for row in members if row.kind == "work"
         )
         told.append(
-            f"{f'from {first.isoformat()}' if first else 'from the beginning'}{f' until {last.isoformat()}' if last else ''}: {days}"
+            ("from " + first.isoformat() if first else "from the beginning")
+            + (" until " + last.isoformat() if last else "")
+            + f": {days}"
         )
     return tuple(told)
 
@@ -218,10 +225,16 @@ def absence_new(request: HttpRequest) -> HttpResponse:
             request,
             "scheduling.add_absence",
             lambda: verbs.add_absence(
-                resource=given["resource"], kind=given["kind"], starts_at=given["starts_at"], ends_at=given["ends_at"], note=given["note"],
-                is_accepted=given["accept"], by=Actor.of(request), at=web.now(),
+                resource=given["resource"],
+                kind=given["kind"],
+                starts_at=given["starts_at"],
+                ends_at=given["ends_at"],
+                note=given["note"],
+                is_accepted=given["accept"],
+                by=Actor.of(request),
+                at=web.now(),
             ),
-        )  # fmt: skip
+        )
     except DomainError as error:
         web.refused(request, error, act="scheduling.add_absence", subject=given["resource"], site_id=given["resource"].site_id)
         return _absence_page(request, form, error=error, status=error.status)
@@ -300,91 +313,3 @@ def _ending_page(request: HttpRequest, row: Absence, error: DomainError | None =
         "back_url": reverse("scheduling:absences"),
     }
     return web.respond(request, "scheduling/settings/absence.html", {"page": page}, status=error.status if error else 200)
-
-
-# --- blocks ----------------------------------------------------------------------------------------------------------
-
-
-def _blocks(request: HttpRequest) -> Any:
-    mine = Site.objects.visible_to(request.user)
-    return Block.objects.filter(site__in=mine).select_related("resource", "site", "physician")
-
-
-@require_GET
-@requires("scheduling.manage_resources")
-def blocks(request: HttpRequest) -> HttpResponse:
-    """List the blocks at the sites of this user."""
-    today = web.now().date()
-    rows = _blocks(request).order_by("site__name", "weekday", "starts", "pk")
-    page = Listing(
-        title="Blocks",
-        hint="Time kept for a physician or a kind of procedure, until it opens to everybody some days before.",
-        new_url=reverse("scheduling:block_new"),
-        new_label="New block",
-        heads=("Name", "Whose time", "When", "Kept for", "Opens"),
-        rows=tuple(
-            Row(
-                reverse("scheduling:block", args=[row.public_id]),
-                (
-                    row.name, f"{row.resource.name}, {row.site.name}", f"{WEEKDAYS[row.weekday]} {row.starts:%H:%M}-{row.ends:%H:%M}",
-                    ", ".join(part for part in (row.physician.name if row.physician else "", row.family.replace("_", " ")) if part),
-                    f"{row.release_days} days before",
-                ),
-                row.valid_until is not None and row.valid_until < today,
-                f"until {row.valid_until.isoformat()}" if row.valid_until else "",
-            )
-            for row in rows
-        ),
-        empty="No time is kept for anybody.",
-        back_url=reverse("scheduling:settings"),
-    )  # fmt: skip
-    return list_page(request, page)
-
-
-@require_http_methods(["GET", "POST"])
-@requires("scheduling.manage_resources")
-def block(request: HttpRequest, public_id: uuid.UUID | None = None) -> HttpResponse:
-    """Make or change a block; its last day ends it."""
-    row = get_object_or_404(_blocks(request), public_id=public_id) if public_id else None
-    data = request.POST if request.method == "POST" else None
-    form = BlockForm(data, initial=_block_values(row) if row else {"valid_from": web.now().date()}, user=request.user)
-    if request.method == "GET":
-        return _block_page(request, row, form)
-    if not form.is_valid():
-        return _block_page(request, row, form, status=422)
-    values = dict(form.cleaned_data)
-    try:
-        doors.act_once(
-            request,
-            "scheduling.save_block",
-            lambda: verbs.save_block(block=row, values=values, by=Actor.of(request), at=web.now()),
-        )
-    except DomainError as error:
-        web.refused(request, error, act="scheduling.save_block", subject=row, site_id=values["site"].pk)
-        return _block_page(request, row, form, error=error, status=error.status)
-    toasts.success(request, f"{values['name']} is saved.")
-    return web.redirect_to(request, "scheduling:blocks")
-
-
-def _block_values(row: Block) -> dict[str, Any]:
-    names = ("name", "weekday", "starts", "ends", "valid_from", "valid_until", "family", "release_days")
-    return {
-        **{name: getattr(row, name) for name in names},
-        "resource": row.resource_id,
-        "site": row.site_id,
-        "physician": row.physician_id,
-    }
-
-
-def _block_page(
-    request: HttpRequest, row: Block | None, form: BlockForm, *, error: DomainError | None = None, status: int = 200
-) -> HttpResponse:
-    page = FormPage(
-        title=row.name if row else "New block",
-        form=form,
-        action=request.path,
-        cancel_url=reverse("scheduling:blocks"),
-        request_key=key(request, error),
-        refusal=doors.refusal_of(error) if error else None,
-    )
-    return form_page(request, page, status)

@@ -142,8 +142,14 @@ def message_resend(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     try:
         messages.send_again(message=message, by=Actor.of(request), at=web.now())
     except DomainError as error:
-        web.refused(request, error, act="scheduling.send_message_again", subject=message, patient=message.patient.public_id,
-                    site_id=message.appointment.site_id)  # fmt: skip
+        web.refused(
+            request,
+            error,
+            act="scheduling.send_message_again",
+            subject=message,
+            patient=message.patient.public_id,
+            site_id=message.appointment.site_id,
+        )
         toasts.error(request, error.message)
         return _messages(request, status=web.status_of(error))
     toasts.success(request, "The message is in the queue again.")
@@ -165,6 +171,11 @@ def findings(request: HttpRequest) -> HttpResponse:
     to_on = form.cleaned_data["to"] or today
     from_on = form.cleaned_data["from_"] or to_on - timedelta(days=30)
     page = agenda.findings(
-        user=request.user, by=Actor.of(request), from_on=from_on, to_on=max(to_on, from_on), zone=zone, number=request.GET.get("page", "1")  # type: ignore[arg-type]
-    )  # fmt: skip
+        user=request.user,
+        by=Actor.of(request),
+        from_on=from_on,
+        to_on=max(to_on, from_on),
+        zone=zone,
+        number=request.GET.get("page", "1"),  # type: ignore[arg-type]
+    )
     return web.respond(request, "scheduling/findings.html", {"page": page})

@@ -24,15 +24,33 @@ from scheduling.models import Closure, Kind, Resource
 from scheduling.views import doors
 
 GROUPS = (
-    ("The clinic", (
-        ("Sites", "scheduling:sites", "Where we treat: address, time zone, closed days", "scheduling.manage_resources"),
-        ("People, rooms and devices", "scheduling:resources", "Who works here, what we work with, and what physicians may perform", "scheduling.manage_resources"),
-        ("Leave and breakdowns", "scheduling:absences", "When somebody is away or something is out of service", "scheduling.manage_resources"),
-        ("Blocks", "scheduling:blocks", "Weekly time kept for a physician or a kind of procedure", "scheduling.manage_resources"),
-    )),
+    (
+        "The clinic",
+        (
+            ("Sites", "scheduling:sites", "Where we treat: address, time zone, closed days", "scheduling.manage_resources"),
+            (
+                "People, rooms and devices",
+                "scheduling:resources",
+                "Who and what we work with, and what physicians may perform",
+                "scheduling.manage_resources",
+            ),
+            (
+                "Leave and breakdowns",
+                "scheduling:absences",
+                "When somebody is away or something is out of service",
+                "scheduling.manage_resources",
+            ),
+            (
+                "Blocks",
+                "scheduling:blocks",
+                "Weekly time kept for a physician or a kind of procedure",
+                "scheduling.manage_resources",
+            ),
+        ),
+    ),
     ("What we do", (("Procedures", "procedures:list", "Times, needs and what is on offer", "procedures.view_catalogue"),)),
     ("People with accounts", (("Staff", "staff", "Accounts, roles and sites", "accounts.manage_staff"),)),
-)  # fmt: skip
+)
 
 
 @require_GET
@@ -83,11 +101,16 @@ def sites(request: HttpRequest) -> HttpResponse:
         new_label="New site",
         heads=("Name", "Time zone", "Address", "People, rooms, devices"),
         rows=tuple(
-            Row(reverse("scheduling:site", args=[row.public_id]), (row.name, row.time_zone, row.address, str(row.count)), not row.is_active, "" if row.is_active else "not in use")
+            Row(
+                reverse("scheduling:site", args=[row.public_id]),
+                (row.name, row.time_zone, row.address, str(row.count)),
+                not row.is_active,
+                "" if row.is_active else "not in use",
+            )
             for row in rows
         ),
         back_url=reverse("scheduling:settings"),
-    )  # fmt: skip
+    )
     return list_page(request, page)
 
 

@@ -61,9 +61,14 @@ def book(clinic: SmallClinic, by: Actor) -> Callable[..., Appointment]:
 
     def make(clock: str = "9:00", **other: object) -> Appointment:
         values = {
-            "patient": clinic.patient, "procedure": clinic.procedure, "target": booking.Target(side="left"),
-            "opening": opening(clinic, clock), "by": by, "at": factories.NOW, **other,
-        }  # fmt: skip
+            "patient": clinic.patient,
+            "procedure": clinic.procedure,
+            "target": booking.Target(side="left"),
+            "opening": opening(clinic, clock),
+            "by": by,
+            "at": factories.NOW,
+            **other,
+        }
         return booking.book(**values)  # type: ignore[arg-type]
 
     return make

@@ -1,0 +1,164 @@
+"""One case and the forms that change it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from scheduling.agenda.shapes.booking import OpeningLine, Who
+from scheduling.agenda.shapes.parts import Act, Choice, Line, Pair, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    what: str
+    name: str
+    from_: datetime
+    to: datetime
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegLine:
+    kind: str
+    starts_at: datetime
+    ends_at: datetime
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideLine:
+    code: str
+    message: str
+    reason: str
+    text: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    field: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoryLine:
+    at: datetime
+    who: str
+    act: str
+    changes: tuple[Change, ...] = ()
+    why: str = ""
+    outcome: str = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLine:
+    public_id: UUID
+    kind: str
+    to: str
+    state: str
+    at: datetime
+    why: str = ""
+    resend_url: str = ""
+    url: str = ""
+    case_url: str = ""
+    patient: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveForm:
+    action: str
+    version: int
+    request_key: str
+    day: str
+    time: str
+    minutes: str
+    site: str
+    physician: tuple[Choice, ...] = ()
+    room: tuple[Choice, ...] = ()
+    device: tuple[Choice, ...] = ()
+    reason: str = ""
+    reasons: tuple[Choice, ...] = ()
+    preview: OpeningLine | None = None
+    lines: tuple[Line, ...] = ()
+    button: str = ""
+    can_move: bool = False
+    nearby: tuple[OpeningLine, ...] = ()
+    errors: tuple[Pair, ...] = ()
+    refusal: Refusal | None = None
+    tells_patient: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelForm:
+    action: str
+    version: int
+    request_key: str
+    reasons: tuple[Choice, ...]
+    asked_bys: tuple[Choice, ...]
+    reason: str = ""
+    asked_by: str = ""
+    text: str = ""
+    is_late: bool = False
+    late_note: str = ""
+    errors: tuple[Pair, ...] = ()
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReinstateForm:
+    action: str
+    version: int
+    request_key: str
+    lines: tuple[Line, ...] = ()
+    can: bool = True
+    text: str = ""
+    errors: tuple[Pair, ...] = ()
+    refusal: Refusal | None = None
+    opening: OpeningLine | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    public_id: UUID
+    version: int
+    title: str
+    status: str
+    is_late: bool
+    url: str
+    print_url: str
+    patient_url: str
+    board_url: str
+    book_again_url: str
+    patient: Who
+    day: date
+    starts_at: datetime
+    ends_at: datetime
+    arrives_at: datetime
+    leaves_at: datetime
+    site: str
+    zone: str
+    procedure: str
+    category: str
+    family: str
+    side: str
+    levels: tuple[str, ...]
+    sedation: str
+    guidance: str
+    uses: tuple[Use, ...] = ()
+    legs: tuple[LegLine, ...] = ()
+    lines: tuple[Line, ...] = ()
+    overrides: tuple[OverrideLine, ...] = ()
+    acts: tuple[Act, ...] = ()
+    story: tuple[StoryLine, ...] = ()
+    messages: tuple[MessageLine, ...] = ()
+    cancelled: str = ""
+    notes: str = ""
+    refusal: Refusal | None = None
+    may_open_patient: bool = False
+    move: MoveForm | None = None
+    cancel: CancelForm | None = None
+    reinstate: ReinstateForm | None = None

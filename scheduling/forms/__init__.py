@@ -1,0 +1,46 @@
+"""Forms: shape only. What it means is for the verbs to say."""
+
+from scheduling.forms.desk import (
+    ALL_LEVELS,
+    FIRST_DAY,
+    LAST_DAY,
+    MOVE_REASONS,
+    PARTS,
+    WEEKDAYS,
+    ActForm,
+    BookForm,
+    CancelForm,
+    DayField,
+    MoveForm,
+    SpanForm,
+    at_in,
+    pairs,
+    typed_waivers,
+    waivers_in,
+)
+from scheduling.forms.setup import AbsenceForm, BlockForm, HoursForm, ResourceForm, SiteForm, read_spans
+
+__all__ = [
+    "ALL_LEVELS",
+    "FIRST_DAY",
+    "LAST_DAY",
+    "MOVE_REASONS",
+    "PARTS",
+    "WEEKDAYS",
+    "AbsenceForm",
+    "ActForm",
+    "BlockForm",
+    "BookForm",
+    "CancelForm",
+    "DayField",
+    "HoursForm",
+    "MoveForm",
+    "ResourceForm",
+    "SiteForm",
+    "SpanForm",
+    "at_in",
+    "pairs",
+    "read_spans",
+    "typed_waivers",
+    "waivers_in",
+]

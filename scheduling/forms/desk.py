@@ -1,0 +1,153 @@
+"""What the desk's forms may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from procedures.levels import FORAMINA, PAIRS, SPINE
+from procedures.models import Guidance, Sedation
+from procedures.rules import Waiver
+from scheduling.agenda import WAIVER_REASONS
+from scheduling.agenda.shapes import Pair
+from scheduling.models import AskedBy, CancelReason, Side
+
+PARTS = {"any": "Any time", "morning": "Morning", "afternoon": "Afternoon"}
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MOVE_REASONS = {
+    "patient_asked": "The patient asked",
+    "clinic_staff": "Staff not available",
+    "clinic_equipment": "Room or device not available",
+    "medical": "Medical reason",
+    "better_fit": "Better fit for the day",
+    "other": "Other",
+}
+ALL_LEVELS = tuple(dict.fromkeys((*PAIRS, *SPINE, *FORAMINA)))
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
+
+
+def pairs(form: forms.Form) -> tuple[Pair, ...]:
+    """Return a form's errors as (field name, words)."""
+    return tuple(
+        Pair("" if name == "__all__" else name, " ".join(str(error) for error in errors)) for name, errors in form.errors.items()
+    )
+
+
+def waivers_in(data: QueryDict) -> tuple[Waiver, ...]:
+    """Return the waivers that were ticked, complete or not; the verb judges whether they do."""
+    return tuple(
+        Waiver(
+            code,
+            reason if (reason := data.get(f"reason_{code}", "")) in WAIVER_REASONS else "",
+            data.get(f"text_{code}", "").strip()[:500],
+        )
+        for code in data.getlist("waive")[:50]
+    )
+
+
+def typed_waivers(data: QueryDict) -> Mapping[str, tuple[bool, str, str]]:
+    """Return for each finding what was typed about it: ticked, reason, words."""
+    ticked = set(data.getlist("waive"))
+    codes = ticked | {name.partition("_")[2] for name in data if name.startswith(("reason_", "text_"))}
+    return {code: (code in ticked, data.get(f"reason_{code}", ""), data.get(f"text_{code}", "")) for code in codes if code}
+
+
+class DayField(forms.DateField):
+    """A day as date inputs send it, within reason."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(input_formats=["%Y-%m-%d"], error_messages={"invalid": "Give the day as 2026-11-26."}, **kwargs)
+
+    def clean(self, value: Any) -> date | None:
+        day: date | None = super().clean(value)
+        if day is not None and not FIRST_DAY <= day <= LAST_DAY:
+            raise forms.ValidationError("This day is too far away.")
+        return day
+
+
+class BookForm(forms.Form):
+    """Everything the booking page posts; nothing is required, since the page fills step by step."""
+
+    patient = forms.UUIDField(required=False)
+    procedure = forms.CharField(required=False, max_length=60)
+    side = forms.ChoiceField(required=False, choices=[("", ""), *Side.choices])
+    levels = forms.MultipleChoiceField(required=False, choices=[(level, level) for level in ALL_LEVELS])
+    sedation = forms.ChoiceField(required=False, choices=[("", ""), *Sedation.choices])
+    guidance = forms.ChoiceField(required=False, choices=[("", ""), *Guidance.choices])
+    site = forms.SlugField(required=False)
+    physician = forms.UUIDField(required=False)
+    earliest = DayField(required=False)
+    latest = DayField(required=False)
+    weekday = forms.TypedMultipleChoiceField(required=False, coerce=int, choices=list(enumerate(WEEKDAYS)))
+    part = forms.ChoiceField(required=False, choices=[("", ""), *PARTS.items()])
+    after = DayField(required=False)
+    hold = forms.UUIDField(required=False)
+    opening = forms.CharField(required=False, max_length=4000)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("earliest") and cleaned.get("latest") and cleaned["latest"] < cleaned["earliest"]:
+            self.add_error("latest", "The last day lies before the first.")
+        return cleaned
+
+
+class MoveForm(forms.Form):
+    """Where a case shall go: a wall time at its site, and the people and things wanted (empty: any that is free)."""
+
+    version = forms.IntegerField(min_value=1)
+    day = DayField()
+    time = forms.TimeField(
+        input_formats=["%H:%M", "%H:%M:%S"], error_messages={"invalid": "Give the time as 9:15.", "required": "Give a time."}
+    )
+    minutes = forms.IntegerField(required=False, min_value=5, max_value=720)
+    physician = forms.UUIDField(required=False)
+    room = forms.UUIDField(required=False)
+    device = forms.UUIDField(required=False)
+    reason = forms.ChoiceField(required=False, choices=[("", ""), *MOVE_REASONS.items()])
+
+    def clean_time(self) -> time:
+        given: time = self.cleaned_data["time"]
+        if given.minute % 5 or given.second:
+            raise forms.ValidationError("Cases start on five-minute marks, such as 9:15.")
+        return given
+
+
+class CancelForm(forms.Form):
+    version = forms.IntegerField(min_value=1)
+    asked_by = forms.ChoiceField(choices=AskedBy.choices, error_messages={"required": "Say who asked."})
+    reason = forms.ChoiceField(choices=CancelReason.choices, error_messages={"required": "Choose a reason."})
+    text = forms.CharField(required=False, max_length=300, strip=True)
+
+
+class ActForm(forms.Form):
+    """A one-button act: which version of the case the person saw, and for a status which one."""
+
+    version = forms.IntegerField(min_value=1)
+    to = forms.CharField(required=False, max_length=20)
+
+
+class SpanForm(forms.Form):
+    """Two days from a query string."""
+
+    from_ = DayField(required=False)
+    to = DayField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("from_") and cleaned.get("to") and cleaned["to"] < cleaned["from_"]:
+            self.add_error("to", "The last day lies before the first.")
+        return cleaned
+
+
+def at_in(data: QueryDict) -> tuple[str, str] | None:
+    """Return day and time of a pressed "free near by" button, if one was pressed."""
+    text = data.get("at", "")
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return (moment.strftime("%Y-%m-%d"), moment.strftime("%H:%M")) if moment else None
