@@ -54,6 +54,7 @@ def pack(made: plan.Clinic, people: list[Person], rng: random.Random, at: dateti
             for case in packer.fill(calendar.day(site, on), quota, may_free=may_free, spacing=spacing):
                 count += 1
                 yield case
+    wanted = max(wanted, count + len(people))  # a small clinic has years behind it too
     years = sorted(_long_ago(made, at), key=lambda one: one[1], reverse=True)
     usual = [one for one in years if one[1] > at.date() - timedelta(days=365 * YEARS_BACK)]
     older = years[len(usual) :]
