@@ -278,3 +278,49 @@ def test_explain_orders_the_changes_that_would_help_by_their_first_opening() -> 
     )
 
     assert [(each.kind, each.opening.starts_at) for each in answer.helps] == [("site", at(0, 9)), ("later", at(1, 9))]
+
+
+def test_search_adds_a_units_turnover_that_does_not_touch_its_own_legs() -> None:
+    room = need("room", unit(1, hours((0, 9, 9.5)), extra_turnover_slots=2), turnover_ends=9)
+
+    assert search(asking(plan(room))) == ()
+    freed = replace(room, candidates=(replace(room.candidates[0], free=hours((0, 9, 9.5), (0, 9.75, 10))),))
+    assert starts(asking(plan(freed))) == [at(0, 9)]
+
+
+def test_search_stops_at_its_limit_between_two_physicians_of_one_start() -> None:
+    pair = need("physician", *(unit(pk, hours((0, 9, 10))) for pk in (1, 2)))
+
+    found = search(asking(plan(pair), per_physician=True, limit=3))
+
+    assert [each.units["physician"][0] for each in found] == [1, 2, 1]
+
+
+def test_a_cap_per_day_leaves_out_what_exceeds_it_and_plans_without_that_day() -> None:
+    trio = need("physician", *(unit(pk, hours((0, 8 + pk, 12))) for pk in (1, 2, 3)))
+    other = replace(plan(need("physician", unit(9, hours((3, 9, 10))))), site=2)
+
+    assert starts(asking(plan(trio), other, per_day=2)) == [at(0, 9), at(0, 10), at(3, 9), at(3, 9.5)]
+
+
+def test_a_part_of_the_day_that_a_clock_change_skips_has_no_starts() -> None:
+    frame = Frame(date(2027, 3, 14), 1)
+    every = need("physician", unit(1, ones(0, frame.slots)))
+    window = Window(frame.instant(0), frame.instant(frame.slots), part=(time(2), time(2, 45)))
+
+    assert search(Question(frame, (plan(every),), window)) == ()
+
+
+def test_first_starts_skips_plans_that_the_window_leaves_no_start() -> None:
+    free = plan(need("physician", unit(1, hours((0, 9, 9.5)))))
+    question = asking(free)
+
+    assert first_starts(question) == (at(0, 9),)
+    assert first_starts(replace(question, patient_busy=ones(0, FRAME.slots))) == ()
+
+
+def test_search_passes_over_who_has_more_time_left_but_is_busy_then() -> None:
+    physician = need("physician", unit(1, hours((0, 9, 9.5))))
+    room = need("room", unit(2, hours((0, 9, 9.5))), unit(3, hours((0, 10, 17))))
+
+    assert [each.units for each in search(asking(plan(physician, room)))] == [{"physician": (1,), "room": (2,)}]

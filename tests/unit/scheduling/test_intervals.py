@@ -146,3 +146,7 @@ def test_bits_before_the_day_are_left_out_and_no_bits_are_no_intervals() -> None
     assert from_bits(0, DAY) == ()
     assert ones(3, 3) == 0
     assert ones(1, 3) == 0b110
+
+
+def test_intersect_of_sets_apart_is_nothing() -> None:
+    assert intersect(of(8, 9), of(10, 11)) == ()
