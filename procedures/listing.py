@@ -235,7 +235,7 @@ def _target(procedure: Procedure) -> tuple[tuple[str, str], ...]:
 
 
 def _facts(procedure: Procedure) -> tuple[tuple[str, str], ...]:
-    others = ", ".join(str(Guidance(word).label).lower() for word in procedure.guidance_alternatives)
+    others = ", ".join(_in_sentence(str(Guidance(word).label)) for word in procedure.guidance_alternatives)
     guidance = str(Guidance(procedure.guidance_default).label)
     bleeding = procedure.get_bleeding_class_display()
     alternative = procedure.bleeding_alternative
@@ -256,6 +256,11 @@ def _facts(procedure: Procedure) -> tuple[tuple[str, str], ...]:
         ("Checklist", ", ".join(words(word) for word in procedure.equipment)),
     ]
     return tuple((name, value) for name, value in found if value)
+
+
+def _in_sentence(label: str) -> str:
+    """Return a label as it stands inside a sentence; CT stays CT."""
+    return label if label.isupper() else label[0].lower() + label[1:]
 
 
 def _edits(procedure: Procedure, needs: list[dict[str, Any]]) -> tuple[Edit, ...]:

@@ -158,7 +158,7 @@ def test_sheet_tells_target_facts_and_sources(signed_in: Enter) -> None:
         level_scheme="foramina",
         levels_note="L1 to S1",
         bleeding_alternative={"system": "IPSIS", "value": "low"},
-        guidance_alternatives=["ct"],
+        guidance_alternatives=["ct", "ultrasound"],
         source=[{"title": "A document", "url": "https://example.org/"}, {"title": "From memory", "citation": "confirm it"}],
         unverified_fields=["room_minutes"],
         notes="A remark.",
@@ -167,7 +167,7 @@ def test_sheet_tells_target_facts_and_sources(signed_in: Enter) -> None:
     page = listing.sheet(row, may_change=False)
     assert ("Levels", "Low back: L1-L2, L2-L3, L3-L4, L4-L5, L5-S1") in page.target
     assert ("Bleeding class", "Intermediate (IPSIS: low)") in page.facts
-    assert ("Guidance", "Fluoroscopy, or ct") in page.facts
+    assert ("Guidance", "Fluoroscopy, or CT, ultrasound") in page.facts
     answer = signed_in("desk").get(page_of(row))
     for text in (b"A document", b"confirm it", b"room minutes", b"A remark.", b"Bring a list.", b"1 h 15"):
         assert text in answer.content
