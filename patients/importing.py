@@ -132,24 +132,28 @@ class PatientImport:
     def _read(self, row: SheetRow) -> Person | None:
         name = row.cells.get("external_id", "")[:80]
         if row.problem:
-            return self._refuse(row.line, "row", row.problem, name)
+            self._refuse(row.line, "row", row.problem, name)
+            return None
         values: dict[str, Any] = {}
         for field_name in FIELDS:
             cell = row.cells.get(field_name, "")
             if not cell or (field_name not in DECIDES and cell.casefold() in NO_VALUE):
                 if field_name in REQUIRED:
-                    return self._refuse(row.line, field_name, "is missing", name)
+                    self._refuse(row.line, field_name, "is missing", name)
+                    return None
                 continue
             try:
                 values[field_name] = self._value(field_name, cell)
             except (CellError, DomainError) as error:
                 reason = error.message if isinstance(error, DomainError) else str(error)
                 if field_name in DECIDES:
-                    return self._refuse(row.line, field_name, reason, name)
+                    self._refuse(row.line, field_name, reason, name)
+                    return None
                 self.outcome.notes += 1
                 self.tell(Problem(row.line, field_name, reason, is_refused=False, external_id=name))
         if values.get("deceased_on") and values["deceased_on"] < values["birth_date"]:
-            return self._refuse(row.line, "deceased_on", "is before the birth date", name)
+            self._refuse(row.line, "deceased_on", "is before the birth date", name)
+            return None
         return Person(row.line, values.pop("external_id"), values, values.pop("site", self.home_site))
 
     def _value(self, name: str, cell: str) -> Any:

@@ -166,7 +166,7 @@ def _days(word: str) -> set[date]:
 def lately(*, user: User, today: date) -> Results:
     """Return whom this user looked at last, the latest first."""
     seen = AuditEvent.objects.filter(user=user, patient_id__isnull=False, act__startswith="patients.").order_by("-at", "-pk")
-    ids = list(dict.fromkeys(seen.values_list("patient_id", flat=True)[:60]))[:LATELY]
+    ids = [one for one in dict.fromkeys(seen.values_list("patient_id", flat=True)[:60]) if one is not None][:LATELY]
     found = {row.public_id: row for row in Patient.objects.visible_to(user).filter(public_id__in=ids).select_related("home_site")}
     return Results("", rows_of([found[one] for one in ids if one in found], user=user, today=today), "Seen lately")
 

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
+from pain_clinic.accounts.models import Site, User
 from pain_clinic.errors import DomainError
 from patients import pages, records
 from patients.forms import PatientForm, starting_with
@@ -31,14 +32,14 @@ LONGEST_QUERY = 120
 def patient_list(request: HttpRequest) -> HttpResponse:
     """Find somebody; names travel in bodies only, never in addresses."""
     text = request.POST.get("q", "").strip()[:LONGEST_QUERY]
-    results = pages.search(text=text, user=request.user, by=Actor.of(request), today=_today(request))
+    results = pages.search(text=text, user=_user(request), by=Actor.of(request), today=_today(request))
     if request.headers.get("HX-Target") == "results":
         return web.respond(request, "patients/_results.html", {"results": results})
     for_booking = request.GET.get("for") == "book"
     page = pages.PatientList(
         q=text,
         results=results,
-        may_register=request.user.has_perm("patients.register_patient"),
+        may_register=_user(request).has_perm("patients.register_patient"),
         register_url=reverse("patients:new") + ("?for=book" if for_booking else ""),
         for_booking=for_booking,
     )
@@ -50,11 +51,11 @@ def patient_list(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def new_patient(request: HttpRequest) -> HttpResponse:
     """Register somebody; who looks like a person on file is shown first."""
-    home = request.user.sites.active().order_by("name", "pk").first()
+    home = Site.objects.active().visible_to(_user(request)).order_by("name", "pk").first()
     if request.method != "POST":
-        form = PatientForm(user=request.user, at=web.now(), initial={"home_site": home.pk if home else None})
+        form = PatientForm(user=_user(request), at=web.now(), initial={"home_site": home.pk if home else None})
         return _form_page(request, form, None)
-    form = PatientForm(request.POST, user=request.user, at=web.now())
+    form = PatientForm(request.POST, user=_user(request), at=web.now())
     if not form.is_valid():
         return _form_page(request, form, None, status=422)
     is_another = request.POST.get("not_duplicate") == "1"
@@ -83,7 +84,7 @@ def _registered(request: HttpRequest, form: PatientForm, *, is_another: bool) ->
         _look_for_duplicates(form)
     patient = records.register(**form.values(), by=Actor.of(request), at=web.now(), is_another_person=is_another)
     messages.success(request, f"Registered under record number {patient.record_number}.")
-    if request.GET.get("for") == "book" and request.user.has_perm("scheduling.book_appointment"):
+    if request.GET.get("for") == "book" and _user(request).has_perm("scheduling.book_appointment"):
         return web.redirect_to(request, pages.book_url(patient))
     return web.redirect_to(request, "patients:patient", patient.public_id)
 
@@ -95,9 +96,9 @@ def edit_patient(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Change what is on file about somebody."""
     patient = _patient(request, public_id)
     if request.method != "POST":
-        form = PatientForm(user=request.user, at=web.now(), patient=patient, initial=starting_with(patient))
+        form = PatientForm(user=_user(request), at=web.now(), patient=patient, initial=starting_with(patient))
         return _form_page(request, form, patient)
-    form = PatientForm(request.POST, user=request.user, at=web.now(), patient=patient)
+    form = PatientForm(request.POST, user=_user(request), at=web.now(), patient=patient)
     if not form.is_valid():
         return _form_page(request, form, patient, status=422)
     try:
@@ -119,16 +120,21 @@ def _amended(request: HttpRequest, form: PatientForm, patient: Patient) -> HttpR
 @require_GET
 def patient(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Show one patient; appointments and messages load themselves from the floor above."""
-    page = pages.open_page(patient=_patient(request, public_id), user=request.user, by=Actor.of(request), today=_today(request))
+    page = pages.open_page(patient=_patient(request, public_id), user=_user(request), by=Actor.of(request), today=_today(request))
     return web.respond(request, "patients/patient.html", {"page": page})
 
 
 def _patient(request: HttpRequest, public_id: uuid.UUID) -> Patient:
-    return get_object_or_404(Patient.objects.visible_to(request.user).select_related("home_site"), public_id=public_id)
+    return get_object_or_404(Patient.objects.visible_to(_user(request)).select_related("home_site"), public_id=public_id)
+
+
+def _user(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # the gate lets nobody else in
+    return request.user
 
 
 def _today(request: HttpRequest) -> date:
-    site = request.user.sites.order_by("name", "pk").first()
+    site = Site.objects.visible_to(_user(request)).order_by("name", "pk").first()
     return web.now().astimezone(ZoneInfo(site.time_zone if site else "UTC")).date()
 
 
@@ -145,7 +151,7 @@ def _form_page(
     used_up = request.method == "GET" or code == "key_reused"
     given = request.POST.get("request_key", "")
     key = uuid.uuid4().hex if used_up or not (8 <= len(given) <= 120 and given.isprintable()) else given
-    seen = set(Patient.objects.visible_to(request.user).filter(pk__in=[one.pk for one in alike]).values_list("pk", flat=True))
+    seen = set(Patient.objects.visible_to(_user(request)).filter(pk__in=[one.pk for one in alike]).values_list("pk", flat=True))
     shown = [one for one in alike if one.pk in seen]
     if isinstance(refusal, records.FieldRefused) and refusal.field in form.fields:
         form.add_error(refusal.field, refusal.message)
@@ -157,7 +163,7 @@ def _form_page(
         is_new=patient is None,
         cancel_url=reverse("patients:patient", args=[patient.public_id]) if patient else reverse("patients:list"),
         request_key=key,
-        duplicates=pages.rows_of(shown, user=request.user, today=_today(request)),
+        duplicates=pages.rows_of(shown, user=_user(request), today=_today(request)),
         refusal=_told(refusal, elsewhere=len(alike) - len(shown)),
     )
     return web.respond(request, "patients/form.html", {"page": page}, status=status)

@@ -188,7 +188,7 @@ def make_clinic(*, at: datetime) -> Clinic:
 
 
 def _resources(sites: dict[str, Site], users: dict[str, User]) -> dict[str, Resource]:
-    rows = []
+    rows: list[Resource] = []
 
     def add(kind: str, name: str, short: str, slug: str, attributes: tuple[str, ...] = (), user: User | None = None) -> None:
         rows.append(

@@ -16,7 +16,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 def copy(model: type[models.Model], fields: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
     """Write rows of a model in this order of fields; return how many."""
-    columns = ", ".join(connection.ops.quote_name(model._meta.get_field(name).column) for name in fields)
+    columns = ", ".join(connection.ops.quote_name(_column(model, name)) for name in fields)
     table = connection.ops.quote_name(model._meta.db_table)
     source, count = iter(rows), 0
     with connection.cursor() as cursor:
@@ -56,3 +56,9 @@ def _cell(value: Any) -> str:
         words = (str(word).replace("\\", "\\\\").replace('"', '\\"') for word in value)
         return ("{" + ",".join(f'"{word}"' for word in words) + "}").translate(_ESCAPES)
     return str(value).translate(_ESCAPES)
+
+
+def _column(model: type[models.Model], name: str) -> str:
+    found = model._meta.get_field(name)
+    assert isinstance(found, models.Field)
+    return str(found.column)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from patients.models import Patient, PatientSite, folded
 from patients.sheets import CellError, Problem, Sheet, SheetRow
 from procedures.levels import RUNS, default_side, read_levels, validate_target
 from procedures.models import Procedure
+from procedures.rules import Finding
 from scheduling import booking, openings
 from scheduling.availability import Opening
 from scheduling.importing.words import MARK, MAY_COME, REQUIRED, SIDES, STATUSES, Line, Outcome, Unfit, read_moment
@@ -340,5 +341,5 @@ def _only(found: list[T], field_name: str) -> T:
 
 def _said(error: DomainError) -> str:
     """Return a refusal in words, its findings too."""
-    findings = getattr(error, "standing", None) or getattr(error, "findings", ())
+    findings: Sequence[Finding] = getattr(error, "standing", ()) or getattr(error, "findings", ())
     return " ".join(finding.message for finding in findings) or error.message
