@@ -81,7 +81,7 @@ def _items(request: HttpRequest) -> tuple[RailItem, ...]:
     items = []
     for label, name, icon, permission, others in RAIL:
         url = _address(name)
-        if not url or not request.user.has_perm(permission):  # type: ignore[union-attr]
+        if not url or not request.user.has_perm(permission):
             continue
         prefixes = (url, *others) if url != "/" else ()
         is_current = request.path == url or any(request.path.startswith(prefix) for prefix in prefixes)

@@ -244,10 +244,10 @@ class _Drawing:
         for absence in away:
             kind = "out_of_service" if absence.kind == "out_of_service" else "leave"
             bands += [(kind, each, ABSENCE_WORDS[absence.kind], "") for each in clip(_times([absence]), drawn)]
-        for row in self.rows.blocks.get(resource_id, ()):
-            owner = f", {row.block.physician.short_name}" if row.block.physician else ""
-            hue = BLOCK_HUES.get(row.block.family, "ablation" if "rfa" in row.block.family else "other")
-            bands.append(("block", Interval(row.starts_at, row.ends_at), f"{row.block.name}{owner}", hue))
+        for kept in self.rows.blocks.get(resource_id, ()):
+            owner = f", {kept.block.physician.short_name}" if kept.block.physician else ""
+            hue = BLOCK_HUES.get(kept.block.family, "ablation" if "rfa" in kept.block.family else "other")
+            bands.append(("block", Interval(kept.starts_at, kept.ends_at), f"{kept.block.name}{owner}", hue))
         for row in self.rows.allocations.get(resource_id, ()):
             if not row["appointment_id"]:
                 bands.append(("hold", Interval(row["starts_at"], row["ends_at"]), "held", ""))

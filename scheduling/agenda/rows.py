@@ -90,10 +90,11 @@ def load(asked: Asked, days: Sequence[date], zone: ZoneInfo, at: datetime) -> Ro
         .order_by("starts_at", "pk")
         .values("resource_id", "appointment_id", "kind", "legs", "starts_at", "ends_at", "hold__ends_at")
     )
-    for row in standing:
-        allocations[row["resource_id"]].append(row)
-        if row["appointment_id"]:
-            by_appointment[row["appointment_id"]].append(row)
+    for found in standing:
+        row = dict(found)
+        allocations[found["resource_id"]].append(row)
+        if found["appointment_id"]:
+            by_appointment[found["appointment_id"]].append(row)
     return Rows(
         zone=zone,
         resources=resources,

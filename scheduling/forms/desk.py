@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime
+from datetime import time as wall_time
 from typing import Any
 
 from django import forms
@@ -109,8 +110,8 @@ class MoveForm(forms.Form):
     device = forms.UUIDField(required=False)
     reason = forms.ChoiceField(required=False, choices=[("", ""), *MOVE_REASONS.items()])
 
-    def clean_time(self) -> time:
-        given: time = self.cleaned_data["time"]
+    def clean_time(self) -> wall_time:
+        given: wall_time = self.cleaned_data["time"]
         if given.minute % 5 or given.second:
             raise forms.ValidationError("Cases start on five-minute marks, such as 9:15.")
         return given

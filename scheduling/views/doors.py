@@ -46,6 +46,9 @@ TITLES = {
     "hold_ended": "The ten minutes are over",
     "opening_old": "This list is out of date",
     "not_free": "This time is not free",
+    "cases_in_the_way": "Booked cases are in the way",
+    "name_taken": "This name is taken",
+    "absence_over": "There is nothing to end",
 }
 NEXT = {
     "slot_taken": "Choose another time.",
@@ -56,6 +59,8 @@ NEXT = {
     "hold_ended": "Choose the time again.",
     "opening_old": "Choose from the fresh list.",
     "not_free": "Choose a free time near by, or other people and rooms.",
+    "cases_in_the_way": "Tick the last box to save anyway.",
+    "name_taken": "Choose another name.",
     "rules_refused": "Give a reason where one is asked for, or choose otherwise.",
 }
 

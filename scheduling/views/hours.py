@@ -114,7 +114,7 @@ def _cases_refusal(error: DomainError) -> Any:
         "Booked cases are in the way",
         f"{error.message} They are: {told}{more}.",
         refusal.kept,
-        "Tick the last box to save anyway.",
+        doors.NEXT[error.code],
     )
 
 
@@ -196,7 +196,7 @@ def absences(request: HttpRequest) -> HttpResponse:
 
 def _absence_row(row: Absence) -> Row:
     zone = ZoneInfo(row.resource.site.time_zone)
-    cells = (row.resource.name, str(row.get_kind_display()), _dated(row.starts_at, zone), _dated(row.ends_at, zone), row.note)  # type: ignore[attr-defined]
+    cells = (row.resource.name, str(row.get_kind_display()), _dated(row.starts_at, zone), _dated(row.ends_at, zone), row.note)
     return Row(
         reverse("scheduling:absence", args=[row.public_id]),
         cells,
@@ -300,7 +300,7 @@ def _ending_page(request: HttpRequest, row: Absence, error: DomainError | None =
     begun = row.starts_at <= web.now()
     cases = verbs.cases_during(row.resource, max(row.starts_at, web.now()), row.ends_at) if not is_over else []
     page = {
-        "title": f"{row.resource.name}: {str(row.get_kind_display()).lower()}",  # type: ignore[attr-defined]
+        "title": f"{row.resource.name}: {str(row.get_kind_display()).lower()}",
         "from_": row.starts_at.astimezone(zone),
         "to": row.ends_at.astimezone(zone),
         "note": row.note,

@@ -18,7 +18,7 @@ from pain_clinic.accounts.gates import requires
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 from scheduling import agenda, messages
-from scheduling.agenda.shapes import FindingPage
+from scheduling.agenda.shapes import FindingPage, Pair
 from scheduling.forms import FIRST_DAY, LAST_DAY, SpanForm, pairs
 from scheduling.models import Message
 from scheduling.views import doors
@@ -166,7 +166,8 @@ def findings(request: HttpRequest) -> HttpResponse:
     typed = {"from_": request.GET.get("from", ""), "to": request.GET.get("to", "")}
     form = SpanForm(typed)
     if not form.is_valid():
-        page = FindingPage("Findings", typed["from_"], typed["to"], (), None, pairs(form))
+        errors = tuple(Pair(pair.label.rstrip("_"), pair.value) for pair in pairs(form))
+        page = FindingPage("Findings", typed["from_"], typed["to"], (), None, errors)
         return web.respond(request, "scheduling/findings.html", {"page": page}, status=422)
     to_on = form.cleaned_data["to"] or today
     from_on = form.cleaned_data["from_"] or to_on - timedelta(days=30)
