@@ -80,6 +80,8 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         is_trusted = _within(str(request.META.get("REMOTE_ADDR", "") or "local"), _networks(tuple(settings.TRUSTED_PROXIES)))
+        if is_trusted and request.META.get("HTTP_X_FORWARDED_PROTO") == "https":
+            request.META["wsgi.url_scheme"] = "https"  # the proxy ends TLS; only a trusted one may say so
         request_id = given if is_trusted and REQUEST_ID.match(given) else uuid.uuid4().hex
         request.request_id = request_id  # type: ignore[attr-defined]
         structlog.contextvars.clear_contextvars()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import pghistory
 from django.conf import settings
 from django.db import models
 from django.utils.crypto import constant_time_compare
@@ -43,6 +44,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
         if token.used_at is None or moment - token.used_at > self.GRAIN:
             ApiToken.objects.filter(pk=token.pk).update(used_at=moment)
         request._request._clinic_api_user = token.user  # type: ignore[attr-defined]
+        pghistory.context(user=token.user.pk)  # the middleware filed row history under nobody
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, InterfaceError, OperationalError, models, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render, resolve_url
@@ -22,7 +23,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from pain_clinic import clock, keys
 from pain_clinic.accounts.actors import Actor
-from pain_clinic.accounts.models import KeptInput
+from pain_clinic.accounts.models import KeptInput, User
 from pain_clinic.accounts.tidying import KEPT_INPUT_LASTS
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
@@ -34,6 +35,13 @@ UNCOUNTED = frozenset({"request_key", "csrfmiddlewaretoken"})
 def now() -> datetime:
     """Return the instant at which a door acts; verbs get it as `at`."""
     return clock.now()
+
+
+def member(request: Any) -> User:
+    """Return who is signed in. Gates and the API's permissions let nobody else come so far."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
 
 
 def wants_fragment(request: HttpRequest) -> bool:
@@ -101,7 +109,7 @@ def safe_next(request: HttpRequest, address: str) -> str:
     own = {request.get_host()}
     if address and url_has_allowed_host_and_scheme(address, allowed_hosts=own, require_https=request.is_secure()):
         parts = urlsplit(address)
-        if not parts.netloc and parts.path.startswith("/") and not parts.path.startswith("//"):
+        if parts.path.startswith("/") and not parts.path.startswith("//"):
             return address
     return "/"
 

@@ -139,6 +139,14 @@ def test_failures_tell_nothing_of_their_cause(prefix: str, address: str, status:
         assert response.json()["status"] == status
 
 
+@pytest.mark.parametrize(("proxies", "status"), [(["127.0.0.1"], 200), ([], 301)])
+def test_only_a_trusted_proxy_says_that_the_line_is_encrypted(proxies: list[str], status: int, settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_HSTS_SECONDS, settings.TRUSTED_PROXIES = True, 63_072_000, proxies
+    response = Client().get("/sign-in/", headers={"X-Forwarded-Proto": "https"})
+    assert response.status_code == status
+    assert ("Strict-Transport-Security" in response) is (status == 200)
+
+
 def test_foreign_host_is_refused(inside: Client) -> None:
     assert inside.get("/account/", headers={"Host": "evil.example"}).status_code == 400
 

@@ -165,6 +165,11 @@ def test_token_of_a_disabled_user_is_dead_even_after_enabling(desk: User, secret
     assert problem(get(secret)) == (401, "not_signed_in")
 
 
+def test_token_of_a_user_switched_off_by_other_means_is_dead(desk: User, secret: str) -> None:
+    User.objects.filter(pk=desk.pk).update(is_active=False)
+    assert problem(get(secret)) == (401, "not_signed_in")
+
+
 @pytest.mark.parametrize("value", ["Token", "Token ", "Token x", "Token \x7f", "Bearer x", "Basic YTpi", "Token a b"])
 def test_wrong_credentials_are_told_as_a_problem(value: str, desk: User) -> None:
     assert problem(Client().get("/api/v1/notes/", headers={"Authorization": value}))[0] == 401

@@ -136,6 +136,13 @@ def test_other_sessions_are_dead_when_the_password_changes_and_this_one_goes_on(
     assert not is_in(other)
 
 
+def test_sessions_are_dead_when_the_password_is_changed_behind_the_pages(ana: User, client: Client) -> None:
+    enter(client)
+    ana.set_password("eight blue lamps on the quay")
+    ana.save(update_fields=["password"])
+    assert not is_in(client)
+
+
 def test_ending_all_sessions_ends_all(ana: User, client: Client) -> None:
     enter(client)
     other = Client()
