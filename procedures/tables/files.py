@@ -161,7 +161,7 @@ def _content(path: Path, checker: Checker) -> tuple[dict[str, Any], str]:
             return {}, ""
         raw = path.read_bytes()
         # Comments may speak of lines; the loader is a subclass of the safe one.
-        content = yaml.load(raw.decode("utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506
+        content = yaml.load(raw.decode("utf-8"), Loader=_UniqueKeyLoader)  # nosec B506  # noqa: S506
     except OSError:
         checker.say("", "", "a file that can be read")
         return {}, ""
