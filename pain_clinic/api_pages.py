@@ -36,7 +36,7 @@ class Docs(SpectacularSwaggerSplitView):
         return view
 
 
-class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # the library is untyped here
+class TokenScheme(OpenApiAuthenticationExtension):
     """Say in the document how programs sign in."""
 
     target_class = "pain_clinic.rest_rules.TokenAuthentication"
@@ -46,7 +46,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         return {"type": "apiKey", "in": "header", "name": "Authorization", "description": "Token <secret>"}
 
 
-class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # the library is untyped here
+class SessionScheme(OpenApiAuthenticationExtension):
     """Say in the document that a signed-in browser may ask, too."""
 
     target_class = "pain_clinic.rest_rules.SessionAuthentication"

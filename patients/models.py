@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
 
 
-
 def folded(text: str) -> str:
     """Give the text as names are compared: lower case, no accents, single spaces.
 
@@ -50,6 +49,9 @@ class PatientQuerySet(models.QuerySet["Patient"]):
 
     def in_name_order(self) -> PatientQuerySet:
         return self.order_by("search_name", "birth_date", "pk")
+
+    def with_home(self) -> PatientQuerySet:
+        return self.select_related("home_site")
 
     def matching(self, text: str) -> PatientQuerySet:
         """Keep those whose names, record number or telephone hold every word of the text."""

@@ -13,12 +13,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, Any, Protocol
 
 import yaml
 
 if TYPE_CHECKING:
-    import _csv
+    pass
 
 DELIMITERS = ";,\t|"
 LONGEST_CELL = 1_000_000
@@ -306,7 +306,7 @@ def _date(year: int, month: int, day: int) -> date:
         raise CellError("there is no such day") from error
 
 
-def _reader(file: IO[str], delimiter: str) -> _csv._reader:
+def _reader(file: IO[str], delimiter: str) -> Any:
     csv.field_size_limit(LONGEST_CELL)
     return csv.reader(file, delimiter=delimiter, skipinitialspace=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -15,7 +14,7 @@ from pain_clinic import rest, rest_rules, web
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from patients import records
-from patients.models import Language, Patient, Sex
+from patients.models import Language, Patient, PatientQuerySet, Sex
 
 NAME, SHORT = 120, 80
 
@@ -73,9 +72,9 @@ class PatientSearch(serializers.Serializer[object]):
     birth_date = serializers.DateField(required=False)
 
 
-def visible(request: Request) -> QuerySet[Patient]:
+def visible(request: Request) -> PatientQuerySet:
     """Return the patients whom the asker may see, in order of name."""
-    return Patient.objects.visible_to(request.user).in_name_order().select_related("home_site")
+    return Patient.objects.visible_to(web.member(request)).in_name_order().with_home()
 
 
 def site_of(request: Request, public_id: Any) -> Site:

@@ -54,7 +54,7 @@ def one_of(rows: QuerySet[Any], field: str, public_id: Any) -> Any:
 def units_of(request: Request, public_ids: Iterable[Any]) -> list[int]:
     """Return the keys of resources that the asker may see, or refuse the field."""
     wanted = list(public_ids)
-    found = dict(Resource.objects.visible_to(request.user).filter(public_id__in=wanted).values_list("public_id", "pk"))
+    found = dict(Resource.objects.visible_to(web.member(request)).filter(public_id__in=wanted).values_list("public_id", "pk"))
     strange = [str(one) for one in wanted if one not in found]
     if strange:
         raise serializers.ValidationError({"resources": [f"There is no resource {strange[0]} that you may see."]})
@@ -102,7 +102,7 @@ def cases(request: Request) -> QuerySet[Appointment]:
     """Return the appointments that the asker may see, with what the answer shows."""
     standing = Allocation.objects.filter(released_at__isnull=True).select_related("resource").order_by("starts_at", "pk")
     return (
-        Appointment.objects.visible_to(request.user)
+        Appointment.objects.visible_to(web.member(request))
         .select_related("patient", "procedure", "site")
         .prefetch_related(Prefetch("allocations", queryset=standing, to_attr="standing_allocations"))
     )
@@ -134,7 +134,7 @@ class Resources(rest.View):
     @extend_schema(operation_id="resources_list", responses=words.ResourceOut(many=True))
     def get(self, request: Request) -> Response:
         pages = rest_rules.Pages()
-        mine = Resource.objects.visible_to(request.user).in_order().select_related("site")
+        mine = Resource.objects.visible_to(web.member(request)).in_order().select_related("site")
         rows = pages.paginate_queryset(mine, request, self)
         return pages.get_paginated_response(words.ResourceOut(rows, many=True).data)
 
@@ -150,7 +150,7 @@ class Openings(rest.View):
         given.is_valid(raise_exception=True)
         values = given.validated_data
         sites = Site.objects.visible_to(request.user)
-        mine = Resource.objects.visible_to(request.user).filter(kind=Kind.PHYSICIAN)
+        mine = Resource.objects.visible_to(web.member(request)).filter(kind=Kind.PHYSICIAN)
         found = openings.find_openings(
             procedure=procedure_of(values["procedure"]),
             at=web.now(),
@@ -159,7 +159,7 @@ class Openings(rest.View):
             site=one_of(sites, "site", values["site"]) if "site" in values else None,
             sites=list(sites.values_list("pk", flat=True)),
             physician=one_of(mine, "physician", values["physician"]) if "physician" in values else None,
-            patient=one_of(Patient.objects.visible_to(request.user), "patient", values["patient"])
+            patient=one_of(Patient.objects.visible_to(web.member(request)), "patient", values["patient"])
             if "patient" in values
             else None,
             weekdays=values["weekdays"],
@@ -202,7 +202,7 @@ class Holds(rest.View):
         given.is_valid(raise_exception=True)
         values = given.validated_data
         procedure = procedure_of(values["procedure"])
-        people = Patient.objects.visible_to(request.user)
+        people = Patient.objects.visible_to(web.member(request))
         patient = one_of(people, "patient", values["patient"]) if values["patient"] else None
 
         def produce() -> Response:
@@ -244,8 +244,8 @@ class Appointments(rest.View):
         given.is_valid(raise_exception=True)
         values = given.validated_data
         procedure = procedure_of(values["procedure"])
-        patient = one_of(Patient.objects.visible_to(request.user), "patient", values["patient"])
-        mine = Hold.objects.filter(held_by=request.user)
+        patient = one_of(Patient.objects.visible_to(web.member(request)), "patient", values["patient"])
+        mine = Hold.objects.filter(held_by=web.member(request))
         hold = one_of(mine, "hold", values["hold"]) if values["hold"] else None
 
         def produce() -> Response:

@@ -15,7 +15,7 @@ from scheduling.models import AskedBy, CancelReason, Kind, Side, Status
 class Instant(serializers.DateTimeField):
     """An instant with its offset, in the years that a clinic can mean."""
 
-    default_error_messages = {  # noqa: RUF012  # the framework reads a plain dict
+    default_error_messages = {  # the framework reads a plain dict
         "unbelievable": "A year between 2000 and 2100 is expected.",
         "offset": "Give the offset, as in 2027-01-31T09:00:00-05:00 or ...Z.",
     }

@@ -25,7 +25,6 @@ from scheduling.models import (
     Hold,
     InvalidMove,
     RuleOverride,
-    Status,
 )
 
 __all__ = [

@@ -70,7 +70,7 @@ def build(*, patients: int, seed: int, at: datetime, may_erase: bool = False, te
             f"This database holds {others}. Nothing was changed. Use another database, or --erase to delete "
             "all patients, appointments and resources in it.",
         )
-    rng = random.Random(seed)  # noqa: S311  invented people, no secrets
+    rng = random.Random(seed)  # nosec B311  # noqa: S311  invented people, no secrets
     with transaction.atomic():
         empty(_tables())
         if may_erase:

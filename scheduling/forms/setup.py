@@ -114,7 +114,7 @@ class ResourceForm(forms.Form):
     def __init__(self, *args: Any, user: Any, resource: Resource | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choice(self, "site").queryset = Site.objects.visible_to(user).order_by("name", "pk")
-        taken = Resource.objects.exclude(user=None).exclude(pk=resource.pk if resource else None).values("user")
+        taken = Resource.objects.exclude(user=None).exclude(pk=resource.pk if resource and resource.pk else 0).values("user")
         choice(self, "user").queryset = User.objects.visible_to(user).exclude(pk__in=taken).order_by("display_name", "pk")
         choice(self, "may_perform").queryset = Procedure.objects.filter(is_retired=False).in_order()
         if resource is not None:

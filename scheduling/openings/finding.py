@@ -6,14 +6,16 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 
+from django.conf import settings
+
 from pain_clinic.accounts.models import Site
 from patients.models import Patient
 from procedures.models import Procedure, ProcedureNeed
-from scheduling.availability import Question, Relaxation, Window, explain, search
+from scheduling.availability import Frame, Question, Relaxation, Window, explain, search
 from scheduling.intervals import SLOT_MINUTES
 from scheduling.models import Appointment, Kind, Resource
 from scheduling.openings.planning import plans_of
-from scheduling.openings.reading import LATER_DAYS, Blocked, Pair, Stock, and_later, read_hindrances, read_stock
+from scheduling.openings.reading import LATER_DAYS, Blocked, Pair, Stock, read_hindrances, read_stock
 from scheduling.openings.words import AS_USUAL, Asked, OpeningsFound, Options, frame_of, window_of
 
 
@@ -74,8 +76,12 @@ def relaxations(
 ) -> list[Relaxation]:
     """Return the single changes worth trying, from one more read of what the question left out."""
     window, frame = question.window, question.frame
-    wider = and_later(frame)
-    everything = read_stock(asked.wider(), needs, frame, base=stock, later_days=LATER_DAYS)
+    end = asked.at + timedelta(days=settings.BOOKING_HORIZON_DAYS)
+    later_days = min(LATER_DAYS, max((end - window.latest).days, 0))
+    wider = Frame(frame.first, frame.days + later_days)
+    everything = stock
+    if later_days or asked.site is not None or asked.physician is not None:
+        everything = read_stock(asked.wider(), needs, frame, base=stock, later_days=later_days)
 
     def asking(changed: Asked, new_window: Window) -> Question:
         kept = {pair: bits for pair, bits in everything.free.items() if _is_asked(changed, pair, everything)}
@@ -92,8 +98,9 @@ def relaxations(
         found.append(Relaxation("weekday", "on another weekday", asking(asked, replace(window, weekdays=frozenset()))))
     if window.part is not None:
         found.append(Relaxation("part_of_day", "at another time of day", asking(asked, replace(window, part=None))))
-    afterwards = replace(window, earliest=window.latest, latest=window.latest + timedelta(days=LATER_DAYS))
-    found.append(Relaxation("later", "on a later date", asking(asked, afterwards)))
+    if later_days:
+        after = replace(window, earliest=window.latest, latest=window.latest + timedelta(days=later_days))
+        found.append(Relaxation("later", "on a later date", asking(asked, after)))
     return found
 
 

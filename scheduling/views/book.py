@@ -64,7 +64,7 @@ class Booker(Desk):
         self._find_hold()
         if self.data.get("choose"):
             self.doing = "hold"
-            self._choose(self.data["choose"])
+            self._choose(str(self.data["choose"]))
         elif self.data.get("act") == "release":
             self._let_go()
         elif self.data.get("act") == "book":

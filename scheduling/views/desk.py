@@ -86,12 +86,13 @@ class Desk:
         offered = {level for group in anatomy.levels_offered(procedure) for level in group.levels}
         side = given.get("side") if given.get("side") in procedure.laterality else anatomy.default_side(procedure)
         guidances = self._guidances(procedure)
-        guidance = given.get("guidance") if given.get("guidance") in guidances else procedure.guidance_default
+        typed = given.get("guidance") or ""
+        guidance = typed if typed in guidances else procedure.guidance_default
         return Target(
             side=side or "",
             levels=anatomy.in_order(level for level in given.get("levels") or () if level in offered),
             sedation=given.get("sedation") or procedure.planned_sedation,
-            guidance=guidance,
+            guidance=guidance or "",
         )
 
     @staticmethod

@@ -91,10 +91,10 @@ def shown(request: HttpRequest, appointment: Appointment, **parts: Any) -> Case:
     """Return the case as its pages show it."""
     case = agenda.case(
         appointment=appointment,
-        user=request.user,
+        user=web.member(request),
         by=Actor.of(request),
         at=web.now(),
-        reasons=messages.reason_in_words,  # type: ignore[arg-type]
+        reasons=messages.reason_in_words,
     )
     return replace(case, **parts) if parts else case
 
@@ -290,7 +290,7 @@ def told(opening: OpeningLine) -> str:
 
 def is_in_panel(request: HttpRequest) -> bool:
     """Say whether the act came from the details panel of the board."""
-    htmx = getattr(request, "htmx", None)
+    htmx: Any = getattr(request, "htmx", None)
     return bool(htmx) and urlsplit(htmx.current_url or "").path == reverse("scheduling:board")
 
 

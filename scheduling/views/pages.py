@@ -172,11 +172,11 @@ def findings(request: HttpRequest) -> HttpResponse:
     to_on = form.cleaned_data["to"] or today
     from_on = form.cleaned_data["from_"] or to_on - timedelta(days=30)
     page = agenda.findings(
-        user=request.user,
+        user=web.member(request),
         by=Actor.of(request),
         from_on=from_on,
         to_on=max(to_on, from_on),
         zone=zone,
-        number=request.GET.get("page", "1"),  # type: ignore[arg-type]
+        number=request.GET.get("page", "1"),
     )
     return web.respond(request, "scheduling/findings.html", {"page": page})

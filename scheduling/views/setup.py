@@ -252,7 +252,7 @@ def _resource_values(row: Resource) -> dict[str, Any]:
 def _resource_page(
     request: HttpRequest, row: Resource | None, form: ResourceForm, *, error: DomainError | None = None, status: int = 200
 ) -> HttpResponse:
-    links = ()
+    links: tuple[SettingsLink, ...] = ()
     if row is not None:
         links = (
             SettingsLink("Hours", reverse("scheduling:hours", args=[row.public_id])),
