@@ -111,7 +111,7 @@ class HeadersMiddleware:
         for feature in (
             "accelerometer", "autoplay", "camera", "display-capture", "encrypted-media", "fullscreen", "geolocation", "gyroscope",
             "hid", "idle-detection", "magnetometer", "microphone", "midi", "payment", "picture-in-picture",
-            "publickey-credentials-get", "screen-wake-lock", "serial", "sync-xhr", "usb", "web-share", "xr-spatial-tracking",
+            "publickey-credentials-get", "screen-wake-lock", "serial", "sync-xhr", "usb", "xr-spatial-tracking",
         )
     )  # fmt: skip
 

@@ -17,9 +17,6 @@ from typing import IO, Any, Protocol
 
 import yaml
 
-if TYPE_CHECKING:
-    pass
-
 DELIMITERS = ";,\t|"
 LONGEST_CELL = 1_000_000
 SHOWN = 200  # problems told at the terminal when there is a report
