@@ -17,6 +17,7 @@ from scheduling.models import Allocation, Hold, Kind, Privilege, Resource
 
 Run: TypeAlias = tuple[datetime, datetime, tuple[str, ...]]
 
+WATCHED_SEDATION = frozenset({"moderate", "deep", "mac", "general"})
 LEG_ORDER = ("prep", "procedure", "recovery", "turnover")
 
 
@@ -67,6 +68,12 @@ class Scene:
             left = [one for one in left if one not in self.chosen[need.pk]]
         self.unfit, self.missing = tuple(left), tuple(missing)
 
+    def legs_of(self, need: ProcedureNeed) -> list[str]:
+        """Return the legs of a need; who is sedated is watched by the nurse during the procedure, too."""
+        if need.kind == Kind.NURSE and self.target.sedation in WATCHED_SEDATION and "procedure" not in need.legs:
+            return [*need.legs, "procedure"]
+        return list(need.legs)
+
     def runs(self) -> list[tuple[Resource, Run]]:
         """Return every stretch that has to be free, per unit, legs that touch made one."""
         times = self.times
@@ -80,7 +87,8 @@ class Scene:
         found: list[tuple[Resource, Run]] = []
         for need in self.needs:
             for unit in self.chosen.get(need.pk, ()):
-                legs = [(leg, *spans[leg]) for leg in LEG_ORDER if leg in need.legs]
+                wanted = self.legs_of(need)
+                legs = [(leg, *spans[leg]) for leg in LEG_ORDER if leg in wanted]
                 if "turnover" in need.legs and unit.extra_turnover_minutes:
                     extra = timedelta(minutes=unit.extra_turnover_minutes)
                     legs = [(leg, start, end + extra if leg == "turnover" else end) for leg, start, end in legs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,7 +57,7 @@ def move(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     if not form.is_valid():
         return mover.page(errors=pairs(form), status=422)
     given = form.cleaned_data
-    is_move = request.POST.get("act") == "move" and not at_in(request.POST)
+    is_move = request.POST.get("act") == "move" and not at_in(request.POST) and mover.is_as_checked()
     try:
         if not is_move:
             mover.find(given)
@@ -134,6 +135,14 @@ class _Mover:
             posted["day"], posted["time"] = pressed
             posted["room"] = posted["device"] = ""  # the opening near by was offered with whatever is free
         return posted
+
+    def is_as_checked(self) -> bool:
+        """Say whether the button's words still hold: what was edited after the check is checked again first."""
+        return self.request.POST.get("checked", self._checked(self.typed)) == self._checked(self.typed)
+
+    @staticmethod
+    def _checked(values: Mapping[str, Any]) -> str:
+        return " ".join(str(values[name] or "any") for name in ("day", "time", *BY_FIELD))
 
     def _minutes(self) -> int:
         return (self.row.ends_at - self.row.starts_at) // timedelta(minutes=1)
@@ -221,7 +230,10 @@ class _Mover:
             if self.opening is not None and is_open
             else None
         )
+        choices = {field: self._choices(field) for field in BY_FIELD}
+        shown = {field: next((each.value for each in given if each.is_selected), "") for field, given in choices.items()}
         form = MovePage(
+            checked=self._checked({**self.typed, **shown}),
             action=reverse("scheduling:move", args=[self.row.public_id]),
             version=self.row.version,
             request_key=form_key(self.request, error.code if error else ""),
@@ -246,7 +258,7 @@ class _Mover:
             errors=errors,
             refusal=doors.refusal_of(error, kept="The case stays where it was; what you typed is still here.") if error else None,
             tells_patient=self._tells(),
-            **{field: self._choices(field) for field in BY_FIELD},
+            **choices,
         )
         return web.respond(
             self.request, "scheduling/move.html", {"case": doors.shown(self.request, self.row, move=form)}, status=status

@@ -77,6 +77,7 @@ class MoveForm:
     time: str
     minutes: str
     site: str
+    checked: str  # what the button speaks of; posted back, so that later edits are checked again
     physician: tuple[Choice, ...] = ()
     room: tuple[Choice, ...] = ()
     device: tuple[Choice, ...] = ()

@@ -289,3 +289,15 @@ def test_times_on_clock_change_days_keep_the_wall_time(clinic: SmallClinic, by: 
     case = booked(clinic, by, local(monday, "9:00"))
     assert case.starts_at == datetime(2026, 11, 2, 14, 0, tzinfo=UTC)
     assert (case.local_date, case.local_time.isoformat(), case.zone) == (monday, "09:00:00", "America/New_York")
+
+
+def test_the_nurse_stays_for_the_procedure_when_the_patient_is_sedated(clinic: SmallClinic, by: Actor) -> None:
+    case = booked(clinic, by, target=Target(side="right", sedation="moderate"))
+    nurse = Allocation.objects.get(appointment=case, resource=clinic.nurse)
+    assert (nurse.starts_at, nurse.ends_at, nurse.legs) == (
+        case.arrives_at,
+        case.leaves_at,
+        ["prep", "procedure", "recovery"],
+    )
+    awake = booked(clinic, by, local(TOMORROW, "11:00"))
+    assert Allocation.objects.filter(appointment=awake, resource=clinic.nurse).count() == 2
