@@ -214,18 +214,18 @@ class _View:
         lead = self.plan.demands[self._lead]
         others = [demand for demand in self.plan.demands if demand is not lead]
         simple = self._is_simple and lead.count == 1
-        rest = self._arrivals(others, day) if simple else 0
+        rest = self._arrivals(others, day, self._known) if simple else 0
         found: list[tuple[_Ready | None, int]] = []
         for each in day.ready[self._lead]:
             if not simple:
-                rest = self._arrivals(_without(self.plan.demands, lead, each.unit), day)
+                # Rearranged demands do not live long enough to be known by their identity.
+                rest = self._arrivals(_without(self.plan.demands, lead, each.unit), day, None)
             arrivals = rest & each.arrivals
             starts = arrivals << self.plan.prep >> (day.first - day.base)
             found.append((each, starts & ones(0, day.stop - day.first)))
         return found
 
-    def _arrivals(self, demands: Sequence[Demand], day: _Day) -> int:
-        known = self._known if self._is_simple else None  # rearranged demands do not live long enough to be known
+    def _arrivals(self, demands: Sequence[Demand], day: _Day, known: Known | None) -> int:
         return (joint(demands, known) & self._allowed) >> day.base & ones(0, day.stop - day.base)
 
     def opening(self, start: int, lead: Unit | None, able: int) -> Opening:
@@ -271,7 +271,10 @@ class _View:
             return None
         for i, demand in enumerate(self.plan.demands):
             mine = {unit for unit, place in taken.items() if places[place][0] == i}
-            chosen[demand.key] = tuple(each.unit.id for each in day.ready[i] if each.unit.id in mine)
+            ids = tuple(each.unit.id for each in day.ready[i] if each.unit.id in mine)
+            if lead is not None and i == self._lead:  # who leads is named first
+                ids = (lead.id, *(unit for unit in ids if unit != lead.id))
+            chosen[demand.key] = ids
         return chosen
 
 

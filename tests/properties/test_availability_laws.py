@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from scheduling.availability import Question, at_least, erode, explain, search
 from tests import strategies
@@ -59,6 +59,7 @@ def test_search_agrees_with_the_brute_force_on_six_hundred_seeded_clinics() -> N
 
 @settings(max_examples=400, deadline=None)
 @given(seeds)
+@example(260729)  # two lead together, and another demand wants one of them: who leads is named first
 def test_search_agrees_with_the_brute_force_on_any_clinic(seed: int) -> None:
     agree(seed)
 
@@ -90,6 +91,7 @@ def test_more_busy_never_means_more_openings(seed: int) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(seeds)
+@example(24)  # a lead of whom two are needed: arrivals must not be remembered by the identity of passing demands
 def test_a_capped_day_offers_only_true_openings_and_is_empty_only_when_nothing_is_there(seed: int) -> None:
     some = clinic(seed)
     everything = {(each.starts_at, each.site) for each in search(replace(some.question, **EACH_START))}
