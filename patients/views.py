@@ -53,7 +53,8 @@ def new_patient(request: HttpRequest) -> HttpResponse:
     """Register somebody; who looks like a person on file is shown first."""
     home = Site.objects.active().visible_to(_user(request)).order_by("name", "pk").first()
     if request.method != "POST":
-        form = PatientForm(user=_user(request), at=web.now(), initial={"home_site": home.pk if home else None})
+        start = {"home_site": home.pk if home else None, **_kept(request)}
+        form = PatientForm(user=_user(request), at=web.now(), initial=start)
         return _form_page(request, form, None)
     form = PatientForm(request.POST, user=_user(request), at=web.now())
     if not form.is_valid():
@@ -67,6 +68,12 @@ def new_patient(request: HttpRequest) -> HttpResponse:
     except DomainError as refusal:
         web.refused(request, refusal, act="patients.register")
         return _form_page(request, form, None, refusal=refusal, status=refusal.status)
+
+
+def _kept(request: HttpRequest) -> dict[str, str]:
+    """Return what was typed before the sign-in ended, by field."""
+    kept = web.kept_input(request)
+    return {name: str(kept[name]) for name in kept if name not in {"csrfmiddlewaretoken", "request_key"}} if kept else {}
 
 
 def _look_for_duplicates(form: PatientForm) -> None:
@@ -96,7 +103,8 @@ def edit_patient(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Change what is on file about somebody."""
     patient = _patient(request, public_id)
     if request.method != "POST":
-        form = PatientForm(user=_user(request), at=web.now(), patient=patient, initial=starting_with(patient))
+        start = {**starting_with(patient), **_kept(request)}
+        form = PatientForm(user=_user(request), at=web.now(), patient=patient, initial=start)
         return _form_page(request, form, patient)
     form = PatientForm(request.POST, user=_user(request), at=web.now(), patient=patient)
     if not form.is_valid():

@@ -27,7 +27,7 @@ FIELD_OF = {"side_not_offered": "side", "level_not_offered": "levels", "procedur
 @requires("scheduling.book_appointment")
 def book(request: HttpRequest) -> HttpResponse:
     """Find an opening, keep it for ten minutes, book it."""
-    data = request.POST if request.method == "POST" else _from_address(request)
+    data = request.POST if request.method == "POST" else _kept(request) or _from_address(request)
     form = BookForm(data)
     is_valid = form.is_valid()
     desk = Booker(request, data, form.cleaned_data)
@@ -38,6 +38,15 @@ def book(request: HttpRequest) -> HttpResponse:
     except DomainError as error:
         doors.refused(request, error, act=f"scheduling.{desk.doing}", patient=desk.patient)
         return desk.page(error=error, status=error.status)
+
+
+def _kept(request: HttpRequest) -> QueryDict | None:
+    """Take up what was typed before the sign-in ended; what was pressed is not pressed again, and the hold is gone."""
+    data = web.kept_input(request)
+    for name in ("act", "choose", "hold", "opening", "request_key", "csrfmiddlewaretoken"):
+        if data is not None:
+            data.pop(name, None)
+    return data
 
 
 def _from_address(request: HttpRequest) -> QueryDict:
