@@ -1,0 +1,60 @@
+"""Build the bench clinic, measure every line, print one table (or JSON with `--json`)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+
+import django
+
+
+def main() -> int:
+    """Measure, and say with the exit status only whether it could: a missed target is a line, not a failure."""
+    parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print a list for programs instead of the table")
+    parser.add_argument("--size", choices=("full", "small"), default="full", help="the stated clinic, or a twentieth of it")
+    parser.add_argument("--seed", type=int, default=42)
+    asked = parser.parse_args()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pain_clinic.settings")
+    os.environ.setdefault("CLINIC_MODE", "local")
+    django.setup()
+    import logging
+
+    from tests.bench import booking, clinic, measuring, pages, searching
+
+    logging.disable(logging.WARNING)
+    begun = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(f"[{time.monotonic() - begun:5.0f} s] {text}", file=sys.stderr, flush=True)
+
+    tell("building the bench clinic ...")
+    made = clinic.build(asked.size, at=datetime.now(UTC).replace(second=0, microsecond=0), seed=asked.seed)
+    lines: list[measuring.Line] = []
+    for name, part in (("search", searching.lines), ("pages", pages.lines), ("booking", booking.lines)):
+        tell(f"measuring {name} ...")
+        lines += part(made)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    lines.append(measuring.line("peak memory of the bench process", peak, "MB"))
+    tell("done")
+    if asked.json:
+        print(measuring.as_json(lines))
+        return 0
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    print(
+        f"\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit or 'unknown'}, {os.cpu_count()} cores, Python {platform.python_version()}\n"
+    )
+    print(measuring.table(lines))
+    missed = [one.name for one in lines if not one.ok]
+    print(f"\n{len(missed)} of {len(lines)} lines missed{': ' + '; '.join(missed) if missed else ''}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
