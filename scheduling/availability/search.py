@@ -271,10 +271,10 @@ class _View:
             return None
         for i, demand in enumerate(self.plan.demands):
             mine = {unit for unit, place in taken.items() if places[place][0] == i}
-            ids = tuple(each.unit.id for each in day.ready[i] if each.unit.id in mine)
+            named = tuple(each.unit.id for each in day.ready[i] if each.unit.id in mine)
             if lead is not None and i == self._lead:  # who leads is named first
-                ids = (lead.id, *(unit for unit in ids if unit != lead.id))
-            chosen[demand.key] = ids
+                named = (lead.id, *(unit for unit in named if unit != lead.id))
+            chosen[demand.key] = named
         return chosen
 
 
