@@ -142,5 +142,10 @@ def masks(start: datetime, end: datetime) -> Iterable[tuple[date, int]]:
 
 
 def _is_allocated(unit: Resource, run: Run) -> bool:
-    standing = Allocation.objects.filter(resource=unit, released_at__isnull=True)
-    return standing.filter(starts_at__lt=run[1], ends_at__gt=run[0]).exists()
+    with connection.cursor() as cursor:  # by the constraint's own index: a loser holds the locks while it looks
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM scheduling_allocation WHERE resource_id = %s AND released_at IS NULL"
+            " AND tstzrange(starts_at, ends_at) && tstzrange(%s, %s))",
+            [unit.pk, run[0], run[1]],
+        )
+        return bool(cursor.fetchone()[0])

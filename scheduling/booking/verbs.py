@@ -16,7 +16,7 @@ from scheduling import messages
 from scheduling.availability import Opening
 from scheduling.booking import judging, staging, taking
 from scheduling.booking.scene import Scene, needs_of
-from scheduling.booking.words import SlotTaken, Target, guarded
+from scheduling.booking.words import NotMoved, SlotTaken, Target, guarded
 from scheduling.models import Appointment, AskedBy, CancelReason, Hold, MessageKind, Source, Status
 
 
@@ -134,6 +134,8 @@ def reschedule(
         )
         case = staging.locked_case(appointment, version)
         staging.must_be_before_arrival(case)
+        if case.starts_at == stage.starts_at and {one.resource_id for one in own} == set(stage.resources):
+            raise NotMoved
         taking.give_back(own, at)
         findings, board = staging.judged(stage, at, leaving_out=case)
         lifted = judging.refuse_unless_waived(findings, waivers, by)

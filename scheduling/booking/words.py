@@ -51,6 +51,13 @@ class Stale(Conflict):
         )
 
 
+class NotMoved(Refused):
+    """The move would leave everything as it is; the patient must not be told of a change that is none."""
+
+    def __init__(self) -> None:
+        super().__init__("not_moved", "The case is there already, with the same people and rooms. Choose another time.")
+
+
 class HoldEnded(Conflict):
     """The hold was released or belongs to somebody else."""
 

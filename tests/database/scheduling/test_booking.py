@@ -7,6 +7,7 @@ import pytest
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
+from pain_clinic.errors import Refused
 from procedures import rulebook
 from procedures.rules import Facts, Finding, Severity, Waiver
 from scheduling import booking, free_time, holds, visits
@@ -240,7 +241,6 @@ def test_confirm_refuses_a_cancelled_case(clinic: SmallClinic, by: Actor) -> Non
 
 
 def test_no_show_waits_for_the_arrival_time_and_frees_the_room(clinic: SmallClinic, by: Actor) -> None:
-    from pain_clinic.errors import Refused
 
     case = booked(clinic, by)
     with pytest.raises(Refused):
@@ -301,3 +301,11 @@ def test_the_nurse_stays_for_the_procedure_when_the_patient_is_sedated(clinic: S
     )
     awake = booked(clinic, by, local(TOMORROW, "11:00"))
     assert Allocation.objects.filter(appointment=awake, resource=clinic.nurse).count() == 2
+
+
+def test_a_move_to_where_the_case_is_tells_nobody(clinic: SmallClinic, by: Actor) -> None:
+    case = booked(clinic, by)
+    with pytest.raises(Refused) as refusal:
+        booking.reschedule(appointment=case, opening=opening(clinic), by=by, at=NOW)
+    assert refusal.value.code == "not_moved"
+    assert Message.objects.filter(appointment=case).count() == 1
