@@ -229,7 +229,7 @@ def in_company(
     return max(ended for _, ended, _ in got) - begun, [found for _, _, found in got]
 
 
-def lines(clinic: BenchClinic, *, rounds: int = 5, count: int = 60) -> list[Line]:
+def lines(clinic: BenchClinic, *, rounds: int = 5, count: int = 60, turns: int = 3) -> list[Line]:
     """Measure booking alone, in company and among rivals."""
     dice = iter(range(1, 10**9))
 
@@ -265,7 +265,7 @@ def lines(clinic: BenchClinic, *, rounds: int = 5, count: int = 60) -> list[Line
     for clients in (2, 8):
         pairs: list[tuple[float, float]] = []
         both: tuple[list[float], list[float]] = ([], [])
-        for _ in range(3):
+        for _ in range(turns):
             pair = []
             for make, kept in ((lambda: Verb(clinic, clinic.five), both[0]), (lambda: Bare(clinic, clinic.five), both[1])):
                 shares = [jobs(max(count // clients, 10)) for _ in range(clients)]
@@ -285,11 +285,11 @@ def lines(clinic: BenchClinic, *, rounds: int = 5, count: int = 60) -> list[Line
                     f"{name}, p{share * 100:.0f}", percentile(ours_ms, share), "ms", percentile(bare_ms, share), is_right=is_whole
                 )
             )
-    found += _rivals(clinic, jobs, rounds=max(rounds * 3, 9))
+    found += _rivals(clinic, jobs, rounds=max(rounds * 3, 6), turns=turns)
     return found
 
 
-def _rivals(clinic: BenchClinic, jobs: Callable[[int], list[tuple[int, Place]]], *, rounds: int) -> list[Line]:
+def _rivals(clinic: BenchClinic, jobs: Callable[[int], list[tuple[int, Place]]], *, rounds: int, turns: int) -> list[Line]:
     """Let eight want one place, again and again; the control without protection has to fail, or nothing is proven."""
     owner = owner_connection()
     with owner, owner.cursor() as cursor:
@@ -312,7 +312,7 @@ def _rivals(clinic: BenchClinic, jobs: Callable[[int], list[tuple[int, Place]]],
     winners: list[int] = []
     bare_winners: list[int] = []
     p95: list[tuple[float, float]] = []
-    for _ in range(3):
+    for _ in range(turns):
         mine, won = one_place_each(lambda: Verb(clinic, clinic.five), rounds)
         theirs, bare_won = one_place_each(lambda: Bare(clinic, clinic.five), rounds)
         ours, bare, winners, bare_winners = ours + mine, bare + theirs, winners + won, bare_winners + bare_won

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections import defaultdict
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import connection
@@ -48,7 +49,7 @@ def plain_board(clinic: BenchClinic, first: date, days: int) -> str:
     return template.render({"columns": [(unit, bars[unit.pk]) for unit in units]})
 
 
-def lines(clinic: BenchClinic) -> list[Line]:
+def lines(clinic: BenchClinic, *, rounds: int = 7) -> list[Line]:
     """Measure day and week of the board, and a search by name."""
     browser = Client(HTTP_HOST="localhost")
     browser.force_login(clinic.desk)
@@ -64,7 +65,7 @@ def lines(clinic: BenchClinic) -> list[Line]:
             continue
         begins = datetime.combine(first, time(), ZONE)
         bookings = clinic.site.appointments.filter(starts_at__gte=begins, starts_at__lt=begins + timedelta(days=days)).count()
-        ours, bare = paired(lambda url=address: browser.get(url), lambda f=first, n=days: plain_board(clinic, f, n), rounds=7)
+        ours, bare = paired(partial(browser.get, address), partial(plain_board, clinic, first, days), rounds=rounds)
         found.append(
             line(f"board, {view} with {bookings:,} bookings", ours, "ms", bare, most=1.2, queries=len(statements), most_queries=8)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from django.db import connection
 
@@ -157,9 +158,10 @@ def lines(clinic: BenchClinic) -> list[Line]:
         truth = oracle.starts(days)
         same = list(first_starts(question)) == [one.starts_at for one in search(question)] == truth
         same = same and [question.frame.instant(slot) for slot in bare_kernel(pools, first, stop)] == truth
-        core, bare = paired(lambda q=question: first_starts(q), lambda: bare_kernel(pools, first, stop), rounds=9, times=20)
+        bare_core = partial(bare_kernel, pools, first, stop)
+        core, bare = paired(partial(first_starts, question), bare_core, rounds=9, times=20)
         found.append(line(f"search core, {len(COUNTS)} pools, {days} days", core, "ms", bare, most=1.5, is_right=same))
-        named, bare = paired(lambda q=question: search(q), lambda: bare_kernel(pools, first, stop), rounds=9, times=10)
+        named, bare = paired(partial(search, question), bare_core, rounds=9, times=10)
         found.append(line(f"search core with units named, {days} days", named, "ms", bare, is_right=same))
     for days in horizons:
         found += _requests(clinic, oracle, days)
@@ -187,7 +189,7 @@ def _requests(clinic: BenchClinic, oracle: Oracle, days: int) -> list[Line]:
             answer = ask(procedure)
         plain = [base.instant(slot) for slot in plain_request(clinic, procedure, days, minutes)]
         is_right = answer == truth and (procedure == clinic.late or plain == truth)
-        ours, bare = paired(lambda p=procedure: ask(p), lambda p=procedure, m=minutes: plain_request(clinic, p, days, m))
+        ours, bare = paired(partial(ask, procedure), partial(plain_request, clinic, procedure, days, minutes))
         found.append(
             line(
                 f"search request, {days} days{words}",
