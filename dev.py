@@ -1529,6 +1529,7 @@ def lock(*arguments: str) -> int:
                 "--quiet",
                 "--generate-hashes",
                 "--universal",
+                "--no-strip-extras",  # pip with hashes takes the newest of what is asked for with an extra and pinned without
                 "--python-version",
                 "3.11",
                 "--no-emit-index-url",
