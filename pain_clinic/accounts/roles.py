@@ -29,6 +29,7 @@ _DESK = (
     "scheduling.override_warn",
     "scheduling.check_in",
     "scheduling.view_messages",
+    "scheduling.work_tasks",
     "scheduling.import_appointments",
 )
 _BOOKING = (

@@ -18,6 +18,9 @@ from scheduling.models.appointments import (
     Source,
     Status,
 )
+from scheduling.models.bounces import BounceKind, BouncingAddress
+from scheduling.models.desk_tasks import DeskTask, TaskKind, TaskOutcome
+from scheduling.models.links import Link, LinkPurpose
 from scheduling.models.messages import Message, MessageKind, MessageState
 from scheduling.models.resources import (
     PEOPLE,
@@ -50,15 +53,20 @@ __all__ = [
     "AskedBy",
     "Block",
     "BlockTime",
+    "BounceKind",
+    "BouncingAddress",
     "CancelReason",
     "Closure",
     "DatedHours",
+    "DeskTask",
     "FreeTime",
     "Hold",
     "HoursKind",
     "InvalidMove",
     "Kind",
     "Leg",
+    "Link",
+    "LinkPurpose",
     "Message",
     "MessageKind",
     "MessageState",
@@ -68,6 +76,8 @@ __all__ = [
     "Side",
     "Source",
     "Status",
+    "TaskKind",
+    "TaskOutcome",
     "Travel",
     "WeeklyHours",
 ]

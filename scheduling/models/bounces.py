@@ -1,0 +1,55 @@
+"""Addresses that take no mail, as mail servers and providers reported."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import Q
+
+from scheduling.models.messages import Message
+
+
+class BounceKind(models.TextChoices):
+    BOUNCE = "bounce", "The address takes no mail"
+    COMPLAINT = "complaint", "A mail was marked as unwanted"
+
+
+class MailAddressQuerySet(models.QuerySet["BouncingAddress"]):
+    def standing(self) -> MailAddressQuerySet:
+        return self.filter(cleared_at=None)
+
+    def of(self, email: str) -> BouncingAddress | None:
+        """Return why no mail goes to this address, if anything stands against it."""
+        return self.standing().filter(address=folded_address(email)).first() if email.strip() else None
+
+
+class BouncingAddress(models.Model):
+    """One address that gets no further mail, and why. Another address on file is another matter: it is not marked."""
+
+    address = models.CharField(max_length=254)
+    kind = models.CharField(max_length=10, choices=BounceKind.choices)
+    reason = models.CharField(max_length=60)  # a code: the server's status such as 5.1.1, or the provider's word
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    since = models.DateTimeField()
+    cleared_at = models.DateTimeField(null=True, blank=True)  # the desk has learned that it works again
+
+    objects = MailAddressQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["address"], name="address_bounces_once", condition=Q(cleared_at__isnull=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} since {self.since:%Y-%m-%d}"
+
+    def clear(self, at: datetime) -> None:
+        """Let mails go to this address again."""
+        self.cleared_at = at
+
+
+def folded_address(email: str) -> str:
+    """Return an address as addresses are compared."""
+    return email.strip().casefold()[:254]

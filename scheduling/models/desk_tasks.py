@@ -1,0 +1,92 @@
+"""What the desk has to do by hand: call somebody, because a mail could not or a patient asked."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from pain_clinic.accounts.models import Site
+from patients.models import Patient
+from scheduling.models.appointments import Appointment
+from scheduling.models.messages import Message
+
+if TYPE_CHECKING:
+    from pain_clinic.accounts.models import User
+
+
+class TaskKind(models.TextChoices):
+    ANOTHER_TIME = "another_time", "Patient asks for another time"
+    MAIL_FAILED = "mail_failed", "A mail could not be delivered"
+    ADDRESS_BOUNCES = "address_bounces", "The e-mail address takes no mail"
+    COMPLAINED = "complained", "Patient marked a mail as unwanted"
+    NO_EMAIL = "no_email", "No e-mail address: tell the patient by telephone"
+    UNCONFIRMED = "unconfirmed", "Visit not confirmed"
+
+
+class TaskOutcome(models.TextChoices):
+    REACHED = "reached", "Spoke with the patient"
+    LEFT_WORD = "left_word", "Left word"
+    NOT_REACHED = "not_reached", "Not reached"
+    MENDED = "mended", "Mended (address, time or case)"
+    NOT_NEEDED = "not_needed", "No longer needed"
+
+
+class DeskTaskQuerySet(models.QuerySet["DeskTask"]):
+    def visible_to(self, user: User) -> DeskTaskQuerySet:
+        return self.filter(site__in=user.sites.all())
+
+    def open(self) -> DeskTaskQuerySet:
+        return self.filter(done_at=None)
+
+    def in_order(self) -> DeskTaskQuerySet:
+        return self.order_by("due_at", "opened_at", "pk")
+
+
+class DeskTask(models.Model):
+    """One thing for the desk to do about one patient; at most one open of a kind for a case."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    kind = models.CharField(max_length=20, choices=TaskKind.choices)
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="desk_tasks")
+    appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, null=True, blank=True, related_name="desk_tasks")
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, null=True, blank=True, related_name="desk_tasks")
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
+    opened_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    done_at = models.DateTimeField(null=True, blank=True)
+    done_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    outcome = models.CharField(max_length=12, choices=TaskOutcome.choices, blank=True)
+    reason = models.CharField(max_length=60, blank=True)  # a code: why it was opened
+    note = models.CharField(max_length=500, blank=True)  # what the patient or the desk wrote
+
+    objects = DeskTaskQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+        permissions = [("work_tasks", "See, take and close what the desk has to do")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "patient", "appointment"],
+                name="desk_task_open_once",
+                condition=Q(done_at__isnull=True),
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                condition=Q(done_at__isnull=True, outcome="") | (Q(done_at__isnull=False) & ~Q(outcome="")),
+                name="desk_task_done_has_outcome",
+            ),
+        ]
+        indexes = [
+            # The desk's list: what is open at a site, the most pressing first.
+            models.Index(fields=["site", "due_at"], name="desk_task_open", condition=Q(done_at__isnull=True)),
+            # A patient's tasks.
+            models.Index(fields=["patient", "-opened_at"], name="desk_task_by_patient"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.public_id}"
