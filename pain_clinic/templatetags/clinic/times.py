@@ -1,0 +1,83 @@
+"""Times: the values come already in the site's zone and are printed as they are."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from pain_clinic.templatetags.clinic.library import register
+from pain_clinic.web import now
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+@register.filter
+def clock(value: datetime | None) -> str:
+    """The wall clock, 8:15."""
+    return f"{value.hour}:{value.minute:02d}" if value else ""
+
+
+@register.filter
+def day(value: date | None) -> str:
+    """A day in few letters, with the year when it is not this one."""
+    if value is None:
+        return ""
+    text = f"{WEEKDAYS[value.weekday()][:3]} {value.day} {MONTHS[value.month - 1][:3]}"
+    return text if value.year == now().year else f"{text} {value.year}"
+
+
+@register.filter
+def long_day(value: date | None) -> str:
+    """A day as a person says it, with the year when it is not this one."""
+    if value is None:
+        return ""
+    text = f"{WEEKDAYS[value.weekday()]} {value.day} {MONTHS[value.month - 1]}"
+    return text if value.year == now().year else f"{text} {value.year}"
+
+
+@register.filter
+def plain_day(value: date | None) -> str:
+    """A day without its weekday, for birth dates: 2 Mar 1958."""
+    return f"{value.day} {MONTHS[value.month - 1][:3]} {value.year}" if value else ""
+
+
+@register.filter
+def stamp(value: datetime | None) -> str:
+    """Day and wall clock."""
+    return f"{day(value)} {clock(value)}" if value else ""
+
+
+@register.filter
+def iso(value: date | datetime | None) -> str:
+    """The machine's form, for datetime attributes and date inputs."""
+    return value.isoformat() if value else ""
+
+
+@register.filter
+def when(value: date | datetime | None) -> str:
+    """A day, or day and time where a time is known."""
+    return stamp(value) if isinstance(value, datetime) else day(value)
+
+
+@register.filter
+def minutes_until(start: datetime, end: datetime) -> str:
+    """How long from one instant to another, in words."""
+    return lasting_words(int((end - start) / timedelta(minutes=1)))
+
+
+@register.filter
+def lasting_words(minutes: int) -> str:
+    """45 min, 1 h, 1 h 30."""
+    hours, rest = divmod(int(minutes), 60)
+    if not hours:
+        return f"{rest} min"
+    return f"{hours} h {rest:02d}" if rest else f"{hours} h"
+
+
+@register.filter
+def local_value(value: datetime) -> str:
+    """The wall clock as a form value: 2026-11-27T09:15."""
+    return value.strftime("%Y-%m-%dT%H:%M")
