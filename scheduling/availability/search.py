@@ -12,8 +12,8 @@ from scheduling.availability.bitmaps import at_least, erode, lowest
 from scheduling.availability.words import Demand, Plan, Question, Unit
 from scheduling.intervals import SLOT, SLOTS_PER_DAY, instant, ones
 
-Preference = tuple[int, int, int]
-_NOBODY: Preference = (0, 0, 0)
+Preference = tuple[int, int, int, int]
+_NOBODY: Preference = (0, 0, 0, 0)
 _THREE_DAYS = ones(0, 3 * SLOTS_PER_DAY)
 
 
@@ -51,7 +51,9 @@ def first_starts(question: Question) -> tuple[datetime, ...]:
 def search(question: Question) -> tuple[Opening, ...]:
     """Return the first openings in total order: start, then the least-loaded physician, then rank and id.
 
-    Among units that could serve, the least loaded is the one with the most free time left on that local date.
+    Among units that could serve, the one with the fewest capabilities comes first, so that the operating room is left
+    for what needs it; then the least loaded, which has the most free time left on that local date; then rank and id.
+    Whoever leads is chosen by load alone.
     """
     known: Known = {}  # plans share the demands in which they do not differ
     views = [view for plan in question.plans if (view := _View(question, plan, known)).starts]
@@ -173,6 +175,7 @@ class _View:
         self._legs = tuple(length * SLOT for length in (plan.prep, plan.procedure, plan.procedure + plan.recovery))
         self._lead = next((i for i, demand in enumerate(plan.demands) if demand.key == plan.lead), None)
         self._is_simple = len(_sharing(plan.demands)) == len(plan.demands)
+        self._graded = [i for i, demand in enumerate(plan.demands) if i != self._lead and _is_graded(demand)]
 
     def local_date(self, start: int) -> date:
         return self.day_of(start)[0]
@@ -191,7 +194,9 @@ class _View:
         if known is None:
             first, stop = self.frame.day_slots(on, self.plan.zone)
             base = max(first - self.plan.prep, 0)
-            ready = tuple(_ready(demand, base, first, stop) for demand in self.plan.demands)
+            ready = tuple(
+                _ready(demand, base, first, stop, is_lead=i == self._lead) for i, demand in enumerate(self.plan.demands)
+            )
             known = self._days[on] = _Day(base, first, stop, ready)
         return known
 
@@ -241,8 +246,22 @@ class _View:
             leaves_at=starts_at + rest,
             site=self.plan.site,
             units=units,
-            reasons=_reasons(lead, able),
+            reasons=(*_reasons(lead, able), *self._spared(start, units)),
         )
+
+    def _spared(self, start: int, units: dict[str, tuple[int, ...]]) -> Iterator[str]:
+        """Name what was free and fit but can do more than is asked for: it is kept for what needs it."""
+        if not self._graded:
+            return
+        day = self.day_of(start)[1]
+        bit = start - self.plan.prep - day.base
+        for i in self._graded:
+            demand = self.plan.demands[i]
+            taken = [len(unit.capabilities) for unit in demand.candidates if unit.id in units[demand.key]]
+            for each in day.ready[i]:
+                if each.arrivals >> bit & 1 and each.unit.label and len(each.unit.capabilities) > max(taken, default=0):
+                    yield f"{each.unit.label} is kept for what needs it"
+                    break
 
     def _assign(self, start: int, lead: Unit | None) -> dict[str, tuple[int, ...]] | None:
         """Choose units: the first in the stated order, moved aside only when another demand could not be served else."""
@@ -278,8 +297,12 @@ class _View:
         return chosen
 
 
-def _ready(demand: Demand, base: int, first: int, stop: int) -> tuple[_Ready, ...]:
-    """Return the candidates of a demand by the stated order: most free time left on that date, then rank, then id."""
+def _is_graded(demand: Demand) -> bool:
+    return len({len(unit.capabilities) for unit in demand.candidates}) > 1
+
+
+def _ready(demand: Demand, base: int, first: int, stop: int, *, is_lead: bool) -> tuple[_Ready, ...]:
+    """Return the candidates of a demand by the stated order: fewest capabilities, most free time left, rank, id."""
     found = []
     today = ones(first - base, stop - base)
     for unit in demand.candidates:
@@ -288,7 +311,8 @@ def _ready(demand: Demand, base: int, first: int, stop: int) -> tuple[_Ready, ..
             arrivals = -1
             for offset, length in demand.runs_of(unit):
                 arrivals &= erode(ahead, length) >> offset
-            found.append(_Ready((-(ahead & today).bit_count(), unit.rank, unit.id), unit, arrivals))
+            spare = 0 if is_lead else len(unit.capabilities)
+            found.append(_Ready((spare, -(ahead & today).bit_count(), unit.rank, unit.id), unit, arrivals))
     found.sort(key=attrgetter("preference"))
     return tuple(found)
 

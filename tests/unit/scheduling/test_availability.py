@@ -90,6 +90,39 @@ def test_search_says_when_somebody_is_the_only_one() -> None:
     assert search(asking(plan(need("nurse", unit(1, hours((0, 9, 10))))), limit=1))[0].reasons == ()
 
 
+def test_search_takes_the_least_capable_room_that_fits_then_the_least_loaded() -> None:
+    physician = need("physician", unit(1, hours((0, 9, 10))))
+    theatre = unit(2, hours((0, 8, 17)), capabilities=frozenset({"or_room"}), label="Operating room")
+    busier, emptier = unit(3, hours((0, 9, 10))), unit(4, hours((0, 9, 12)))
+    room = need("room", theatre, busier, emptier)
+
+    first = search(asking(plan(physician, room), limit=1))[0]
+
+    assert first.units["room"] == (4,)
+    assert first.reasons == ("Unit 1 is the only one free then", "Operating room is kept for what needs it")
+    for pool, chosen, spared in (((theatre, busier), 3, 1), ((theatre,), 2, 0), ((busier, emptier), 4, 0)):
+        found = search(asking(plan(physician, replace(room, candidates=pool)), limit=1))[0]
+        assert (found.units["room"], len(found.reasons) - 1) == ((chosen,), spared)
+
+
+def test_search_takes_the_capable_room_when_the_plain_ones_are_taken() -> None:
+    theatre, plain = unit(2, hours((0, 8, 17)), capabilities=frozenset({"or_room"})), unit(3, hours((0, 10, 12)))
+    physician = need("physician", unit(1, hours((0, 9, 12))))
+
+    found = search(asking(plan(physician, need("room", theatre, plain)), grid_slots=12))
+
+    assert [(each.starts_at, each.units["room"]) for each in found] == [(at(0, 9), (2,)), (at(0, 10), (3,)), (at(0, 11), (3,))]
+    assert found[0].reasons == ("Unit 1 is the only one free then",)
+
+
+def test_search_chooses_who_leads_by_load_whatever_else_they_can_do() -> None:
+    able = unit(1, hours((0, 8, 17)), capabilities=frozenset({"paediatric"}))
+
+    both = need("physician", able, unit(2, hours((0, 8, 10))))
+
+    assert search(asking(plan(both), limit=1))[0].units == {"physician": (1,)}
+
+
 def test_search_keeps_one_nurse_for_two_legs() -> None:
     legs = ((0, 3), (9, 3))
     before, after, both = unit(1, hours((0, 9, 9.25))), unit(2, hours((0, 9.75, 10))), unit(3, hours((0, 9, 9.25), (0, 9.75, 10)))
