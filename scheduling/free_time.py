@@ -30,6 +30,7 @@ from scheduling.intervals import (
     zone_of,
 )
 from scheduling.models import (
+    PEOPLE,
     Absence,
     Allocation,
     Block,
@@ -44,10 +45,11 @@ from scheduling.models import (
 
 DAYS_BACK = 1
 DAYS_AHEAD = 400
+AT_ONCE = 10  # resources that the regular task locks together: nobody waits for it long
+LONGEST_WAY = timedelta(hours=12)  # Travel.minutes goes no further
 _DAY = timedelta(days=1)
 
 Pair = tuple[int, int]  # resource, site
-Range = tuple[int, int]  # first slot, slot after the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,26 @@ def rebuild(
     return _rebuild(resources, _each_day(*horizon(_today(at))))
 
 
+def without(allocations: Collection[Allocation]) -> dict[tuple[int, int, date], int]:
+    """Return the days that these allocations touch (resource, site, UTC day) as they would be if released; write nothing."""
+    touched: dict[int, set[date]] = defaultdict(set)
+    for one in allocations:
+        way = LONGEST_WAY if one.kind in PEOPLE else timedelta()
+        touched[one.resource_id] |= set(_each_day(_today(one.starts_at - way), _today(one.ends_at + way)))
+    found = {}
+    spans = _spans(day for days in touched.values() for day in days)
+    for (resource, site, first), packed in _compute(sorted(touched), spans, {one.pk for one in allocations}).items():
+        for offset in range(len(packed) // DAY_BYTES):
+            if first + offset * _DAY in touched[resource]:
+                found[resource, site, first + offset * _DAY] = unpack(packed[offset * DAY_BYTES : (offset + 1) * DAY_BYTES])
+    return found
+
+
 def extend(*, at: datetime) -> int:
-    """Add the days that the horizon has gained and expand blocks; idempotent, for the regular task."""
+    """Add the days that the horizon has gained and expand blocks; idempotent, for the regular task.
+
+    Locks the resources in key order, a few at a time, each lot in its own transaction.
+    """
     first, last = horizon(_today(at))
     with connection.cursor() as cursor:
         cursor.execute("SELECT resource_id, site_id, max(day) FROM scheduling_freetime GROUP BY 1, 2")
@@ -103,9 +123,18 @@ def extend(*, at: datetime) -> int:
     changed = 0
     for start, group in sorted(starts.items()):
         if start <= last:
-            changed += _rebuild(group, _each_day(start, last))
+            waiting = sorted(group)
+            for lot in (waiting[place : place + AT_ONCE] for place in range(0, len(waiting), AT_ONCE)):
+                with transaction.atomic():
+                    changed += _rebuild(lock(lot), _each_day(start, last))
     expand_blocks(at=at)
     return changed
+
+
+def lock(resources: Collection[int]) -> list[int]:
+    """Lock resources in key order."""
+    rows = Resource.objects.filter(pk__in=resources).order_by("pk").select_for_update(no_key=True)
+    return list(rows.values_list("pk", flat=True))
 
 
 def check(*, at: datetime, resources: Collection[int] | None = None, repair: bool = False) -> tuple[Difference, ...]:
@@ -138,12 +167,11 @@ def check(*, at: datetime, resources: Collection[int] | None = None, repair: boo
 @transaction.atomic
 def check_all(*, at: datetime, repair: bool = False) -> tuple[Difference, ...]:
     """Check every resource, each under its lock, so that no booking is mistaken for a difference."""
-    found: list[Difference] = []
-    for pk in Resource.objects.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True):
-        found.extend(check(at=at, resources=[pk], repair=repair))
-    return tuple(found)
+    everyone = lock(Resource.objects.values_list("pk", flat=True))
+    return tuple(each for pk in everyone for each in check(at=at, resources=[pk], repair=repair))
 
 
+@transaction.atomic
 def expand_blocks(*, at: datetime, blocks: Collection[int] | None = None) -> int:
     """Lay down the dates of blocks as instants for the horizon from today on; return how many rows stand."""
     today = _today(at)
@@ -215,7 +243,7 @@ def _ways() -> dict[Pair, timedelta]:
 
 def _busy_slots(
     starts_at: datetime, ends_at: datetime, there: int, here: int, ways: Mapping[Pair, timedelta], day: date
-) -> Range:
+) -> tuple[int, int]:
     """Return the slots, from 00:00 UTC of `day`, that work at one site takes at another (or at the same)."""
     if there != here:
         starts_at -= ways.get((here, there), timedelta())
@@ -245,7 +273,7 @@ class _Truth:
     ways: dict[Pair, timedelta]
 
 
-def _load(resources: Collection[int], spans: list[tuple[date, date]]) -> _Truth:
+def _load(resources: Collection[int], spans: list[tuple[date, date]], but: Collection[int]) -> _Truth:
     first, last = spans[0][0] - 2 * _DAY, spans[-1][1] + 2 * _DAY
     active = dict[int, tuple[int, bool]]()
     for pk, site, is_active in Resource.objects.filter(pk__in=resources).values_list("pk", "site_id", "is_active"):
@@ -270,9 +298,8 @@ def _load(resources: Collection[int], spans: list[tuple[date, date]]) -> _Truth:
     for start, stop in spans:  # a day more on either side, for the way from and to other sites
         near |= Q(ends_at__gt=midnight(start - _DAY), starts_at__lt=midnight(stop + 2 * _DAY))
     taken: dict[int, list[tuple[datetime, datetime, int]]] = defaultdict(list)
-    for resource, starts_at, ends_at, site in Allocation.objects.filter(
-        near, resource__in=resources, released_at=None
-    ).values_list("resource_id", "starts_at", "ends_at", "site_id"):
+    standing = Allocation.objects.filter(near, resource__in=resources, released_at=None).exclude(pk__in=but)
+    for resource, starts_at, ends_at, site in standing.values_list("resource_id", "starts_at", "ends_at", "site_id"):
         taken[resource].append((starts_at, ends_at, site))
     several = len(pairs) > len(active) or any(site != active[pk][0] for pk in taken for _, _, site in taken[pk])
     return _Truth(
@@ -287,9 +314,13 @@ def _load(resources: Collection[int], spans: list[tuple[date, date]]) -> _Truth:
     )
 
 
-def _compute(resources: Collection[int], spans: list[tuple[date, date]]) -> dict[tuple[int, int, date], bytes]:
-    """Return the packed days of each resource, site and stretch of days."""
-    truth = _load(resources, spans)
+def _compute(
+    resources: Collection[int], spans: list[tuple[date, date]], but: Collection[int] = ()
+) -> dict[tuple[int, int, date], bytes]:
+    """Return the packed days of each resource, site and stretch of days, `but` these allocations."""
+    if not resources or not spans:
+        return {}
+    truth = _load(resources, spans, but)
     computed = {}
     for (resource, site), is_active in sorted(truth.pairs.items()):
         for first, last in spans:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from django.db import connection
 
 from scheduling import free_time
+from scheduling.free_time import LONGEST_WAY
 from scheduling.booking.scene import Run
 from scheduling.booking.words import SlotTaken
 from scheduling.intervals import SLOTS_PER_DAY, midnight, ones, pack, slot_after, slot_of, unpack
@@ -18,8 +19,6 @@ from scheduling.models import PEOPLE, Allocation, Appointment, FreeTime, Hold, R
 
 Runs: TypeAlias = Sequence[tuple[Resource, Run]]
 Key: TypeAlias = tuple[int, int, date]  # resource, site, UTC day
-
-LONGEST_WAY = timedelta(hours=12)  # Travel.minutes goes no further
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,14 +41,16 @@ def find_openings(
 ) -> OpeningsFound:
     """Return the first openings with `earliest <= starts_at < latest`, or why there are none, in at most 4 queries.
 
-    `sites` are those the asker may see (none named: all); `moving` is an appointment whose own time does not count
-    against its patient.
+    `sites` are those the asker may see (none named: all); `moving` is an appointment whose own time counts neither
+    against its patient nor against its people and things, which takes some more queries.
     """
     window = window_of(at, earliest, latest, frozenset(weekdays), part_of_day)
     frame = frame_of(procedure, window, at)
     asked = Asked(procedure, options, at, site.pk if site else None, sites, physician.pk if physician else None)
     needs = list(procedure.needs.all())
     stock = read_stock(asked, needs, frame)
+    if moving is not None:
+        stock.give_back(moving, frame)
     blocked, busy = read_hindrances(asked, needs, frame, patient, moving)
     question = Question(
         frame=frame,

@@ -12,6 +12,7 @@ from django.db import connection
 
 from patients.models import Patient
 from procedures.models import ProcedureNeed
+from scheduling import free_time
 from scheduling.availability import Frame
 from scheduling.intervals import DAY_BYTES, SLOT_MINUTES, SLOTS_PER_DAY, ones, slot_of
 from scheduling.models import Allocation, Appointment, FreeTime
@@ -45,12 +46,14 @@ class Stock:
         return {pk: row[0] for pk, row in self.rows.items()}
 
     def give_back(self, appointment: Appointment, frame: Frame) -> None:
-        """Count an appointment's own allocations as free."""
-        for resource, where, starts_at, ends_at in Allocation.objects.filter(
-            appointment=appointment, released_at=None
-        ).values_list("resource_id", "site_id", "starts_at", "ends_at"):
-            if (resource, where) in self.free:
-                self.free[resource, where] |= ones(frame.slot_after(starts_at), frame.slot_after(ends_at))
+        """Count an appointment's own time as free where its people and things work then, at each of their sites."""
+        own = list(Allocation.objects.filter(appointment=appointment, released_at=None).order_by("pk"))
+        for (resource, where, day), bits in free_time.without(own).items():
+            offset = (day - frame.first).days
+            if (resource, where) in self.free and 0 <= offset < frame.days:
+                first = offset * SLOTS_PER_DAY
+                others = self.free[resource, where] & ~ones(first, first + SLOTS_PER_DAY)
+                self.free[resource, where] = others | bits << first
 
 
 def and_later(frame: Frame) -> Frame:
