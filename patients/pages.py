@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Case, Q, When
 from django.urls import reverse
 
 from pain_clinic.accounts.actors import Actor
@@ -129,12 +129,26 @@ def search(*, text: str, user: User, by: Actor, today: date) -> Results:
     if not words:
         return lately(user=user, today=today)
     found = _matching(Patient.objects.visible_to(user), words)
-    rows = list(found.select_related("home_site").in_name_order()[: MOST + 1])
+    in_order = found.select_related("home_site").in_name_order()
+    if len(words) == 1 and len(folded(text)) == 1:  # whose last name begins so comes before whose first name does
+        in_order = in_order.order_by(
+            Case(When(search_name__startswith=folded(text), then=0), default=1), *in_order.query.order_by
+        )
+    rows = list(in_order[: MOST + 1])
     trail.record(by=by, act="patients.search", details={"found": len(rows)})
     shown = rows[:MOST]
     title = f"More than {MOST} people" if len(rows) > MOST else "One person" if len(rows) == 1 else f"{len(rows)} people"
-    hint = "" if rows else "Try fewer letters, or a birth date such as 1958-03-02. People of other sites are not shown."
+    hint = "" if rows else _hint(words)
     return Results(text, rows_of(shown, user=user, today=today), title, len(rows) > MOST, hint)
+
+
+def _hint(words: Sequence[str]) -> str:
+    """Say what to try when nobody was found."""
+    shorter = any(len(folded(word)) > 2 for word in words)
+    fewer = (
+        "Try fewer letters, or" if shorter else "Try fewer words, or" if len(words) > 1 else "Try the first letters of a name,"
+    )
+    return f"{fewer} a birth date such as 1958-03-02. People of other sites are not shown."
 
 
 def _matching(patients: PatientQuerySet, words: Sequence[str]) -> PatientQuerySet:
@@ -143,10 +157,8 @@ def _matching(patients: PatientQuerySet, words: Sequence[str]) -> PatientQuerySe
         name = folded(word)
         if days:
             patients = patients.filter(birth_date__in=days)
-        elif len(name) == 1:  # a whole name of one letter, not every name with that letter
-            patients = patients.filter(
-                Q(search_name__startswith=f"{name} ") | Q(search_name__endswith=f" {name}") | Q(search_name__contains=f" {name} ")
-            )
+        elif len(name) == 1:  # an initial: names that begin with it, not every name with that letter
+            patients = patients.filter(Q(search_name__startswith=name) | Q(search_name__contains=f" {name}"))
         else:
             patients = patients.matching(word)
     return patients

@@ -65,12 +65,39 @@ def test_search_finds_by_any_part(clinic: SmallClinic, signed_in: Enter, words: 
     assert AuditEvent.objects.filter(act="patients.search").get().details == {"found": 1}
 
 
-def test_a_name_of_one_letter_is_found_alone(clinic: SmallClinic, signed_in: Enter) -> None:
-    short = factories.patient(home=clinic.site, last_name="O", first_name="Xi", birth_date=date(1990, 9, 9))
+def test_one_letter_finds_the_names_that_begin_with_it_last_names_first(clinic: SmallClinic, signed_in: Enter) -> None:
+    born = date(1990, 9, 9)
+    by_first = factories.patient(home=clinic.site, last_name="Abel", first_name="Olga", birth_date=born)
+    whole = factories.patient(home=clinic.site, last_name="O", first_name="Xi", birth_date=born)
+    by_last = factories.patient(home=clinic.site, last_name="Okafor", first_name="Amara", birth_date=born)
+    within = factories.patient(home=clinic.site, last_name="Moore", first_name="Tom", birth_date=born)
 
     text = signed_in("desk", clinic.site).post(LIST, {"q": "o"}).content.decode()
 
-    assert set(re.findall(r"/patients/([0-9a-f-]{36})/", text)) == {str(short.public_id)}
+    found = list(dict.fromkeys(re.findall(r"/patients/([0-9a-f-]{36})/", text)))
+    assert found == [str(one.public_id) for one in (whole, by_last, by_first)]
+    assert str(within.public_id) not in found
+
+
+def test_an_initial_beside_a_name_narrows_it(clinic: SmallClinic, signed_in: Enter) -> None:
+    factories.patient(home=clinic.site, last_name="Marlow", first_name="Adam", birth_date=date(1990, 9, 9))
+
+    text = signed_in("desk", clinic.site).post(LIST, {"q": "marlow v"}).content.decode()
+
+    assert set(re.findall(r"/patients/([0-9a-f-]{36})/", text)) == {str(clinic.patient.public_id)}
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("q", "Try the first letters of a name, a birth date"),
+        ("qu", "Try the first letters of a name, a birth date"),
+        ("q x", "Try fewer words, or a birth date"),
+        ("quux", "Try fewer letters, or a birth date"),
+    ],
+)
+def test_the_hint_asks_for_what_would_help(clinic: SmallClinic, signed_in: Enter, typed: str, hint: str) -> None:
+    assert hint in signed_in("desk", clinic.site).post(LIST, {"q": typed}).content.decode()
 
 
 def test_lists_ask_the_same_queries_for_one_and_for_three(
