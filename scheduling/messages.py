@@ -20,6 +20,7 @@ from pain_clinic import clock
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
 from pain_clinic.errors import LOCK_NOT_AVAILABLE, Conflict, Forbidden, sqlstate
+from patients.models import Patient
 from scheduling import letters
 from scheduling.channels import EmailGateway, Gateway, NotDelivered, Rejected, Unreachable
 from scheduling.models import Appointment, Message, MessageKind, MessageState, Status
@@ -104,11 +105,16 @@ def lay_down(*, appointment: Appointment, kind: str, at: datetime) -> Message:
             )
         if same:
             return same[0]
+        cannot = _cannot_be_written_to(appointment.patient)
         return Message.objects.create(
             appointment=appointment,
             patient_id=appointment.patient_id,
             kind=kind,
             version=appointment.version,
+            # Who has no address is to be called: the desk sees that at once, not when the sweep comes to it.
+            state=MessageState.SKIPPED if cannot else MessageState.DUE,
+            reason=cannot,
+            done_at=at if cannot else None,
             due_at=min(at, now),  # a web server whose clock is ahead must not make its mails late
             priority=PRIORITY[MessageKind(kind)],
             calendar_sequence=appointment.calendar_sequence,
@@ -282,13 +288,17 @@ def _why_not(message: Message, now: datetime) -> str:
         return "visit_over" if appointment.status == Status.DISCHARGED else "missed"
     if now >= appointment.starts_at:
         return "visit_over"
-    if not patient.email.strip():
-        return "no_email"
-    if not patient.accepts_email:
-        return "opted_out"
+    if cannot := _cannot_be_written_to(patient):
+        return cannot
     # A later version without a message of its own (confirmed by telephone) is no reason: what is written is what is true now.
     is_newer = Message.objects.filter(appointment=appointment, version__gt=message.version).exclude(state=MessageState.WITHDRAWN)
     return "superseded" if is_newer.exists() else ""
+
+
+def _cannot_be_written_to(patient: Patient) -> str:
+    if not patient.email.strip():
+        return "no_email"
+    return "" if patient.accepts_email else "opted_out"
 
 
 def _quiet_until(message: Message, now: datetime) -> datetime | None:

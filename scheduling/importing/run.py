@@ -11,6 +11,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
+from django.db.models import Q
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
@@ -288,8 +289,10 @@ class AppointmentImport:
 
     def _keep_quiet(self, appointment: Appointment) -> None:
         if not self.tells_patients:
-            waiting = Message.objects.filter(appointment=appointment, state=MessageState.DUE)
-            waiting.update(state=MessageState.WITHDRAWN, reason="imported", done_at=self.at)
+            is_new = Q(state=MessageState.DUE) | Q(state=MessageState.SKIPPED, created_at=self.at)
+            Message.objects.filter(is_new, appointment=appointment).update(
+                state=MessageState.WITHDRAWN, reason="imported", done_at=self.at
+            )
 
     def _record(self, act: str, appointment: Appointment) -> None:
         trail.record(by=self.by, act=act, subject=appointment, patient=appointment.patient.public_id, site_id=appointment.site_id)

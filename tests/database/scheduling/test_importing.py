@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from pain_clinic.audit.models import AuditEvent
-from patients.models import PatientSite
+from patients.models import Patient, PatientSite
 from patients.sheets import CellError
 from procedures.models import Procedure
 from scheduling import booking
@@ -63,12 +63,14 @@ def test_future_rows_are_booked_past_rows_become_history(ready: SmallClinic, tmp
     assert {"scheduling.book", "scheduling.import_history"} <= acts
 
 
-def test_patients_are_not_written_to_unless_told(ready: SmallClinic, tmp_path: Path, capsys: Any) -> None:
+@pytest.mark.parametrize(("email", "state"), [("vera@example.org", "due"), ("", "skipped")])
+def test_patients_are_not_written_to_unless_told(ready: SmallClinic, tmp_path: Path, capsys: Any, email: str, state: str) -> None:
     code = ready.procedure.code
+    Patient.objects.update(email=email)
     take(tmp_path / "a.csv", f"A1,P1,{code},left,,2026-09-15 09:30,,,\n", capsys)
     take(tmp_path / "b.csv", f"A2,P1,{code},left,,2026-09-16 09:30,,,\n", capsys, tell_patients=True)
 
-    assert list(Message.objects.order_by("pk").values_list("state", flat=True)) == ["withdrawn", "due"]
+    assert list(Message.objects.order_by("pk").values_list("state", flat=True)) == ["withdrawn", state]
 
 
 def test_run_twice_nothing_doubles_and_changes_are_followed(ready: SmallClinic, tmp_path: Path, capsys: Any) -> None:

@@ -480,13 +480,25 @@ def test_compiled_words_are_those_of_the_source() -> None:
 def test_message_that_no_longer_fits_is_skipped_with_its_reason(
     db: None, set_clock: Any, kind: str, status: str, patient: dict[str, Any], reason: str
 ) -> None:
-    message = laid(case(status=status, **patient), kind)
+    message = laid(case(status=status), kind)
+    Patient.objects.filter(pk=message.patient_id).update(**patient)
     gateway = Recorder()
 
     assert swept(gateway) == {"skipped": 1}
     assert (again(message).state, again(message).reason, gateway.letters) == ("skipped", reason, [])
     event = AuditEvent.objects.get(act="scheduling.send_message")
     assert (event.outcome, event.reason_code, event.subject_id) == ("refused", reason, message.public_id)
+
+
+@pytest.mark.parametrize(("patient", "reason"), [({"email": "  "}, "no_email"), ({"accepts_email": False}, "opted_out")])
+@pytest.mark.parametrize(("kind", "status"), [(CONFIRMATION, "booked"), (CANCELLATION, "cancelled")])
+def test_message_to_somebody_without_an_address_never_looks_as_if_it_would_leave(
+    db: None, set_clock: Any, kind: str, status: str, patient: dict[str, Any], reason: str
+) -> None:
+    message = laid(case(status=status, **patient), kind)
+
+    assert (message.state, message.reason, message.done_at is not None) == ("skipped", reason, True)
+    assert swept(Recorder()) == {}
 
 
 @pytest.mark.parametrize(("before", "state"), [(timedelta(seconds=30), "sent"), (timedelta(), "skipped")])
