@@ -11,9 +11,9 @@ from typing import TypeAlias
 from django.db import connection
 
 from scheduling import free_time
-from scheduling.free_time import LONGEST_WAY
 from scheduling.booking.scene import Run
 from scheduling.booking.words import SlotTaken
+from scheduling.free_time import LONGEST_WAY
 from scheduling.intervals import SLOTS_PER_DAY, midnight, ones, pack, slot_after, slot_of, unpack
 from scheduling.models import PEOPLE, Allocation, Appointment, FreeTime, Hold, Resource, Travel
 
