@@ -82,7 +82,8 @@ def readiness() -> dict[str, str]:
 def _broker() -> str:
     try:
         # By address: in a web process no Celery app of ours is loaded, and Celery's own default speaks to another broker.
-        with Connection(settings.CELERY_BROKER_URL, connect_timeout=1) as link:
+        options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+        with Connection(settings.CELERY_BROKER_URL, connect_timeout=1, transport_options=options) as link:
             link.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=1)
             return "ok"
     except (BrokerError, OSError, ConnectionError):
