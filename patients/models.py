@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
 
 
+def short_name(first_name: str, last_name: str, birth_date: date) -> str:
+    """Return first name and initial with birth year, as the board shows a person."""
+    return f"{first_name} {last_name[:1]}. {birth_date.year}"
+
+
 def folded(text: str) -> str:
     """Give the text as names are compared: lower case, no accents, single spaces.
 
@@ -126,7 +131,7 @@ class Patient(models.Model):
     @property
     def short_name(self) -> str:
         """First name and initial with birth year, as the board shows a person."""
-        return f"{self.first_name} {self.last_name[:1]}. {self.birth_date.year}"
+        return short_name(self.first_name, self.last_name, self.birth_date)
 
 
 class PatientSite(models.Model):

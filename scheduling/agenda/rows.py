@@ -1,12 +1,12 @@
-"""What the board reads: seven statements for one site and some days."""
+"""What the board reads: six statements for one site and some days."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -25,12 +25,17 @@ from scheduling.models import (
     BlockTime,
     Closure,
     DatedHours,
+    Kind,
     Resource,
     WeeklyHours,
 )
 
 if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
+
+
+KINDS: dict[str, tuple[str, ...]] = {"physician": (Kind.PHYSICIAN,), "room": (Kind.ROOM,), "device": words.DEVICES}
+NAMED = frozenset(kind for kinds in KINDS.values() for kind in kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +54,105 @@ class Asked:
         return words.board_url(**given)
 
 
+class UnitRow(NamedTuple):
+    """A person, room, bay or device of the site."""
+
+    pk: int
+    public_id: UUID
+    kind: str
+    name: str
+    short_name: str
+    is_active: bool
+
+
+class HoursRow(NamedTuple):
+    """Weekly hours, dated hours or a closure, by `tag`."""
+
+    tag: str
+    who: int | None
+    what: str
+    weekday: int
+    on: date | None
+    until: date | None
+    starts: time | None
+    ends: time | None
+    name: str
+
+
+class AwayRow(NamedTuple):
+    """A resource's absence."""
+
+    resource_id: int
+    kind: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+class KeptRow(NamedTuple):
+    """One date of a block that is still kept."""
+
+    resource_id: int
+    starts_at: datetime
+    ends_at: datetime
+    name: str
+    family: str
+    owner: str | None
+
+
+class CaseRow(NamedTuple):
+    """An appointment with what the board says of its patient and procedure."""
+
+    pk: int
+    public_id: UUID
+    version: int
+    status: str
+    side: str
+    levels: list[str]
+    arrives_at: datetime
+    starts_at: datetime
+    ends_at: datetime
+    leaves_at: datetime
+    first_name: str
+    last_name: str
+    birth_date: date
+    deceased_on: date | None
+    language: str
+    procedure: str
+    category: str
+    family: str
+    level_scheme: str
+    has_twin: bool
+    is_waiting: bool
+
+
+Row = TypeVar("Row", AwayRow, KeptRow)
+
+
+class UseRow(NamedTuple):
+    """A standing allocation: of a case, or of a hold where `case` is empty."""
+
+    resource_id: int
+    case: int | None
+    kind: str
+    legs: list[str]
+    starts_at: datetime
+    ends_at: datetime
+
+
 @dataclass(slots=True)
 class Rows:
     """What the statements found, for one site and some days."""
 
     zone: ZoneInfo
-    resources: list[Resource]
-    hours: list[tuple[Any, ...]]
-    absences: dict[int, list[Absence]]
-    blocks: dict[int, list[BlockTime]]
-    appointments: list[Appointment]
-    allocations: dict[int, list[dict[str, Any]]]  # by resource
-    by_appointment: dict[int, list[dict[str, Any]]]
-    names: dict[int, Resource] = field(default_factory=dict)
+    units: list[UnitRow]
+    hours: dict[int, list[HoursRow]]  # by resource
+    closures: dict[date, str]
+    absences: dict[int, list[AwayRow]]  # by resource
+    blocks: dict[int, list[KeptRow]]  # by resource
+    cases: list[CaseRow]
+    uses: dict[int, list[UseRow]]  # by resource
+    by_case: dict[int, list[UseRow]]
+    names: dict[int, str] = field(default_factory=dict)
 
 
 def sites_of(user: User) -> tuple[Site, ...]:
@@ -70,13 +161,48 @@ def sites_of(user: User) -> tuple[Site, ...]:
 
 
 def load(asked: Asked, days: Sequence[date], zone: ZoneInfo, at: datetime) -> Rows:
+    """Read the board in six statements: plain rows, since making objects of them would cost more than reading them."""
     starts, ends = local_day(days[0], zone).starts_at, local_day(days[-1], zone).ends_at
-    site = asked.site
+    units = _units(asked.site)
+    # A week shows who has whom; days and lists also name the others' rooms and devices. Nobody shows nurses and bays.
+    kinds = KINDS[asked.by] if asked.view == "week" else NAMED
+    uses, by_case = _uses(asked.site, [unit.pk for unit in units if unit.kind in kinds], starts, ends, at)
+    hours, closures = _hours(asked.site, days)
+    ids = [unit.pk for unit in units]
+    away = Absence.objects.filter(resource_id__in=ids, withdrawn_at=None, starts_at__lt=ends, ends_at__gt=starts)
+    kept = BlockTime.objects.filter(site=asked.site, starts_at__lt=ends, ends_at__gt=starts, releases_at__gt=at)
+    return Rows(
+        zone=zone,
+        units=units,
+        hours=hours,
+        closures=closures,
+        absences=_grouped(
+            AwayRow._make(row)
+            for row in away.order_by("starts_at", "pk").values_list("resource_id", "kind", "starts_at", "ends_at")
+        ),
+        blocks=_grouped(
+            KeptRow._make(row)
+            for row in kept.order_by("starts_at", "pk").values_list(
+                "resource_id", "starts_at", "ends_at", "block__name", "block__family", "block__physician__short_name"
+            )
+        ),
+        cases=_cases(asked.site, starts, ends),
+        uses=uses,
+        by_case=by_case,
+        names={unit.pk: unit.short_name for unit in units},
+    )
+
+
+def _units(site: Site) -> list[UnitRow]:
     at_site = WeeklyHours.objects.filter(site=site).values("resource")
-    resources = list(Resource.objects.filter(Q(site=site) | Q(pk__in=at_site)).in_order())
-    ids = [resource.pk for resource in resources]
-    allocations: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    by_appointment: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    found = Resource.objects.filter(Q(site=site) | Q(pk__in=at_site)).in_order()
+    return [UnitRow._make(row) for row in found.values_list(*UnitRow._fields)]
+
+
+def _uses(
+    site: Site, ids: Sequence[int], starts: datetime, ends: datetime, at: datetime
+) -> tuple[dict[int, list[UseRow]], dict[int, list[UseRow]]]:
+    """Return standing allocations by resource and by case."""
     standing = (
         Allocation.objects.filter(
             site=site,
@@ -88,48 +214,38 @@ def load(asked: Asked, days: Sequence[date], zone: ZoneInfo, at: datetime) -> Ro
         )
         .filter(Q(hold=None) | Q(appointment__isnull=False) | Q(hold__ends_at__gt=at))
         .order_by("starts_at", "pk")
-        .values("resource_id", "appointment_id", "kind", "legs", "starts_at", "ends_at", "hold__ends_at")
+        .values_list("resource_id", "appointment_id", "kind", "legs", "starts_at", "ends_at")
     )
-    for found in standing:
-        row = dict(found)
-        allocations[found["resource_id"]].append(row)
-        if found["appointment_id"]:
-            by_appointment[found["appointment_id"]].append(row)
-    return Rows(
-        zone=zone,
-        resources=resources,
-        hours=_hours(site, days),
-        absences=_grouped(
-            Absence.objects.filter(resource_id__in=ids, withdrawn_at=None, starts_at__lt=ends, ends_at__gt=starts).order_by(
-                "starts_at", "pk"
-            )
-        ),
-        blocks=_grouped(
-            BlockTime.objects.filter(site=site, starts_at__lt=ends, ends_at__gt=starts, releases_at__gt=at)
-            .select_related("block", "block__physician")
-            .order_by("starts_at", "pk")
-        ),
-        appointments=_appointments(site, starts, ends),
-        allocations=allocations,
-        by_appointment=by_appointment,
-        names={resource.pk: resource for resource in resources},
-    )
+    by_resource: dict[int, list[UseRow]] = defaultdict(list)
+    by_case: dict[int, list[UseRow]] = defaultdict(list)
+    for values in standing:
+        row = UseRow._make(values)
+        by_resource[row.resource_id].append(row)
+        if row.case:
+            by_case[row.case].append(row)
+    return by_resource, by_case
 
 
-def _appointments(site: Site, starts: datetime, ends: datetime) -> list[Appointment]:
+def _cases(site: Site, starts: datetime, ends: datetime) -> list[CaseRow]:
     twins = Patient.objects.filter(search_name=OuterRef("patient__search_name")).exclude(pk=OuterRef("patient_id"))
     waiting = AppointmentFinding.objects.filter(appointment=OuterRef("pk"), severity="pending")
-    return list(
+    found = (
         Appointment.objects.filter(site=site, starts_at__gte=starts, starts_at__lt=ends)
-        .select_related("patient", "procedure")
         .annotate(has_twin=Exists(twins), is_waiting=Exists(waiting))
         .order_by("starts_at", "pk")
-    )
+        .values_list(
+            "pk", "public_id", "version", "status", "side", "levels", "arrives_at", "starts_at", "ends_at", "leaves_at",
+            "patient__first_name", "patient__last_name", "patient__birth_date", "patient__deceased_on", "patient__language",
+            "procedure__short_name", "procedure__category", "procedure__family", "procedure__level_scheme",
+            "has_twin", "is_waiting",
+        )
+    )  # fmt: skip
+    return [CaseRow._make(row) for row in found]
 
 
-def _hours(site: Site, days: Sequence[date]) -> list[tuple[Any, ...]]:
-    """Return weekly hours, dated hours and closures in one statement, in the order of `columns`."""
-    columns = ("tag", "who", "what", "weekday_", "on", "until", "starts_", "ends_", "name_")
+def _hours(site: Site, days: Sequence[date]) -> tuple[dict[int, list[HoursRow]], dict[date, str]]:
+    """Return weekly and dated hours by resource, and closures by day, in one statement."""
+    columns = ("tag", "who", "what", "weekday_", "on", "until", "starts_", "ends_", "name_")  # as `HoursRow` has them
     first, last = days[0], days[-1]
     nobody = Cast(Value(None), BigIntegerField())
     no_day, no_time = Cast(Value(None), DateField()), Cast(Value(None), TimeField())
@@ -171,11 +287,19 @@ def _hours(site: Site, days: Sequence[date]) -> list[tuple[Any, ...]]:
         ends_=no_time,
         name_=F("name"),
     )
-    return list(weekly.values_list(*columns).union(dated.values_list(*columns), closed.values_list(*columns), all=True))
+    hours: dict[int, list[HoursRow]] = defaultdict(list)
+    closures: dict[date, str] = {}
+    for values in weekly.values_list(*columns).union(dated.values_list(*columns), closed.values_list(*columns), all=True):
+        row = HoursRow._make(values)
+        if row.who is not None:
+            hours[row.who].append(row)
+        elif row.on is not None:
+            closures.setdefault(row.on, row.name)
+    return hours, closures
 
 
-def _grouped(rows: Iterable[Any]) -> dict[int, list[Any]]:
-    groups: dict[int, list[Any]] = defaultdict(list)
+def _grouped(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    groups: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.resource_id].append(row)
     return groups

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -36,6 +38,7 @@ SIDE_LETTERS = {"left": "L", "right": "R", "bilateral": "both", "midline": ""}
 SEXES = {"female": "F", "male": "M", "other": "other", "unknown": "sex not on file"}
 DEVICES = (Kind.C_ARM, Kind.ULTRASOUND, Kind.RF_GENERATOR, Kind.COOLING_PUMP, Kind.STIMULATOR_PROGRAMMER)
 LANGUAGES = {"es": "Spanish"}
+NOBODY = UUID(int=0)
 
 
 def long_day(day: date, today: date) -> str:
@@ -65,11 +68,11 @@ def full_name(patient: Patient) -> str:
     return f"{patient.first_name} {patient.last_name}"
 
 
-def target(appointment: Appointment) -> str:
+@lru_cache(maxsize=4096)
+def target(levels: tuple[str, ...], side: str, scheme: str) -> str:
     """Return levels and side as short as the board needs them: "L4-L5 R"."""
-    scheme = appointment.procedure.level_scheme
-    text = target_words.shown(appointment.levels, "", scheme=scheme)
-    return " ".join(part for part in (text, SIDE_LETTERS.get(appointment.side, "")) if part)
+    text = target_words.shown(levels, "", scheme=scheme)
+    return " ".join(part for part in (text, SIDE_LETTERS.get(side, "")) if part)
 
 
 def case_title(appointment: Appointment) -> str:
@@ -79,6 +82,12 @@ def case_title(appointment: Appointment) -> str:
 
 def case_url(public_id: UUID) -> str:
     return reverse("scheduling:appointment", args=[public_id])
+
+
+def case_urls() -> Callable[[UUID], str]:
+    """Return `case_url` for many cases at once: the address is looked up a single time."""
+    before, _, after = case_url(NOBODY).partition(str(NOBODY))
+    return lambda public_id: f"{before}{public_id}{after}"
 
 
 def board_url(*, site: str, day: date, view: str = "day", by: str = "physician", case: UUID | None = None) -> str:
@@ -95,15 +104,20 @@ def book_url(**query: Any) -> str:
 
 def patient_flags(patient: Patient, *, same_name: bool = False, is_brief: bool = False) -> tuple[Flag, ...]:
     """Return what matters about a person; the brief form is for bars, which have little room."""
+    flags = brief_flags(patient.deceased_on is not None, same_name, patient.language)
+    return (*flags, Flag("note", patient.payer)) if patient.payer and not is_brief else flags
+
+
+@lru_cache(maxsize=256)
+def brief_flags(is_deceased: bool, has_twin: bool, language: str) -> tuple[Flag, ...]:
+    """Return what a bar says about a person."""
     flags = []
-    if patient.deceased_on:
+    if is_deceased:
         flags.append(Flag("deceased", "Deceased"))
-    if same_name:
+    if has_twin:
         flags.append(Flag("same_name", "Another patient has this name"))
-    if patient.language in LANGUAGES:
-        flags.append(Flag("interpreter", f"Speaks {LANGUAGES[patient.language]}"))
-    if patient.payer and not is_brief:
-        flags.append(Flag("note", patient.payer))
+    if language in LANGUAGES:
+        flags.append(Flag("interpreter", f"Speaks {LANGUAGES[language]}"))
     return tuple(flags)
 
 

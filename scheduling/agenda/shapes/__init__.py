@@ -1,6 +1,6 @@
 """The frozen shapes that pages are drawn from: plain values, no rows, no queries. Instants are in the site's zone."""
 
-from scheduling.agenda.shapes.board import Band, Bar, Board, Column, HourLine, Leg, WeekCell, WeekDay, WeekRow
+from scheduling.agenda.shapes.board import Band, Bar, Board, Chip, Column, HourLine, Leg, WeekCell, WeekDay, WeekRow
 from scheduling.agenda.shapes.booking import (
     Booked,
     BookPage,
@@ -55,6 +55,7 @@ __all__ = [
     "Case",
     "CaseLine",
     "Change",
+    "Chip",
     "Choice",
     "Column",
     "Count",

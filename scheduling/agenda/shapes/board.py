@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
+
+from django.utils.safestring import SafeString
 
 from scheduling.agenda.shapes.cases import Case
 from scheduling.agenda.shapes.parts import Choice, Flag, Tab
@@ -29,16 +31,18 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
+    """A case on the board, in words that are ready to be drawn."""
+
     public_id: UUID
     version: int
     url: str
     case_url: str
-    move_url: str
     slot: int
     span: int
     legs: tuple[Leg, ...]
     starts_at: datetime
-    ends_at: datetime
+    clock: str
+    until: str
     minutes: int
     patient: str
     procedure: str
@@ -47,8 +51,7 @@ class Bar:
     room: str
     device: str
     status: str
-    category: str
-    family: str
+    hue: str
     flags: tuple[Flag, ...]
     is_ready: bool
     is_selected: bool
@@ -62,13 +65,16 @@ class HourLine:
 
 @dataclass(frozen=True, slots=True)
 class Column:
+    """A lane; `drawn` is what `bands` and `bars` look like, and stands for them in the board's mark."""
+
     public_id: UUID
     kind: str
     name: str
     note: str
     load: int
-    bands: tuple[Band, ...]
-    bars: tuple[Bar, ...]
+    bands: tuple[Band, ...] = field(repr=False)
+    bars: tuple[Bar, ...] = field(repr=False)
+    drawn: SafeString
     book_url: str
 
 
@@ -81,8 +87,26 @@ class WeekDay:
 
 
 @dataclass(frozen=True, slots=True)
+class Chip:
+    """A case in a week."""
+
+    public_id: UUID
+    url: str
+    case_url: str
+    clock: str
+    patient: str
+    procedure: str
+    target: str
+    status: str
+    hue: str
+
+
+@dataclass(frozen=True, slots=True)
 class WeekCell:
-    bars: tuple[Bar, ...]
+    """One resource's day; `drawn` is what `chips` look like, and stands for them in the board's mark."""
+
+    chips: tuple[Chip, ...] = field(repr=False)
+    drawn: SafeString
     note: str
     is_closed: bool
 

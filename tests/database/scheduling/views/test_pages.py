@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
 
 from scheduling import messages
 from scheduling.models import Appointment, Message, MessageState
@@ -124,6 +125,32 @@ def test_board_asks_as_many_statements_for_three_cases_as_for_one(
 
     assert one == asked()
     assert 4 < one[1] <= 8
+
+
+HOSTILE = """<img src=x onerror="alert('1')">&{}%s"""
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_hostile_names_stay_text_on_the_board(
+    people: People, clinic: SmallClinic, book: Callable[..., Appointment], view: str
+) -> None:
+    patient = factories.patient(home=clinic.site, first_name=HOSTILE, last_name=HOSTILE)
+    book("11:00", patient=patient)
+    type(clinic.procedure).objects.update(short_name=HOSTILE[:32])
+    for number, resource in enumerate(clinic.site.resources.all()):
+        type(resource).objects.filter(pk=resource.pk).update(name=f"{HOSTILE} {number}", short_name=f"{HOSTILE[:20]} {number}")
+
+    shown = board(people.owner, view).content.decode()
+
+    assert "<img" not in shown
+    assert f"{escape(HOSTILE)} &lt;. 1958" in shown
+    assert escape(HOSTILE[:32]) in shown
+
+
+def test_names_with_braces_break_no_form(people: People, clinic: SmallClinic, book: Callable[..., Appointment]) -> None:
+    book("11:00", patient=factories.patient(home=clinic.site, first_name="{0} {x} {}"))
+
+    assert "11:00 {0} {x} {} M. 1958" in board(people.owner).content.decode()
 
 
 def test_patient_parts(case: Appointment, people: People, clinic: SmallClinic) -> None:
