@@ -162,17 +162,22 @@ def test_patient_parts(case: Appointment, people: People, clinic: SmallClinic) -
     assert [line.public_id for line in people.owner.get(addresses[0]).context["panel"].upcoming] == [case.public_id]
 
 
-def test_messages_are_those_of_ones_own_sites_and_hide_addresses(case: Appointment, people: People) -> None:
-    case.patient.email = "vera@example.org"
-    case.patient.save(update_fields=["email"])
+@pytest.fixture
+def written_to(clinic: SmallClinic, book: Callable[..., Appointment]) -> Appointment:
+    """Return a case whose patient can be written to."""
+    clinic.patient.email = "vera@example.org"
+    clinic.patient.save(update_fields=["email"])
+    return book()
 
+
+def test_messages_are_those_of_ones_own_sites_and_hide_addresses(written_to: Appointment, people: People) -> None:
     shown = people.owner.get("/messages/").context["page"].messages
 
     assert [(line.kind, line.to, line.state) for line in shown] == [("Confirmation", "v***@example.org", "due")]
     assert people.stranger.get("/messages/").context["page"].messages == ()
 
 
-def test_failed_message_goes_again_and_a_waiting_one_not(case: Appointment, people: People) -> None:
+def test_failed_message_goes_again_and_a_waiting_one_not(written_to: Appointment, people: People) -> None:
     message = Message.objects.get()
     waiting = people.owner.post(f"/messages/{message.public_id}/resend/")
     Message.objects.update(state=MessageState.FAILED, reason="address_refused")
