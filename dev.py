@@ -291,7 +291,7 @@ def esbuild() -> str:
 def build_assets(*, with_tools: bool = False) -> None:
     """Bundle the front end into build/static when its sources changed."""
     sources = [path for path in sorted((ROOT / "frontend").rglob("*")) if path.is_file()]
-    entries = [name for name in ("app.ts", "board.ts", "app.css") if (ROOT / "frontend" / name).is_file()]
+    entries = [name for name in ("app.ts", "board.ts", "app.css", "visit.css") if (ROOT / "frontend" / name).is_file()]
     stamp = BUILD / "static.stamp"
     names = [str(path.relative_to(ROOT)) for path in sources]
     wanted = digest_of([*sources, ROOT / "package-lock.json", ROOT / "dev.py"], *names)

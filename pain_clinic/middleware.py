@@ -26,6 +26,7 @@ Handler = Callable[[HttpRequest], HttpResponse]
 log = structlog.get_logger("pain_clinic.access")
 
 REQUEST_ID = re.compile(r"\A[A-Za-z0-9-]{8,64}\Z")
+LINKS = "/l/"
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -140,6 +141,8 @@ class CleanInputMiddleware:
         if not length.isdigit() or int(length) > settings.LARGEST_BODY:
             return plain_error(request, 413, "That is more than we can take.", "too_large")
         if not self._is_clean(request):
+            if request.path.startswith(LINKS):  # a spoilt link gets the page of every bad link, whatever spoilt it
+                return render(request, "scheduling/link/gone.html", {}, status=404)
             return plain_error(request, 400, "That request cannot be read.", "malformed")
         if request.content_type in FORM_TYPES:
             try:

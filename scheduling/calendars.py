@@ -29,12 +29,15 @@ class Visit:
     location: str
     organizer_name: str
     organizer_email: str
-    attendee_email: str
+    attendee_email: str  # empty: nobody is named
     stamped_at: datetime
+    is_published: bool = False  # a file to be taken, not an invitation to be answered
 
 
 def method(visit: Visit) -> str:
     """Return what the file asks of the calendar that reads it."""
+    if visit.is_published:
+        return "PUBLISH"
     return "CANCEL" if visit.is_cancelled else "REQUEST"
 
 
@@ -59,7 +62,8 @@ def calendar_file(visit: Visit) -> bytes:
     event.add("class", "PRIVATE")
     event.add("transp", "TRANSPARENT" if visit.is_cancelled else "OPAQUE")
     event.add("organizer", _person(visit.organizer_email, name=visit.organizer_name), encode=False)
-    event.add("attendee", _person(visit.attendee_email, is_guest=True), encode=False)
+    if visit.attendee_email:
+        event.add("attendee", _person(visit.attendee_email, is_guest=True), encode=False)
     calendar.add_component(event)
     if starts.tzinfo is not UTC:
         calendar.add_missing_timezones(first_date=date(starts.year - 1, 1, 1), last_date=date(ends.year + 2, 1, 1))

@@ -1,6 +1,6 @@
-from django.urls import path
+from django.urls import path, re_path
 
-from scheduling.views import blocks, book, cases, hours, mailbox, move, pages, setup
+from scheduling.views import answers, blocks, book, cases, hours, mailbox, move, pages, setup
 
 app_name = "scheduling"
 urlpatterns = [
@@ -19,6 +19,14 @@ urlpatterns = [
     path("findings/", pages.findings, name="findings"),
     path("patients/<uuid:public_id>/upcoming/", pages.patient_upcoming, name="patient_upcoming"),
     path("patients/<uuid:public_id>/messages/", pages.patient_messages, name="patient_messages"),
+    path("l/<str:secret>/", answers.link, name="link"),
+    path("l/<str:secret>/cancel/", answers.cancel, name="link_cancel"),
+    path("l/<str:secret>/another-time/", answers.another_time, name="link_another_time"),
+    path("l/<str:secret>/visit.ics", answers.visit_file, name="link_calendar"),
+    path("l/<str:secret>/plan/", answers.plan, name="link_plan"),
+    path("l/<str:secret>", answers.link),  # a mail program may drop the last slash
+    # Whatever else stands under /l/ gets the page of a bad link.
+    re_path(r"^l/", answers.no_link, name="no_link"),
     path("mailbox/", mailbox.mailbox, name="mailbox"),
     path("mailbox/<str:name>/", mailbox.mail, name="mail"),
     path("mailbox/<str:name>/html/", mailbox.mail_html, name="mail_html"),

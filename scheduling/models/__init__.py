@@ -20,7 +20,7 @@ from scheduling.models.appointments import (
 )
 from scheduling.models.bounces import BounceKind, BouncingAddress
 from scheduling.models.desk_tasks import DeskTask, TaskKind, TaskOutcome
-from scheduling.models.links import Link, LinkPurpose
+from scheduling.models.links import Link, LinkAnswer, LinkPurpose
 from scheduling.models.messages import Message, MessageKind, MessageState
 from scheduling.models.resources import (
     PEOPLE,
@@ -66,6 +66,7 @@ __all__ = [
     "Kind",
     "Leg",
     "Link",
+    "LinkAnswer",
     "LinkPurpose",
     "Message",
     "MessageKind",

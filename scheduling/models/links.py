@@ -21,6 +21,16 @@ class LinkPurpose(models.TextChoices):
     SCORE = "score", "Answer a score"
 
 
+class LinkAnswer(models.TextChoices):
+    CONFIRMED = "confirmed", "Will come"
+    CANCELLED = "cancelled", "Cancelled"
+    TAKEN_BACK = "taken_back", "Took the cancellation back"
+    MOVED = "moved", "Chose another time"
+    ASKED_FOR_CALL = "asked_for_call", "Asked to be called"
+    UNSUBSCRIBED = "unsubscribed", "Wants no e-mail"
+    SUBSCRIBED = "subscribed", "Wants e-mail again"
+
+
 class LinkQuerySet(models.QuerySet["Link"]):
     def live(self) -> LinkQuerySet:
         return self.filter(revoked_at=None)
@@ -44,6 +54,8 @@ class Link(models.Model):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    answer = models.CharField(max_length=16, choices=LinkAnswer.choices, blank=True)  # the last one given through it
+    answered_at = models.DateTimeField(null=True, blank=True)
     wrong_proofs = models.PositiveSmallIntegerField(default=0)  # birth dates that were not the patient's
 
     objects = LinkQuerySet.as_manager()

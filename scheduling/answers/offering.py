@@ -1,0 +1,102 @@
+"""Other times that a patient may choose: free for everything the case needs, and allowed without anybody's override."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.errors import Conflict
+from scheduling import booking, openings
+from scheduling.availability import Opening
+from scheduling.booking import staging
+from scheduling.models import BEFORE_ARRIVAL, Allocation, Appointment, Kind, Resource
+
+OFFERED = 3
+LOOKED_AT = 8  # openings judged at most for one page
+NOTICE = timedelta(hours=24)  # neither leaving nor taking a place at shorter notice: that goes by telephone
+AHEAD = timedelta(days=60)
+GRID = 15
+
+
+def offers(*, appointment: Appointment, by: Actor, at: datetime) -> tuple[Opening, ...]:
+    """Return up to three openings on different days, with the same physician at the same site, or none."""
+    if appointment.status not in BEFORE_ARRIVAL or appointment.arrives_at < at + NOTICE:
+        return ()
+    found = openings.find_openings(
+        procedure=appointment.procedure,
+        at=at,
+        earliest=at + NOTICE,
+        latest=at + AHEAD,
+        site=appointment.site,
+        physician=_physician_of(appointment),
+        patient=appointment.patient,
+        moving=appointment,
+        options=openings.Options(sedation=appointment.sedation),
+        grid_minutes=GRID,
+        per_day=2,
+        limit=2 * LOOKED_AT,
+        with_reasons=False,
+    )
+    zone = ZoneInfo(appointment.site.time_zone)
+    chosen: dict[date, Opening] = {}
+    judged = 0
+    for opening in found.openings:
+        day = opening.starts_at.astimezone(zone).date()
+        if day in chosen or opening.starts_at == appointment.starts_at:
+            continue
+        judged += 1
+        if _is_allowed(appointment, opening, by, at):
+            chosen[day] = opening
+        if len(chosen) == OFFERED or judged == LOOKED_AT:
+            break
+    return tuple(chosen.values())
+
+
+def place(*, appointment: Appointment, starts_at: datetime, units: Collection[int], at: datetime) -> Opening:
+    """Return an offered opening as it can be taken now.
+
+    Raises:
+        SlotTaken: it is no longer free.
+    """
+    fit = openings.fit(
+        procedure=appointment.procedure,
+        starts_at=starts_at,
+        site=appointment.site,
+        at=at,
+        units=units,
+        patient=appointment.patient,
+        moving=appointment,
+        options=openings.Options(sedation=appointment.sedation),
+    )
+    if fit.opening is None:
+        raise booking.SlotTaken
+    return fit.opening
+
+
+def _is_allowed(appointment: Appointment, opening: Opening, by: Actor, at: datetime) -> bool:
+    """Say whether the case could be moved there with nothing to waive; a place being changed just now counts as taken."""
+    try:
+        findings = booking.preview(
+            patient=appointment.patient,
+            procedure=appointment.procedure,
+            target=staging.target_of(appointment),
+            opening=opening,
+            by=by,
+            at=at,
+            appointment=appointment,
+        )
+    except Conflict:
+        return False
+    return not any(finding.refuses for finding in findings)
+
+
+def _physician_of(appointment: Appointment) -> Resource | None:
+    row = (
+        Allocation.objects.filter(appointment=appointment, kind=Kind.PHYSICIAN, released_at=None)
+        .select_related("resource")
+        .order_by("pk")
+        .first()
+    )
+    return row.resource if row is not None else None

@@ -1,0 +1,124 @@
+"""A visit as the holder of a link may see it: time, place, telephone; no name, no procedure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from email.utils import parseaddr
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.utils import dateformat
+from django.utils.translation import gettext
+
+from scheduling import calendars
+from scheduling.answers.acting import UNDO_WITHIN, may_take_back
+from scheduling.answers.offering import NOTICE
+from scheduling.calendars import Visit, cleaned
+from scheduling.letters import DAY, SHORT_DAY, TIME
+from scheduling.models import BEFORE_ARRIVAL, PRESENT, Appointment, Link, Status
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """One medicine of a cleared plan: when the last dose is taken, and when it starts again."""
+
+    medicine: str
+    last_dose: datetime
+    restart: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitShown:
+    """What the page of a visit says and offers."""
+
+    clinic: str
+    address: str
+    phone: str
+    dial: str
+    day: str
+    short_day: str
+    arrival: str
+    until: str
+    zone: str
+    iso_day: date
+    state: str  # open, confirmed, here, now, cancelled
+    has_moved: bool  # since the mail that brought the reader here
+    may_move: bool  # here, and not only by telephone
+    undo_until: str
+    has_plan: bool
+
+
+def show(link: Link, at: datetime, language: str) -> VisitShown:
+    """Return what the holder of a link may see of its visit, in the site's time and the language that is active."""
+    case, site = link.appointment, link.appointment.site
+    zone = ZoneInfo(site.time_zone)
+    arrives, leaves = case.arrives_at.astimezone(zone), case.leaves_at.astimezone(zone)
+    undo_until = ""
+    if may_take_back(case, at) and case.cancelled_at is not None:
+        undo_until = dateformat.format((case.cancelled_at + UNDO_WITHIN).astimezone(zone), TIME)
+    return VisitShown(
+        clinic=cleaned(settings.MAIL_FROM_NAME) or cleaned(site.name),
+        address=", ".join(part for part in (cleaned(site.name), cleaned(site.address)) if part),
+        phone=cleaned(site.phone),
+        dial="".join(sign for sign in site.phone if sign.isdigit() or sign == "+"),
+        day=dateformat.format(arrives, in_language(DAY, language)),
+        short_day=dateformat.format(arrives, in_language(SHORT_DAY, language)),
+        arrival=dateformat.format(arrives, TIME),
+        until=dateformat.format(leaves, TIME),
+        zone=arrives.tzname() or "",
+        iso_day=arrives.date(),
+        state=_state(case, at),
+        has_moved=link.calendar_sequence != case.calendar_sequence and case.status != Status.CANCELLED,
+        may_move=case.status in BEFORE_ARRIVAL and case.arrives_at >= at + NOTICE,
+        undo_until=undo_until,
+        has_plan=bool(medicine_plan(case)),
+    )
+
+
+def in_language(formats: Mapping[str, str], language: str) -> str:
+    """Return how days are written in a language; one without its own way has the English one."""
+    return formats.get(language, formats["en"])
+
+
+def medicine_plan(_appointment: Appointment) -> tuple[PlanLine, ...]:
+    """Return the lines of the case's cleared medicine plan. Plans come with the rules: until then there is none."""
+    return ()
+
+
+def calendar_of(link: Link, at: datetime) -> bytes:
+    """Return the visit as a file for the patient's calendar, the same event as the one that the mail brought.
+
+    It names nobody: whoever holds a forwarded mail may open it.
+    """
+    case, site = link.appointment, link.appointment.site
+    place = cleaned(site.name)
+    return calendars.calendar_file(
+        Visit(
+            uid=str(case.public_id),
+            sequence=case.calendar_sequence,
+            is_cancelled=case.status == Status.CANCELLED,
+            starts_at=case.arrives_at,
+            ends_at=case.leaves_at,
+            zone=site.time_zone,
+            summary=gettext("Visit: %(place)s") % {"place": place},
+            description=gettext("Telephone: %(phone)s") % {"phone": cleaned(site.phone)} if site.phone else "",
+            location=", ".join(part for part in (place, cleaned(site.address)) if part),
+            organizer_name=cleaned(settings.MAIL_FROM_NAME) or place,
+            organizer_email=parseaddr(settings.DEFAULT_FROM_EMAIL)[1],
+            attendee_email="",
+            stamped_at=at,
+            is_published=True,
+        )
+    )
+
+
+def _state(case: Appointment, at: datetime) -> str:
+    if case.status == Status.CANCELLED:
+        return "cancelled"
+    if case.status in PRESENT:
+        return "here"
+    if at >= case.arrives_at:
+        return "now"
+    return "confirmed" if case.status == Status.CONFIRMED else "open"

@@ -1,0 +1,151 @@
+"""The pages behind links as a patient's phone shows them: no script, no sideways scroll, nothing that a reader trips over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import User
+from scheduling import booking, links, openings
+from scheduling.models import Appointment, Link, LinkPurpose, Message
+from tests.browser.conftest import violations
+from tests.factories import SmallClinic
+
+SHOTS = os.environ.get("LINK_SHOTS", "")  # a folder: keep a picture of every page looked at
+
+
+@pytest.fixture
+def visit(clinic_now: SmallClinic) -> Appointment:
+    """Return a case about a week ahead."""
+    site, patient = clinic_now.site, clinic_now.patient
+    site.name, site.phone, site.address = "Northside", "+1 518 555 0100", "1 Elm Street, Albany, New York 12207"
+    site.save()
+    patient.email = "vera@example.org"
+    patient.save()
+    at = datetime.now(tz=UTC)
+    found = openings.find_openings(
+        procedure=clinic_now.procedure, at=at, earliest=at + timedelta(days=6), patient=patient, limit=1
+    )
+    return booking.book(
+        patient=patient,
+        procedure=clinic_now.procedure,
+        target=booking.Target(side="left"),
+        opening=found.openings[0],
+        by=Actor.of_user(User.objects.get(username="desk")),
+        at=at,
+    )
+
+
+def path_of(visit: Appointment, purpose: str = LinkPurpose.VISIT) -> str:
+    message = Message.objects.filter(appointment=visit).order_by("pk")[0]
+    address = links.issue(message=message, purpose=purpose, at=datetime.now(tz=UTC))
+    return f"/l/{address.rstrip('/').rpartition('/')[2]}/"
+
+
+def looked_at(page: Page, name: str) -> None:
+    """Check what every page of a link owes a reader, and keep a picture where one is wanted."""
+    if SHOTS:
+        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
+    assert violations(page) == [], name
+    wide = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    assert wide[0] <= wide[1], name
+    small = page.evaluate(
+        "[...document.querySelectorAll('button, select, input:not([type=hidden]), .others a')]"
+        ".filter(one => one.getBoundingClientRect().height < 44).map(one => one.outerHTML)"
+    )
+    assert small == [], name
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 360])
+def test_every_page_serves_phone_and_screen_reader(
+    visit: Appointment, open_page: Callable[..., Page], width: int, scheme: str, language: str
+) -> None:
+    visit.patient.language = language
+    visit.patient.save()
+    page = open_page(width=width, scheme=scheme)
+    main, mail, score = (path_of(visit, purpose) for purpose in LinkPurpose.values)
+    key = f"{language}-{width}-{scheme}"
+    for name, path in {
+        "visit": main, "cancel": f"{main}cancel/", "another": f"{main}another-time/", "proof": f"{main}plan/",
+        "unsubscribe": mail, "score": score, "gone": "/l/AAAAAAAAAAAAAAAAAAAAAA/",
+    }.items():  # fmt: skip
+        page.goto(path)
+        looked_at(page, f"{name}-{key}")
+    assert page.locator("html").get_attribute("lang") == "en"  # the page of bad links knows no patient
+    page.goto(main)
+    assert page.locator("html").get_attribute("lang") == language
+    page.locator("button.main-act").click()
+    expect(page.locator(".notice.done")).to_be_focused()
+    looked_at(page, f"confirmed-{key}")
+    page.goto(f"{main}plan/")
+    for field, value in {"month": "3", "day": "3", "year": "1958"}.items():
+        page.locator(f"#{field}").fill(value)
+    page.locator("button.main-act").click()
+    expect(page.locator(".notice.alert")).to_be_focused()
+    looked_at(page, f"wrong-{key}")
+    page.locator("#day").fill("2")
+    page.locator("button.main-act").click()
+    page.locator("input").first.wait_for(state="detached")
+    looked_at(page, f"plan-{key}")
+    page.goto(f"{main}cancel/")
+    page.locator("button.main-act").click()
+    page.wait_for_url("**said=cancelled**")
+    looked_at(page, f"cancelled-{key}")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+def test_patient_confirms_moves_cancels_and_takes_back(visit: Appointment, open_page: Callable[..., Page], scripts: bool) -> None:
+    page = open_page(width=360, scripts=scripts)
+    page.goto(path_of(visit))
+    page.get_by_role("button", name="Yes, I will come").click()
+    page.get_by_text("Thank you. We expect you.").wait_for()
+    page.get_by_role("link", name="I need another time").click()
+    page.locator(".offers button").nth(1).click()
+    page.get_by_text("Your visit has a new time.").wait_for()
+    moved = Appointment.objects.get()
+    assert (moved.status, moved.starts_at != visit.starts_at) == ("booked", True)
+    page.get_by_role("link", name="I cannot come").click()
+    page.get_by_role("button", name="Cancel my visit").click()
+    page.get_by_role("button", name="Take the cancellation back").click()
+    page.get_by_text("Your visit stands again.").wait_for()
+    again = Appointment.objects.get()
+    assert (again.status, again.starts_at) == ("booked", moved.starts_at)
+
+
+def test_browser_with_scripts_that_only_looks_writes_nothing(visit: Appointment, open_page: Callable[..., Page]) -> None:
+    page = open_page(width=360)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.method))
+    main = path_of(visit)
+    before = list(Appointment.objects.values()), list(Link.objects.values()), list(Message.objects.values())
+    for path in (main, f"{main}cancel/", f"{main}another-time/", f"{main}plan/", path_of(visit, LinkPurpose.UNSUBSCRIBE)):
+        page.goto(path)
+        page.mouse.wheel(0, 2000)
+        page.wait_for_timeout(200)
+    assert asked
+    assert set(asked) == {"GET"}
+    assert (
+        list(Appointment.objects.values()),
+        list(Link.objects.exclude(purpose="unsubscribe").values()),
+        list(Message.objects.values()),
+    ) == before
+
+
+def test_enter_on_the_keyboard_alone_is_enough(visit: Appointment, open_page: Callable[..., Page]) -> None:
+    page = open_page(width=360)
+    page.goto(path_of(visit))
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('button.main-act')"):
+            break
+    page.keyboard.press("Enter")
+    page.get_by_text("Thank you. We expect you.").wait_for()
+    assert Appointment.objects.get().status == "confirmed"
