@@ -20,6 +20,7 @@ def _every(task: str, seconds: float) -> dict[str, object]:
 app.conf.beat_schedule = {
     "heartbeat": _every("scheduling.tasks.heartbeat", 10.0),
     "sweep-messages": _every("scheduling.tasks.sweep_messages", 5.0),
+    "plan-messages": _every("scheduling.tasks.plan_messages", 60.0),
     "sweep-holds": _every("scheduling.tasks.sweep_holds", 30.0),
     "release-blocks": _every("scheduling.tasks.release_blocks", 300.0),
     "extend-free-time": _every("scheduling.tasks.extend_free_time", 3600.0),

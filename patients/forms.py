@@ -46,6 +46,18 @@ class PatientForm(forms.Form):
     )
     language = forms.ChoiceField(label="Language", choices=Language.choices, initial=Language.ENGLISH)
     accepts_email = forms.BooleanField(label="May get e-mail about appointments", required=False, initial=True)
+    accepts_details = forms.BooleanField(
+        label="Subject and calendar may name the procedure",
+        required=False,
+        help_text="Only if the patient agreed: others may see a mail's subject and a calendar.",
+    )
+    time_zone = forms.CharField(
+        label="Time zone",
+        max_length=64,
+        required=False,
+        help_text="Where the patient lives, if not in the home site's zone, for instance America/Denver. No mail at night there.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
     payer = forms.CharField(label="Payer", max_length=120, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     home_site = forms.ModelChoiceField(label="Home site", queryset=Site.objects.none(), empty_label=None)
 

@@ -20,7 +20,7 @@ from patients.sheets import CellError, Problem, Sheet, SheetRow, read_date
 BATCH = 500
 FIELDS = (
     "external_id", "last_name", "first_name", "birth_date", "sex", "email", "phone", "language", "payer",
-    "deceased_on", "site",
+    "time_zone", "deceased_on", "site",
 )  # fmt: skip
 REQUIRED = ("external_id", "last_name", "first_name", "birth_date")
 SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -38,6 +38,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
               "telefon", "telefono", "movil", "phone 1", "primary phone"),
     "language": ("preferred language", "lang", "sprache", "idioma"),
     "payer": ("insurance", "insurer", "payer name", "primary insurance", "plan", "versicherung", "aseguradora"),
+    "time_zone": ("timezone", "time zone", "tz", "zeitzone", "zona horaria"),
     "deceased_on": ("deathdate", "death date", "date of death", "deceased", "deceased date", "dod"),
     "site": ("location", "clinic", "facility", "home site", "standort", "sede"),
 }  # fmt: skip

@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models import Q
 from phonenumber_field.modelfields import PhoneNumberField
 
-from pain_clinic.accounts.models import Site
+from pain_clinic.accounts.models import Site, check_time_zone
 
 if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
@@ -90,7 +90,10 @@ class Patient(models.Model):
     language = models.CharField(max_length=5, choices=Language.choices, default=Language.ENGLISH)
     payer = models.CharField(max_length=120, blank=True)
     home_site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="home_patients")
+    # Empty: the home site's. The database has the defaults too, for those who write rows by COPY.
+    time_zone = models.CharField(max_length=64, blank=True, default="", db_default="", validators=[check_time_zone])
     accepts_email = models.BooleanField(default=True)
+    accepts_details = models.BooleanField(default=False, db_default=False)  # subject and calendar entry may name the procedure
     deceased_on = models.DateField(null=True, blank=True)
     is_demo = models.BooleanField(default=False, editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
@@ -127,6 +130,11 @@ class Patient(models.Model):
     def fold_names(self) -> None:
         """Bring the search column in line with the names (bulk writers call it themselves)."""
         self.search_name = folded(f"{self.last_name} {self.first_name}")
+
+    @property
+    def zone(self) -> str:
+        """The zone in which this person's quiet hours are kept."""
+        return self.time_zone or self.home_site.time_zone
 
     @property
     def short_name(self) -> str:

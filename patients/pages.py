@@ -225,7 +225,9 @@ def open_page(*, patient: Patient, user: User, by: Actor, today: date) -> Patien
             Pair("Telephone", spoken(patient.phone)),
             Pair("E-mail", patient.email),
             Pair("E-mail about appointments", "yes" if patient.accepts_email else "not wanted"),
+            Pair("Mail subject may name the procedure", "yes" if patient.accepts_details else ""),
             Pair("Language", patient.get_language_display()),
+            Pair("Time zone", patient.time_zone),
         ),
         about=(
             Pair("Home site", patient.home_site.name),

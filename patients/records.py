@@ -14,12 +14,12 @@ from django.db.models import Q
 from phonenumber_field.phonenumber import to_python
 
 from pain_clinic.accounts.actors import Actor
-from pain_clinic.accounts.models import Site, User
+from pain_clinic.accounts.models import Site, User, check_time_zone
 from pain_clinic.audit import trail
 from pain_clinic.errors import Conflict, Forbidden, Refused, translated
 from patients.models import Language, Patient, PatientSite, Sex, folded
 
-LONGEST = {"last_name": 120, "first_name": 120, "payer": 120, "external_id": 80, "email": 254}
+LONGEST = {"last_name": 120, "first_name": 120, "payer": 120, "external_id": 80, "email": 254, "time_zone": 64}
 OLDEST_YEARS = 130
 MOST_MARKS = 3  # combining marks on one letter; more is a name made to break a page
 # What may be changed afterwards, and in which order changes are applied.
@@ -33,7 +33,9 @@ CHANGEABLE = (
     "language",
     "payer",
     "external_id",
+    "time_zone",
     "accepts_email",
+    "accepts_details",
     "deceased_on",
     "home_site",
 )
@@ -91,7 +93,9 @@ def register(
     language: str = Language.ENGLISH,
     payer: str = "",
     external_id: str | None = None,
+    time_zone: str = "",
     accepts_email: bool = True,
+    accepts_details: bool = False,
     deceased_on: date | None = None,
     is_another_person: bool = False,
 ) -> Patient:
@@ -116,7 +120,9 @@ def register(
             "language": language,
             "payer": payer,
             "external_id": external_id,
+            "time_zone": time_zone,
             "accepts_email": accepts_email,
+            "accepts_details": accepts_details,
             "deceased_on": deceased_on,
         },
         at=at,
@@ -366,6 +372,16 @@ def _choice(options: Iterable[str]) -> Any:
     return check
 
 
+def _time_zone(name: str, value: Any, at: datetime) -> str:
+    zone = _text(name, value, at)
+    if zone:
+        try:
+            check_time_zone(zone)
+        except ValidationError as error:
+            raise FieldRefused("time_zone_unknown", name, error.messages[0]) from error
+    return zone
+
+
 def _as_is(name: str, value: Any, at: datetime) -> Any:
     return value
 
@@ -380,7 +396,9 @@ _CLEANERS: dict[str, Any] = {
     "language": _choice(Language.values),
     "payer": _text,
     "external_id": _external_id,
+    "time_zone": _time_zone,
     "accepts_email": _as_is,
+    "accepts_details": _as_is,
     "deceased_on": _deceased_on,
     "home_site": _as_is,
 }

@@ -20,6 +20,12 @@ def sweep_messages() -> None:
     messages.sweep()
 
 
+@shared_task(name="scheduling.tasks.plan_messages", ignore_result=True)
+def plan_messages() -> None:
+    """Plan the messages of all cases to come, when the cadence was changed or the last time is long ago."""
+    messages.plan_if_wanted(at=clock.now())
+
+
 @shared_task(name="scheduling.tasks.sweep_holds", ignore_result=True)
 def sweep_holds() -> None:
     """Give back what holds that ran out still keep."""

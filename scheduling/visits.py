@@ -9,6 +9,7 @@ from django.db import transaction
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
 from pain_clinic.errors import Refused
+from scheduling import messages
 from scheduling.booking import staging, taking
 from scheduling.booking.words import guarded
 from scheduling.models import AWAY, Appointment, Status
@@ -36,6 +37,7 @@ def move_on(*, appointment: Appointment, to: str, by: Actor, at: datetime, versi
         case.save(update_fields=["status", "version"])
         if to in AWAY:
             taking.give_back(own, at)
+        messages.follow(appointment=case, at=at)
         trail.record(
             by=by,
             act=f"scheduling.{to}",

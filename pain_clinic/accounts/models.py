@@ -42,6 +42,7 @@ class Site(models.Model):
     slug = models.SlugField(max_length=60, unique=True)
     time_zone = models.CharField(max_length=64, validators=[check_time_zone])
     address = models.CharField(max_length=300, blank=True)
+    directions = models.TextField(max_length=1000, blank=True)  # how to find it, as patients read it in their mails
     phone = models.CharField(max_length=40, blank=True)
     email = models.EmailField(blank=True)
     is_active = models.BooleanField(default=True)

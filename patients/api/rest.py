@@ -32,7 +32,9 @@ class PatientOut(serializers.Serializer[object]):
     language = serializers.CharField()
     payer = serializers.CharField()
     home_site = serializers.UUIDField(source="home_site.public_id")
+    time_zone = serializers.CharField()
     accepts_email = serializers.BooleanField()
+    accepts_details = serializers.BooleanField()
     deceased_on = serializers.DateField(allow_null=True)
     version = serializers.IntegerField()
 
@@ -52,7 +54,9 @@ class PatientChange(serializers.Serializer[object]):
     language = serializers.ChoiceField(choices=Language.choices, required=False)
     payer = serializers.CharField(max_length=NAME, required=False, allow_blank=True)
     external_id = serializers.CharField(max_length=SHORT, required=False, allow_null=True)
+    time_zone = serializers.CharField(max_length=64, required=False, allow_blank=True)
     accepts_email = serializers.BooleanField(required=False)
+    accepts_details = serializers.BooleanField(required=False)
     deceased_on = serializers.DateField(required=False, allow_null=True)
     home_site = serializers.UUIDField(required=False)
 

@@ -17,7 +17,7 @@ from procedures.models import ClinicalTable, Procedure
 from procedures.tables.derived import values_of
 from procedures.tables.files import DATA, MalformedTables, Problem, Table, read
 
-__all__ = ["DATA", "Change", "MalformedTables", "Problem", "Report", "load"]
+__all__ = ["DATA", "Change", "MalformedTables", "Problem", "Report", "load", "read"]
 
 # Held to the end of the transaction, so that two loads stand in line. Any fixed number will do.
 LOAD_LOCK = 7_305_501

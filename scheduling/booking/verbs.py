@@ -305,5 +305,6 @@ def confirm(*, appointment: Appointment, by: Actor, at: datetime, version: int |
         case.move_to(Status.CONFIRMED)
         case.version += 1
         case.save(update_fields=["status", "version"])
+        messages.follow(appointment=case, at=at)
         staging.record("scheduling.confirm", case, by)
         return case

@@ -17,7 +17,7 @@ from pain_clinic.errors import Refused
 from patients.models import Patient
 from procedures import tables
 from procedures.models import Procedure
-from scheduling import free_time
+from scheduling import cadence, free_time
 from scheduling.demo import clinic as plan
 from scheduling.demo.cases import COMPLAINTS
 from scheduling.demo.days import Tell, local_date, pack
@@ -78,6 +78,7 @@ def build(*, patients: int, seed: int, at: datetime, may_erase: bool = False, te
         if not Procedure.objects.exists():
             tables.load(by=Actor.system("demo"), at=at)
         Procedure.objects.filter(is_offered=False, is_retired=False).update(is_offered=True)
+        cadence.load_defaults(by=Actor.system("demo"), at=at)
         made = plan.make_clinic(at=at)
         free_time.expand_blocks(at=at)
         tell(f"{len(made.resources)} resources; inventing {patients:,} patients …")

@@ -25,7 +25,18 @@ from procedures.rules import Finding
 from scheduling import booking, openings
 from scheduling.availability import Opening
 from scheduling.importing.words import MARK, MAY_COME, REQUIRED, SIDES, STATUSES, Line, Outcome, Unfit, read_moment
-from scheduling.models import Appointment, AskedBy, CancelReason, Kind, Message, MessageState, Resource, Source, Status
+from scheduling.models import (
+    TOLD_AT_ONCE,
+    Appointment,
+    AskedBy,
+    CancelReason,
+    Kind,
+    Message,
+    MessageState,
+    Resource,
+    Source,
+    Status,
+)
 
 T = TypeVar("T")
 BATCH = 100
@@ -290,7 +301,7 @@ class AppointmentImport:
     def _keep_quiet(self, appointment: Appointment) -> None:
         if not self.tells_patients:
             is_new = Q(state=MessageState.DUE) | Q(state=MessageState.SKIPPED, created_at=self.at)
-            Message.objects.filter(is_new, appointment=appointment).update(
+            Message.objects.filter(is_new, appointment=appointment, kind__in=TOLD_AT_ONCE).update(
                 state=MessageState.WITHDRAWN, reason="imported", done_at=self.at
             )
 

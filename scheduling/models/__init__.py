@@ -19,9 +19,10 @@ from scheduling.models.appointments import (
     Status,
 )
 from scheduling.models.bounces import BounceKind, BouncingAddress
+from scheduling.models.cadence import CadenceStep, Dispatch, Weekend, Wording
 from scheduling.models.desk_tasks import DeskTask, TaskKind, TaskOutcome
 from scheduling.models.links import Link, LinkAnswer, LinkPurpose
-from scheduling.models.messages import Message, MessageKind, MessageState
+from scheduling.models.messages import AFTER_VISIT, BEFORE_VISIT, TOLD_AT_ONCE, Message, MessageKind, MessageState
 from scheduling.models.resources import (
     PEOPLE,
     Absence,
@@ -40,11 +41,14 @@ from scheduling.models.resources import (
 )
 
 __all__ = [
+    "AFTER_VISIT",
     "AWAY",
     "BEFORE_ARRIVAL",
+    "BEFORE_VISIT",
     "LEGAL_MOVES",
     "PEOPLE",
     "PRESENT",
+    "TOLD_AT_ONCE",
     "Absence",
     "AbsenceKind",
     "Allocation",
@@ -55,10 +59,12 @@ __all__ = [
     "BlockTime",
     "BounceKind",
     "BouncingAddress",
+    "CadenceStep",
     "CancelReason",
     "Closure",
     "DatedHours",
     "DeskTask",
+    "Dispatch",
     "FreeTime",
     "Hold",
     "HoursKind",
@@ -80,5 +86,7 @@ __all__ = [
     "TaskKind",
     "TaskOutcome",
     "Travel",
+    "Weekend",
     "WeeklyHours",
+    "Wording",
 ]

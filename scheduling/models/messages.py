@@ -19,6 +19,19 @@ class MessageKind(models.TextChoices):
     CONFIRMATION = "confirmation", "Confirmation"
     CHANGE = "change", "Change"
     CANCELLATION = "cancellation", "Cancellation"
+    PLAN_READY = "plan_ready", "Medicine plan ready"
+    PREPARATION = "preparation", "Preparation"
+    REMINDER = "reminder", "Reminder"
+    ARRIVAL = "arrival", "Arrival"
+    FOLLOW_UP = "follow_up", "Follow-up score"
+    NO_SHOW = "no_show", "After a missed visit"
+    RECALL = "recall", "Recall"
+
+
+# What a verb tells at once, and what the cadence plans on this or that side of the visit.
+TOLD_AT_ONCE = (MessageKind.CONFIRMATION, MessageKind.CHANGE, MessageKind.CANCELLATION, MessageKind.PLAN_READY)
+BEFORE_VISIT = (MessageKind.PREPARATION, MessageKind.REMINDER, MessageKind.ARRIVAL)
+AFTER_VISIT = (MessageKind.FOLLOW_UP, MessageKind.NO_SHOW, MessageKind.RECALL)
 
 
 class MessageState(models.TextChoices):
@@ -35,9 +48,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
 
 class Message(models.Model):
-    """One message about one version of an appointment.
+    """One message about one date of an appointment: once by case, kind, step of the cadence and calendar sequence.
 
-    ``due_at`` is compared with the database's clock. While a worker has it, ``lease_until`` is in the future and
+    ``planned_at`` is the instant that the cadence gave it; what a verb tells at once has none. ``due_at``, when it is
+    to be tried next, is compared with the database's clock. While a worker has it, ``lease_until`` is in the future and
     ``lease_token`` names the claim. ``FAILED`` is final; a failure that will be tried again stays ``DUE`` with a later
     ``due_at`` and its reason. Subject and text are kept as sent.
     """
@@ -46,14 +60,16 @@ class Message(models.Model):
     appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, related_name="messages")
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="messages")
     kind = models.CharField(max_length=16, choices=MessageKind.choices)
-    version = models.PositiveIntegerField()  # the appointment's version it speaks of
+    step = models.CharField(max_length=32, blank=True)  # the cadence's code; empty for what a verb tells at once
+    version = models.PositiveIntegerField()  # the appointment's version when it was laid down
     state = models.CharField(max_length=10, choices=MessageState.choices, default=MessageState.DUE)
+    planned_at = models.DateTimeField(null=True, blank=True)
     due_at = models.DateTimeField()
     priority = models.PositiveSmallIntegerField(default=5)  # confirmations go first
     attempts = models.PositiveSmallIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.UUIDField(null=True, blank=True)
-    calendar_sequence = models.PositiveIntegerField(default=0)
+    calendar_sequence = models.PositiveIntegerField(default=0)  # which date of the case it speaks of
     reason = models.CharField(max_length=60, blank=True)  # why skipped, withdrawn, failed or put off: a code
     subject = models.CharField(max_length=200, blank=True)
     text = models.TextField(blank=True)
@@ -65,7 +81,7 @@ class Message(models.Model):
     class Meta:
         permissions = [("view_messages", "See what was sent")]
         constraints = [
-            models.UniqueConstraint(fields=["appointment", "kind", "version"], name="message_once"),
+            models.UniqueConstraint(fields=["appointment", "kind", "step", "calendar_sequence"], name="message_once_per_date"),
         ]
         indexes = [
             # The claim: due rows in sending order.

@@ -39,6 +39,7 @@ from patients.models import Patient
 from scheduling import channels, letters, messages
 from scheduling.channels import PutOff, Rejected, Unreachable
 from scheduling.letters import Letter
+from scheduling.messages import laying, planning, sending, words
 from scheduling.models import Appointment, Message, MessageKind, MessageState
 from tests import factories
 from tests.factories import NEW_YORK, NOW, TOMORROW, local, together, transactional
@@ -734,7 +735,7 @@ def test_worker_killed_between_sending_and_recording_sends_again_with_the_same_i
     db: None, set_clock: Any, server: Server
 ) -> None:
     message = laid(case())
-    with patch.object(messages, "_finish", side_effect=SystemExit), pytest.raises(SystemExit):
+    with patch.object(sending, "_finish", side_effect=SystemExit), pytest.raises(SystemExit):
         messages.sweep()
     assert (again(message).state, len(server.mails), messages.claim_due()) == ("due", 1, ())
 
@@ -882,11 +883,12 @@ def test_sending_again_asks_for_the_permission(db: None, set_clock: Any) -> None
 
 
 def test_every_reason_has_words() -> None:
-    source = Path(str(messages.__file__)).read_text(encoding="utf-8") + Path(str(channels.__file__)).read_text(encoding="utf-8")
+    written = (sending, laying, planning, words, channels)
+    source = "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in written)
     codes = set(re.findall(r'(?:return|reason=|else|most=|Rejected\(|PutOff\(|Unreachable\() ?f?"([a-z_]+?)(?:_\{|")', source))
 
     assert {"no_email", "address_invalid", "try_later"} <= codes
-    assert codes - set(messages.REASONS) - {"lost", "put_off", "unreachable", "refused"} == set()
+    assert codes - set(messages.REASONS) - {"lost", "put_off", "stopped", "unreachable", "refused"} == set()
 
 
 def test_sending_is_audited_with_ids_only(db: None, set_clock: Any) -> None:

@@ -12,7 +12,7 @@ from pain_clinic.audit import grants
 
 
 class Command(BaseCommand):
-    help = "Migrate, give the application's role exactly what it needs, sync the roles, load the clinical tables."
+    help = "Migrate, give the application's role exactly what it needs, sync the roles, load the clinical tables and the cadence."
 
     def handle(self, *_args: Any, **options: Any) -> None:
         verbosity = int(options["verbosity"])
@@ -21,6 +21,7 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=max(0, verbosity - 1))
         granted = grants.give(grants.application_role())
         call_command("sync_roles", stdout=self.stdout)
-        if "load_clinical_tables" in get_commands():
-            call_command("load_clinical_tables", stdout=self.stdout)
+        for name in ("load_clinical_tables", "load_cadence"):
+            if name in get_commands():
+                call_command(name, stdout=self.stdout)
         self.stdout.write(f"prepared: {granted} tables granted")

@@ -1,4 +1,9 @@
-"""Messages to patients: lay down, claim, deliver, retry. The row is the queue; the database's clock says what is due."""
+"""Claim what is due and send it. The row is the queue; the database's clock says what is due.
+
+What cannot be known is whether a mail arrived when the worker died, or the server's answer was lost, between handing
+over and recording. Policy: it is sent again, with the same Message-ID, because a missing instruction does more harm
+than a second copy; the message says that it was begun before (``attempts`` above 1).
+"""
 
 from __future__ import annotations
 
@@ -14,58 +19,40 @@ from zoneinfo import ZoneInfo
 import structlog
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
-from django.db.models import DateTimeField, F, Func
+from django.db.models import DateTimeField, F, Func, QuerySet
 
 from pain_clinic import clock
-from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
-from pain_clinic.errors import LOCK_NOT_AVAILABLE, Conflict, Forbidden, sqlstate
-from patients.models import Patient
+from pain_clinic.errors import LOCK_NOT_AVAILABLE, sqlstate
 from scheduling import letters
 from scheduling.channels import EmailGateway, Gateway, NotDelivered, Rejected, Unreachable
-from scheduling.models import Appointment, Message, MessageKind, MessageState, Status
-from scheduling.models.appointments import BEFORE_ARRIVAL, PRESENT
+from scheduling.messages import switch
+from scheduling.messages.words import (
+    ACTOR,
+    BATCH,
+    BUDGET,
+    FRESH,
+    LEASE,
+    MOST_ERRORS,
+    MOST_TRIES,
+    NEAR,
+    STALE,
+    cannot_be_written_to,
+)
+from scheduling.models import (
+    BEFORE_ARRIVAL,
+    BEFORE_VISIT,
+    PRESENT,
+    TOLD_AT_ONCE,
+    Message,
+    MessageKind,
+    MessageState,
+    Status,
+)
 
 log = structlog.get_logger("scheduling.messages")
 
-BATCH = 200
-LEASE = timedelta(seconds=25)
-BUDGET = timedelta(seconds=20)  # of one sweep: below the lease, far below the task's time limit
-MOST_TRIES = 10  # of a letter that the server puts off: about three hours
-MOST_ERRORS = 5  # of a letter that our own code cannot write
-FRESH = timedelta(hours=1)  # what answers an act just made goes out at any hour
-ACTOR = Actor.system("messages")
-
-PRIORITY = {MessageKind.CONFIRMATION: 1, MessageKind.CHANGE: 2, MessageKind.CANCELLATION: 2}
-INVITES = (MessageKind.CONFIRMATION, MessageKind.CHANGE)
-
-REASONS = {
-    "superseded": "A newer message took its place",
-    "cancelled": "The case was cancelled",
-    "not_cancelled": "The case stands again",
-    "arrived": "The patient is already here",
-    "missed": "The patient did not come or has left",
-    "visit_over": "The time of the visit has passed",
-    "no_email": "No e-mail address on file",
-    "opted_out": "The patient wants no e-mail",
-    "deceased": "The patient has died",
-    "history": "Imported from the past",
-    "quiet_hours": "Waits until the quiet hours end",
-    "server_unreachable": "The mail server cannot be reached",
-    "server_refuses_us": "The mail server refuses our sign-in",
-    "connection_lost": "The mail server broke off",
-    "try_later": "The mail server asks to try later",
-    "sender_refused": "The mail server refuses our sender address",
-    "address_invalid": "The e-mail address is not valid",
-    "address_refused": "The e-mail address does not exist or takes no mail",
-    "mail_refused": "The mail server refuses this message",
-    "error": "An error in the program",
-    "gave_up": "Begun too often and never finished",
-}
-
-
-class AlreadySent(Conflict):
-    """Only what did not leave can be sent again."""
+GLANCE = 2.0  # seconds of sending between two looks at what is due, so that a booking's mail waits for no pile of reminders
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,83 +63,30 @@ class Claim:
     token: uuid.UUID
 
 
-def reason_in_words(code: str) -> str:
-    """Return a reason code as staff read it; a server's own number is added in brackets."""
-    stem, _, number = code.rpartition("_")
-    if number.isdigit():
-        return f"{REASONS.get(stem, stem)} ({number})"
-    return REASONS.get(code, code.replace("_", " "))
-
-
-def lay_down(*, appointment: Appointment, kind: str, at: datetime) -> Message:
-    """Write the message about this version of an appointment, and withdraw what is still unsent of older ones.
-
-    Joins the caller's transaction, which holds the appointment. Laying down twice gives the same row. A change of
-    which the patient has never had the confirmation becomes a confirmation.
-    """
-    with transaction.atomic():
-        now = database_now()
-        earlier = list(Message.objects.filter(appointment=appointment).order_by("pk"))
-        if kind == MessageKind.CHANGE and not _was_told(earlier, now):
-            kind = MessageKind.CONFIRMATION
-        same = [row for row in earlier if row.kind == kind and row.version == appointment.version]
-        older = [row.pk for row in earlier if row.state == MessageState.DUE and row not in same]
-        if older:
-            reason = "cancelled" if kind == MessageKind.CANCELLATION else "superseded"
-            # The lease stays: if it is being sent at this moment, the sender may still say so.
-            Message.objects.filter(pk__in=older, state=MessageState.DUE).update(
-                state=MessageState.WITHDRAWN, reason=reason, done_at=at
-            )
-        if same:
-            return same[0]
-        cannot = _cannot_be_written_to(appointment.patient)
-        return Message.objects.create(
-            appointment=appointment,
-            patient_id=appointment.patient_id,
-            kind=kind,
-            version=appointment.version,
-            # Who has no address is to be called: the desk sees that at once, not when the sweep comes to it.
-            state=MessageState.SKIPPED if cannot else MessageState.DUE,
-            reason=cannot,
-            done_at=at if cannot else None,
-            due_at=min(at, now),  # a web server whose clock is ahead must not make its mails late
-            priority=PRIORITY[MessageKind(kind)],
-            calendar_sequence=appointment.calendar_sequence,
-            created_at=at,
-        )
-
-
-def send_again(*, message: Message, by: Actor, at: datetime) -> Message:
-    """Put a message that failed or was not sent back into the queue; it is checked afresh before it leaves.
-
-    Raises:
-        Forbidden: the actor may not see messages.
-        AlreadySent: it left, waits, or was withdrawn.
-    """
-    if not by.may("scheduling.view_messages"):
-        raise Forbidden("not_allowed", "You may not send messages again.")
-    with transaction.atomic():
-        row = Message.objects.select_for_update().get(pk=message.pk)
-        if row.state not in {MessageState.FAILED, MessageState.SKIPPED}:
-            raise AlreadySent(
-                "not_to_be_sent_again", "Only a message that did not leave can be sent again.", {"state": row.state}
-            )
-        row.state, row.reason, row.attempts = MessageState.DUE, "", 0
-        row.lease_token = row.lease_until = row.done_at = None
-        row.due_at = min(at, database_now())
-        row.save(update_fields=["state", "reason", "attempts", "lease_token", "lease_until", "done_at", "due_at"])
-        trail.record(by=by, act="scheduling.send_message_again", subject=row, patient=message.patient.public_id,
-                     site_id=message.appointment.site_id)  # fmt: skip
-    return row
-
-
-def sweep(*, limit: int = BATCH) -> Counter[str]:
-    """Claim what is due and deliver it; return how many had which outcome."""
-    return deliver(claimed=claim_due(limit=limit))
+def sweep(*, limit: int = BATCH, gateway: Gateway | None = None, budget: timedelta = BUDGET) -> Counter[str]:
+    """Claim what is due and deliver it, a few seconds' worth at a time; return how many had which outcome."""
+    tally: Counter[str] = Counter()
+    ends = time.monotonic() + budget.total_seconds()
+    door = gateway or EmailGateway()
+    few = max(1, min(limit, round(settings.MESSAGES_PER_SECOND * GLANCE)))
+    try:
+        while (left := ends - time.monotonic()) > 0 and tally.total() < limit:
+            claimed = claim_due(limit=min(few, limit - tally.total()))
+            if not claimed:
+                break
+            tally += deliver(claimed=claimed, gateway=door, budget=timedelta(seconds=left))
+            if tally["unreachable"] or tally["stopped"]:
+                break
+    finally:
+        door.close()
+    return tally
 
 
 def claim_due(*, limit: int = BATCH) -> tuple[Claim, ...]:
-    """Take due messages that nobody holds, confirmations first; what another worker is just taking is passed over."""
+    """Take due messages that nobody holds, confirmations first; what another worker is just taking is passed over.
+
+    While sending is stopped nothing is taken.
+    """
     token = uuid.uuid4()
     with transaction.atomic(), connection.cursor() as cursor:
         clock.apply_clock(cursor)
@@ -160,7 +94,8 @@ def claim_due(*, limit: int = BATCH) -> tuple[Claim, ...]:
             """
             WITH due AS (
                 SELECT id FROM scheduling_message
-                WHERE state = 'due' AND due_at <= clinic_now() AND (lease_until IS NULL OR lease_until <= clinic_now())
+                WHERE NOT EXISTS (SELECT 1 FROM scheduling_dispatch WHERE is_stopped)
+                  AND state = 'due' AND due_at <= clinic_now() AND (lease_until IS NULL OR lease_until <= clinic_now())
                 ORDER BY priority, due_at, id LIMIT %s FOR UPDATE SKIP LOCKED
             )
             UPDATE scheduling_message AS message
@@ -178,7 +113,7 @@ def deliver(*, claimed: Sequence[Claim], gateway: Gateway | None = None, budget:
     """Send what was claimed, one after the other, outside any transaction; return how many had which outcome.
 
     A letter that fails never stops the next. When the server cannot be reached at all, or the time is up, the rest is
-    given back untouched.
+    given back untouched. A gateway that was handed in stays open.
     """
     tally: Counter[str] = Counter()
     waiting = list(claimed)
@@ -188,32 +123,14 @@ def deliver(*, claimed: Sequence[Claim], gateway: Gateway | None = None, budget:
         while waiting and time.monotonic() < ends:
             outcome = _deliver_one(waiting.pop(0), door)
             tally[outcome] += 1
-            if outcome == "unreachable":
+            if outcome in {"unreachable", "stopped"}:
                 break
     finally:
-        door.close()
+        if gateway is None:
+            door.close()
     if waiting:
         tally["given_back"] = _give_back(waiting)
     return tally
-
-
-def database_now() -> datetime:
-    """Return the instant of the database's clock, moved as the clinic's clock is."""
-    with connection.cursor() as cursor:
-        clock.apply_clock(cursor)
-        cursor.execute("SELECT clinic_now()")
-        now: datetime = cursor.fetchone()[0]
-    return now
-
-
-def _was_told(earlier: Sequence[Message], now: datetime) -> bool:
-    """Say whether the patient has, or is just getting, a mail that says the visit stands."""
-    if any(
-        row.kind in INVITES and row.state == MessageState.DUE and row.lease_until and row.lease_until > now for row in earlier
-    ):
-        return True
-    sent = sorted((row for row in earlier if row.state == MessageState.SENT), key=lambda row: (row.version, row.pk))
-    return bool(sent) and sent[-1].kind in INVITES
 
 
 def _deliver_one(claim: Claim, gateway: Gateway) -> str:
@@ -237,7 +154,12 @@ def _deliver_one(claim: Claim, gateway: Gateway) -> str:
         return _try_later(claim, message, now, "error", most=MOST_ERRORS)
     if message.attempts >= 2 * MOST_TRIES:
         return _finish(claim, message, MessageState.FAILED, reason="gave_up")
-    if not _renew(claim):
+    wait = switch.wait_before_next(settings.MESSAGES_PER_SECOND)
+    if wait is None:
+        _give_back([claim])
+        return "stopped"
+    time.sleep(wait)
+    if not _renew(claim):  # after the pause: what was withdrawn during it does not leave
         return "lost"
     try:
         gateway.send(letter)
@@ -263,7 +185,7 @@ def _look_again(claim: Claim) -> tuple[Message, datetime] | None:
         clock.apply_clock(cursor)
     message = (
         Message.objects.filter(pk=claim.message_id, lease_token=claim.token, state=MessageState.DUE)
-        .select_related("appointment__site", "patient")
+        .select_related("appointment__site", "appointment__procedure", "patient__home_site")
         .annotate(now=Func(function="clinic_now", output_field=DateTimeField()))
         .first()
     )
@@ -277,45 +199,68 @@ def _why_not(message: Message, now: datetime) -> str:
         return "deceased"
     if appointment.is_history:
         return "history"
-    if message.kind == MessageKind.CANCELLATION:
-        if appointment.status != Status.CANCELLED:
+    reason = _why_not_now(message, now)
+    if reason:
+        return reason
+    if cannot := cannot_be_written_to(patient):
+        return cannot
+    if message.planned_at is None:
+        # A later date without a message of its own is no reason: what is written is what is true now.
+        newer = Message.objects.filter(
+            appointment=appointment, kind__in=TOLD_AT_ONCE, calendar_sequence__gt=message.calendar_sequence
+        ).exclude(state=MessageState.WITHDRAWN)
+        return "superseded" if newer.exists() else ""
+    if message.calendar_sequence < appointment.calendar_sequence:
+        return "superseded"
+    if now - message.planned_at > STALE and message.kind in BEFORE_VISIT:
+        return "stale"
+    if message.kind == MessageKind.REMINDER:
+        overtaking = Message.objects.filter(
+            appointment=appointment, kind=MessageKind.REMINDER, planned_at__gt=message.planned_at, planned_at__lte=now
+        ).filter(state__in=(MessageState.DUE, MessageState.SENT))
+        return "overtaken" if overtaking.exists() else ""
+    return ""
+
+
+def _why_not_now(message: Message, now: datetime) -> str:
+    """Return why the state of the case speaks against this message, or an empty text."""
+    appointment, kind, status = message.appointment, message.kind, message.appointment.status
+    if kind == MessageKind.CANCELLATION:
+        if status != Status.CANCELLED:
             return "not_cancelled"
-    elif appointment.status == Status.CANCELLED:
+    elif kind == MessageKind.NO_SHOW:
+        return "" if status == Status.NO_SHOW else "not_missed"
+    elif kind in (MessageKind.FOLLOW_UP, MessageKind.RECALL):
+        return "" if status == Status.DISCHARGED else "not_done"
+    elif status == Status.CANCELLED:
         return "cancelled"
-    elif appointment.status in PRESENT:
+    elif status in PRESENT:
         return "arrived"
-    elif appointment.status not in BEFORE_ARRIVAL:
-        return "visit_over" if appointment.status == Status.DISCHARGED else "missed"
+    elif status not in BEFORE_ARRIVAL:
+        return "visit_over" if status == Status.DISCHARGED else "missed"
     if now >= appointment.starts_at:
         return "visit_over"
-    if cannot := _cannot_be_written_to(patient):
-        return cannot
-    # A later version without a message of its own (confirmed by telephone) is no reason: what is written is what is true now.
-    is_newer = Message.objects.filter(appointment=appointment, version__gt=message.version).exclude(state=MessageState.WITHDRAWN)
-    return "superseded" if is_newer.exists() else ""
-
-
-def _cannot_be_written_to(patient: Patient) -> str:
-    if not patient.email.strip():
-        return "no_email"
-    return "" if patient.accepts_email else "opted_out"
+    return "too_late" if kind in BEFORE_VISIT and now > appointment.arrives_at - NEAR / 2 else ""
 
 
 def _quiet_until(message: Message, now: datetime) -> datetime | None:
-    """Return when the quiet hours end, if this message has to wait for that.
+    """Return when the quiet hours in the patient's zone end, if this message has to wait for that.
 
-    What answers an act of the last hour goes out at once, and nothing waits past the hour before the visit.
+    What answers an act of the last hour goes out at once, and so does what could not wait because the visit is near;
+    a planned message is never sent at night.
     """
-    if now - message.created_at <= FRESH:
+    if message.kind in TOLD_AT_ONCE and now - message.created_at <= FRESH:
         return None
     begins, ends = settings.QUIET_HOURS
-    local = now.astimezone(ZoneInfo(message.appointment.site.time_zone))
+    local = now.astimezone(ZoneInfo(message.patient.zone))
     is_quiet = (local.hour >= begins or local.hour < ends) if begins > ends else begins <= local.hour < ends
     if not is_quiet:
         return None
     day = local.date() + timedelta(days=1) if local.hour >= ends else local.date()
     until = datetime(day.year, day.month, day.day, ends, tzinfo=local.tzinfo)
-    return until if until < message.appointment.arrives_at - timedelta(hours=1) else None
+    if message.kind in TOLD_AT_ONCE and until >= message.appointment.arrives_at - NEAR:
+        return None
+    return until
 
 
 def _renew(claim: Claim) -> bool:
@@ -367,11 +312,10 @@ def _finish(
     changes: dict[str, Any] = {"state": state, "reason": reason, "lease_until": None, "lease_token": None,
                                "done_at": Func(function="clinic_now", output_field=DateTimeField())}  # fmt: skip
     if letter is not None:
-        changes |= {
-            "subject": letter.subject[:200],
-            "text": letter.text,
-            "calendar_sequence": message.appointment.calendar_sequence,
-        }
+        changes |= {"subject": letter.subject[:200], "text": letter.text}
+        told = message.appointment.calendar_sequence
+        if told != message.calendar_sequence and not _twin(message, told).exists():
+            changes["calendar_sequence"] = told
     with transaction.atomic():
         mine = Message.objects.filter(pk=claim.message_id, lease_token=claim.token)
         if state != MessageState.SENT:
@@ -389,6 +333,12 @@ def _finish(
             details={"kind": message.kind, "appointment": str(message.appointment.public_id), "tries": message.attempts + begun},
         )
     return str(state)
+
+
+def _twin(message: Message, sequence: int) -> QuerySet[Message]:
+    return Message.objects.filter(
+        appointment=message.appointment_id, kind=message.kind, step=message.step, calendar_sequence=sequence
+    )
 
 
 def _give_back(claims: Sequence[Claim]) -> int:

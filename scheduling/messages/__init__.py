@@ -1,0 +1,45 @@
+"""Messages to patients: lay down, plan, claim, deliver, retry. The row is the queue."""
+
+from scheduling.messages.laying import follow, lay_down, plan_ready, send_again, withdraw
+from scheduling.messages.planning import Planned, plan_ahead, plan_case, plan_if_wanted, suppose
+from scheduling.messages.sending import Claim, claim_due, deliver, sweep
+from scheduling.messages.switch import resume, state, stop, want_plan
+from scheduling.messages.words import (
+    BATCH,
+    LEASE,
+    MOST_ERRORS,
+    MOST_TRIES,
+    REASONS,
+    AlreadySent,
+    database_now,
+    reason_in_words,
+)
+
+__all__ = [
+    "BATCH",
+    "LEASE",
+    "MOST_ERRORS",
+    "MOST_TRIES",
+    "REASONS",
+    "AlreadySent",
+    "Claim",
+    "Planned",
+    "claim_due",
+    "database_now",
+    "deliver",
+    "follow",
+    "lay_down",
+    "plan_ahead",
+    "plan_case",
+    "plan_if_wanted",
+    "plan_ready",
+    "reason_in_words",
+    "resume",
+    "send_again",
+    "state",
+    "stop",
+    "suppose",
+    "sweep",
+    "want_plan",
+    "withdraw",
+]

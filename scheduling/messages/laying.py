@@ -1,0 +1,152 @@
+"""Lay down, withdraw and plan the messages of one case, in the transaction of the verb that changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import models, transaction
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.audit import trail
+from pain_clinic.errors import Forbidden
+from scheduling.messages.planning import plan_case
+from scheduling.messages.words import INVITES, PRIORITY, AlreadySent, cannot_be_written_to, database_now
+from scheduling.models import (
+    BEFORE_ARRIVAL,
+    BEFORE_VISIT,
+    PRESENT,
+    TOLD_AT_ONCE,
+    Appointment,
+    CadenceStep,
+    Message,
+    MessageKind,
+    MessageState,
+    Status,
+)
+
+
+def lay_down(*, appointment: Appointment, kind: str, at: datetime) -> Message:
+    """Write the message about this date of an appointment, withdraw what is still unsent of older ones, and plan anew.
+
+    Joins the caller's transaction, which holds the appointment. Laying down twice gives the same row. A change of
+    which the patient has never had the confirmation becomes a confirmation.
+    """
+    with transaction.atomic():
+        now = database_now()
+        earlier = list(Message.objects.filter(appointment=appointment).order_by("pk"))
+        if kind == MessageKind.CHANGE and not _was_told(earlier, now):
+            kind = MessageKind.CONFIRMATION
+        same = [row for row in earlier if row.kind == kind and row.calendar_sequence == appointment.calendar_sequence]
+        older = [
+            row.pk
+            for row in earlier
+            if row.state == MessageState.DUE
+            and (row.calendar_sequence < appointment.calendar_sequence or not _may_stay(row, kind, same))
+        ]
+        if older:
+            withdraw(older, reason="cancelled" if kind == MessageKind.CANCELLATION else "superseded", at=at)
+        cannot = cannot_be_written_to(appointment.patient)
+        told = same[0] if same else Message.objects.create(
+            appointment=appointment,
+            patient_id=appointment.patient_id,
+            kind=kind,
+            version=appointment.version,
+            # Who has no address is to be called: the desk sees that at once, not when the sweep comes to it.
+            state=MessageState.SKIPPED if cannot else MessageState.DUE,
+            reason=cannot,
+            done_at=at if cannot else None,
+            due_at=min(at, now),  # a web server whose clock is ahead must not make its mails late
+            priority=PRIORITY[MessageKind(kind)],
+            calendar_sequence=appointment.calendar_sequence,
+            created_at=at,
+        )  # fmt: skip
+        if kind in INVITES:
+            plan_case(appointment=appointment, at=min(at, now), is_told=True)
+    return told
+
+
+def plan_ready(*, appointment: Appointment, at: datetime) -> Message:
+    """Lay down the notice that the medicine plan is ready; the plan itself is behind the link. Twice gives one row."""
+    made, _ = Message.objects.get_or_create(
+        appointment=appointment,
+        kind=MessageKind.PLAN_READY,
+        step="",
+        calendar_sequence=appointment.calendar_sequence,
+        defaults={
+            "patient_id": appointment.patient_id,
+            "version": appointment.version,
+            "due_at": min(at, database_now()),
+            "priority": PRIORITY[MessageKind.PLAN_READY],
+            "created_at": at,
+        },
+    )
+    return made
+
+
+def follow(*, appointment: Appointment, at: datetime) -> None:
+    """Bring the case's messages in line with a status just taken: withdraw what no longer fits, plan what follows the visit.
+
+    Joins the caller's transaction, which holds the appointment. Cancelling and reinstating have mails of their own.
+    """
+    waiting = Message.objects.filter(appointment=appointment, state=MessageState.DUE)
+    if appointment.status in BEFORE_ARRIVAL:
+        if appointment.status == Status.CONFIRMED:
+            asking = CadenceStep.objects.filter(asks_to_confirm=True).values("code")
+            _withdrawn(waiting.filter(kind__in=BEFORE_VISIT, step__in=asking), "confirmed", at)
+        return
+    reason = "arrived" if appointment.status in PRESENT else "visit_over" if appointment.status == Status.DISCHARGED else "missed"
+    _withdrawn(waiting.filter(kind__in=(*BEFORE_VISIT, *TOLD_AT_ONCE)), reason, at)
+    if appointment.status in (Status.DISCHARGED, Status.NO_SHOW):
+        plan_case(appointment=appointment, at=min(at, database_now()), is_told=False)
+
+
+def withdraw(keys: Sequence[int], *, reason: str, at: datetime) -> int:
+    """Withdraw messages that have not left. A lease stays: what is being sent at this moment may still say so."""
+    return _withdrawn(Message.objects.filter(pk__in=keys, state=MessageState.DUE), reason, at)
+
+
+def send_again(*, message: Message, by: Actor, at: datetime) -> Message:
+    """Put a message that failed or was not sent back into the queue; it is checked afresh before it leaves.
+
+    Raises:
+        Forbidden: the actor may not see messages.
+        AlreadySent: it left, waits, or was withdrawn.
+    """
+    if not by.may("scheduling.view_messages"):
+        raise Forbidden("not_allowed", "You may not send messages again.")
+    with transaction.atomic():
+        row = Message.objects.select_for_update().get(pk=message.pk)
+        if row.state not in {MessageState.FAILED, MessageState.SKIPPED}:
+            raise AlreadySent(
+                "not_to_be_sent_again", "Only a message that did not leave can be sent again.", {"state": row.state}
+            )
+        row.state, row.reason, row.attempts = MessageState.DUE, "", 0
+        row.lease_token = row.lease_until = row.done_at = None
+        row.due_at = min(at, database_now())
+        row.save(update_fields=["state", "reason", "attempts", "lease_token", "lease_until", "done_at", "due_at"])
+        trail.record(by=by, act="scheduling.send_message_again", subject=row, patient=message.patient.public_id,
+                     site_id=message.appointment.site_id)  # fmt: skip
+    return row
+
+
+def _withdrawn(rows: models.QuerySet[Message], reason: str, at: datetime) -> int:
+    return rows.update(state=MessageState.WITHDRAWN, reason=reason, done_at=at)
+
+
+def _may_stay(row: Message, kind: str, same: Sequence[Message]) -> bool:
+    """Say whether a waiting message about the present date stays: the one just asked for, and what is planned for that date."""
+    return row in same or (kind in INVITES and row.kind not in TOLD_AT_ONCE)
+
+
+def _was_told(earlier: Sequence[Message], now: datetime) -> bool:
+    """Say whether the patient has, or is just getting, a mail that says the visit stands."""
+    at_once = [row for row in earlier if row.kind in (*INVITES, MessageKind.CANCELLATION)]
+    if any(
+        row.kind in INVITES and row.state == MessageState.DUE and row.lease_until and row.lease_until > now for row in at_once
+    ):
+        return True
+    sent = sorted(
+        (row for row in at_once if row.state == MessageState.SENT), key=lambda row: (row.calendar_sequence, row.version, row.pk)
+    )
+    return bool(sent) and sent[-1].kind in INVITES
