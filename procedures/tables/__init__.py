@@ -15,9 +15,9 @@ from pain_clinic.audit import trail
 from procedures.catalogue import needs_now, put_needs, tidy
 from procedures.models import ClinicalTable, Procedure
 from procedures.tables.derived import values_of
-from procedures.tables.files import DATA, MalformedTables, Problem, Table, read
+from procedures.tables.files import DATA, MalformedTables, Problem, Table, book_of_files, read
 
-__all__ = ["DATA", "Change", "MalformedTables", "Problem", "Report", "load", "read"]
+__all__ = ["DATA", "Change", "MalformedTables", "Problem", "Report", "book_of_files", "load", "read"]
 
 # Held to the end of the transaction, so that two loads stand in line. Any fixed number will do.
 LOAD_LOCK = 7_305_501

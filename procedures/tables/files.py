@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pain_clinic.errors import Refused
+from procedures import yaml_files
 from procedures.levels import ALL_REGIONS, SIDES
 from procedures.models import BleedingClass, Category, Driver, Fasting, Guidance, TableStatus
+from procedures.rules.book import TABLES, Book, faults_of
 
 DATA = Path(__file__).resolve().parent.parent / "data"
-LARGEST_FILE = 5 * 1024 * 1024
 SHORTEST, LONGEST = 0, 720
 STEROID = "yes yes_nonparticulate_only yes_nonparticulate_preferred yes_nonparticulate_first optional optional_small_dose no"
 SEDATION = "none usually_none avoid minimal_optional minimal_or_moderate_optional moderate_common mac_common mac_or_general"
@@ -111,32 +109,15 @@ class Checker:
         return not required - value.keys()
 
 
-class _UniqueKeyLoader(yaml.CSafeLoader):
-    """Safe YAML that refuses a key given twice, which would silently lose the first."""
-
-
-def _mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
-def read(folder: Path = DATA) -> dict[str, Table]:
-    """Return all tables of a folder.
+def read(folder: Path = DATA, *, only: Iterable[str] = ()) -> dict[str, Table]:
+    """Return all tables of a folder, or only some of them.
 
     Raises:
         MalformedTables: with every problem of every file.
     """
     problems: list[Problem] = []
     tables: dict[str, Table] = {}
-    for name in ROWS:
+    for name in only or ROWS:
         checker = Checker(f"{name}.yaml")
         path = folder / f"{name}.yaml"
         if not path.exists() and name == "short_names":
@@ -154,29 +135,21 @@ def read(folder: Path = DATA) -> dict[str, Table]:
     return tables
 
 
+def book_of_files(folder: Path = DATA) -> Book:
+    """Return the book of rules that the files of a folder make, without a database.
+
+    Raises:
+        MalformedTables: with every problem of every file.
+    """
+    return Book({name: table.content for name, table in read(folder, only=TABLES).items()})
+
+
 def _content(path: Path, checker: Checker) -> tuple[dict[str, Any], str]:
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            checker.say("", "", "a file of at most 5 MB")
-            return {}, ""
-        raw = path.read_bytes()
-        # Comments may speak of lines; the loader is a subclass of the safe one.
-        content = yaml.load(raw.decode("utf-8"), Loader=_UniqueKeyLoader)  # nosec B506  # noqa: S506
-    except OSError:
-        checker.say("", "", "a file that can be read")
+        return yaml_files.read(path)
+    except yaml_files.Unreadable as error:
+        checker.say(error.where, "", error.expected)
         return {}, ""
-    except UnicodeDecodeError:
-        checker.say("", "", "UTF-8 text")
-        return {}, ""
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark is not None else ""
-        checker.say(where, "", f"valid YAML ({getattr(error, 'problem', None) or 'not readable'})")
-        return {}, ""
-    if not isinstance(content, dict):
-        checker.say("", "", "a mapping at the top")
-        return {}, ""
-    return content, hashlib.sha256(raw).hexdigest()
 
 
 def _check(name: str, content: dict[str, Any], checker: Checker) -> None:
@@ -328,7 +301,8 @@ def _across(tables: dict[str, Table]) -> list[Problem]:
         listed = rule.get("procedure_ids", (rule.get("params") or {}).get("procedure_ids", []))
         if not set(listed) <= procedures:
             found.append(Problem("payer_rules.yaml", rule["id"], "procedure_ids", "ids of the catalogue"))
-    return found
+    faults = faults_of({name: table.content for name, table in tables.items()})
+    return [*found, *(Problem(fault.table, fault.row, fault.field, fault.expected) for fault in faults)]
 
 
 def _table(name: str, content: dict[str, Any], digest: str) -> Table:

@@ -1,16 +1,14 @@
-"""The rules engine: facts in, findings out. It decides nothing by itself; booking refuses what stands unwaived.
-
-What is true of a patient comes in as `Facts`, what a clinic wants checked as `Rule`s. `assess` asks every rule, hides
-no answer and gives them in one order, whatever the order of the rules. Standard library only.
-"""
+"""Findings: what rules say, how all of it is summed up, and what a waiver can lift."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum
 from typing import Protocol, TypeAlias
+
+from procedures.rules.facts import Facts
 
 Plain: TypeAlias = str | int | float | bool | None
 Moment: TypeAlias = date | datetime | None
@@ -142,44 +140,7 @@ class Waiver:
         return bool(self.reason_code.strip() and self.text.strip())
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be booked."""
-
-    on: date
-    procedure: str
-    family: str
-    side: str = ""
-    levels: tuple[str, ...] = ()
-    starts_at: datetime | None = None
-    sedation: str = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """What the patient had, or is booked to have, on another date. `status` is one of the four words of `assess`."""
-
-    on: date
-    procedure: str
-    family: str
-    status: str
-    side: str = ""
-    levels: tuple[str, ...] = ()
-    is_elsewhere: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known when a request is judged. None is *unknown*, never *fine*.
-
-    `is_complete` is for written cases, whose author vouches that nothing else happened: there nothing is pending.
-    """
-
-    request: Request
-    sessions: tuple[Session, ...] = ()
-    birth_on: date | None = None
-    sex: str | None = None
-    is_complete: bool = field(default=False, kw_only=True)
+Said: TypeAlias = Finding | Iterable[Finding] | None
 
 
 class Rule(Protocol):
@@ -189,8 +150,8 @@ class Rule(Protocol):
     def code(self) -> str:
         """Return the stable name of the rule."""
 
-    def check(self, facts: Facts, on: date) -> Finding | None:
-        """Return what this rule has to say, or None."""
+    def check(self, facts: Facts, on: date) -> Said:
+        """Return what this rule has to say on a date of service: nothing, one finding, or several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +164,15 @@ class Decision:
 
 def assess(rules: Iterable[Rule], facts: Facts, on: date) -> tuple[Finding, ...]:
     """Ask every rule and return all findings, gravest first; the order of the rules does not matter."""
-    found = [finding for rule in rules if (finding := rule.check(facts, on)) is not None]
+    found: list[Finding] = []
+    for rule in rules:
+        said = rule.check(facts, on)
+        if isinstance(said, Finding):
+            found.append(said)
+        elif said is not None:
+            found.extend(said)
     if facts.is_complete:
-        found = [replace(finding, pending=False) for finding in found]
+        found = [replace(finding, pending=False) if finding.pending else finding for finding in found]
     return ordered(found)
 
 

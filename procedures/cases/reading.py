@@ -1,0 +1,463 @@
+"""Read a file of written cases into facts, by the format of CASES.md, or say everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from procedures import yaml_files
+from procedures.cases.parsing import (
+    CaseProblem,
+    Fields,
+    Problems,
+    Wrong,
+    a_day,
+    a_list_of,
+    a_loose_text,
+    a_moment,
+    a_number,
+    a_text,
+    a_time,
+    a_whole,
+    a_word,
+    yes_no,
+)
+from procedures.cases.sessions import SessionRead, read_session, read_wanted
+from procedures.rules import Facts, Request
+from procedures.rules.book import Book, Switches, words_required
+from procedures.rules.dates import as_date
+from procedures.rules.facts import (
+    Allergy,
+    Authorization,
+    Coverage,
+    Implant,
+    Intake,
+    Lab,
+    Medication,
+    Presentation,
+    Stent,
+    Surgery,
+    Vaccine,
+)
+from procedures.rules.payer.shapes import check_row
+from procedures.rules.shapes import PLAN_TYPES, Checker
+
+DEFAULT_PAYER = "medicare_multi_mac_2026"
+MERGED = ("patient", "presentation", "coverage", "request")
+KEYS = (
+    "id", "title", "note", "as_of", "patient", "presentation", "coverage", "medications", "labs", "vaccines", "allergies",
+    "implants", "history", "history_from", "request", "expect",
+)  # fmt: skip
+NOT_DEFAULTS = ("id", "history_from", "expect")
+EXPECTED = ("decision", "rule", "severity", "earliest", "counted", "limit", "also", "absent")
+
+
+class MalformedCases(Exception):
+    """A file of cases cannot be judged as it is."""
+
+    def __init__(self, problems: list[CaseProblem]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case that can be judged."""
+
+    id: str
+    title: str
+    facts: Facts
+    switches: Switches
+    expect: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class _Raw:
+    """A case with its own history, before histories are put together."""
+
+    id: str
+    data: dict[str, Any]
+    history: list[SessionRead]
+    history_from: str | None
+
+
+def read_cases(path: Path, book: Book, *, zone: tzinfo) -> list[Case]:
+    """Return the cases of a file, in its order; `zone` is the clinic's, for a file that names none.
+
+    Raises:
+        MalformedCases: with every problem of the file; nothing of it is judged.
+    """
+    problems = Problems(path.name)
+    try:
+        content, _ = yaml_files.read(path)
+    except yaml_files.Unreadable as error:
+        problems.say("-", error.where, f"expected {error.expected}")
+        raise MalformedCases(problems.found) from None
+    cases = _Reader(problems, book, zone).read(content)
+    if problems.found:
+        raise MalformedCases(problems.found)
+    return cases
+
+
+class _Reader:
+    def __init__(self, problems: Problems, book: Book, zone: tzinfo) -> None:
+        self.problems, self.book, self.zone = problems, book, zone
+
+    def read(self, content: dict[Any, Any]) -> list[Case]:
+        top = Fields(self.problems, "-", "", content)
+        if top.need("format", lambda value: value) not in (1, None) or isinstance(content.get("format"), (bool, float)):
+            top.say("format", "expected 1")
+        self.zone = top.get("time_zone", _zone, self.zone)
+        defaults = top.part("defaults")
+        self._check_defaults(defaults)
+        listed = top.need("cases", lambda value: value)
+        top.end()
+        if not isinstance(listed, list):
+            if listed is not None:
+                top.say("cases", "expected a list of cases")
+            return []
+        raws = self._raw(listed, defaults.data)
+        return [case for raw in raws if (case := self._case(raw, raws)) is not None]
+
+    def _check_defaults(self, defaults: Fields) -> None:
+        for name in defaults.data:
+            if name in NOT_DEFAULTS or name not in KEYS:
+                defaults.say(str(name), "is not a key that defaults may have")
+            elif name in MERGED and not isinstance(defaults.data[name], dict):
+                defaults.say(str(name), "expected a mapping of fields")
+
+    def _raw(self, listed: list[Any], defaults: dict[Any, Any]) -> list[_Raw]:
+        found: list[_Raw] = []
+        seen: set[str] = set()
+        for place, data in enumerate(listed, start=1):
+            name = f"number {place}"
+            fields = Fields(self.problems, name, "", data)
+            case_id = fields.need("id", _id) if isinstance(data, dict) else None
+            if case_id is None:
+                continue
+            if case_id in seen:
+                self.problems.say(case_id, "id", "is the id of an earlier case too")
+                continue
+            seen.add(case_id)
+            merged = _merged(defaults, data)
+            own = Fields(self.problems, case_id, "", merged)
+            history = [read_session(one, self.book) for one in own.parts("history")]
+            origin = own.get("history_from", a_text, "") or None
+            found.append(_Raw(case_id, merged, [one for one in history if one is not None], origin))
+        return found
+
+    def _case(self, raw: _Raw, raws: list[_Raw]) -> Case | None:
+        fields = Fields(self.problems, raw.id, "", raw.data)
+        fields.taken.update(("id", "history", "history_from"))
+        title = fields.get("title", a_text, "")
+        fields.get("note", a_text, "")
+        as_of = fields.need("as_of", a_moment)
+        coverage, switches = self._coverage(fields.part("coverage"))
+        presentation = self._presentation(fields.part("presentation"), switches)
+        request = self._request(fields)
+        patient = self._patient(fields.part("patient"))
+        lists = self._lists(fields)
+        expect = fields.part("expect")
+        for name in expect.data:
+            if name not in EXPECTED:
+                expect.say(str(name), "is not a known key")
+        fields.end()
+        history = self._history(raw, raws)
+        if as_of is None or request is None:
+            return None
+        self._check_dates(raw, history, as_of, request)
+        facts = Facts(
+            request,
+            tuple(one.session for one in history),
+            as_of=as_of,
+            zone=self.zone,
+            presentation=presentation,
+            coverage=coverage,
+            is_complete=True,
+            **patient,
+            **lists,
+        )
+        return Case(raw.id, title, facts, switches, expect.data)
+
+    def _history(self, raw: _Raw, raws: list[_Raw]) -> list[SessionRead]:
+        by_id = {one.id: one for one in raws}
+        chain, seen, at = [raw], {raw.id}, raw
+        while at.history_from is not None:
+            before = by_id.get(at.history_from)
+            if before is None or before.id in seen:
+                why = "names no case of this file" if before is None else "goes in a circle"
+                self.problems.say(raw.id, "history_from", why)
+                return []
+            seen.add(before.id)
+            chain.append(before)
+            at = before
+        return [session for one in reversed(chain) for session in one.history]
+
+    def _check_dates(self, raw: _Raw, history: list[SessionRead], as_of: date | datetime, request: Request) -> None:
+        day = as_date(as_of, self.zone)
+        starts_at = request.starts_at
+        if request.on < day or (starts_at is not None and isinstance(as_of, datetime) and starts_at < as_of):
+            self.problems.say(raw.id, "request.starts_at" if starts_at else "request.date", "must not be before as_of")
+        for one in history:
+            session = one.session
+            if session.status == "performed" and session.on > day:
+                self.problems.say(raw.id, f"{one.path}.date", "a performed session must be dated on or before as_of")
+            if session.status == "booked" and session.on <= day:
+                self.problems.say(raw.id, f"{one.path}.date", "a booked session must be dated after as_of")
+            if session.on >= request.on:
+                self.problems.say(raw.id, f"{one.path}.date", "a session must be dated before the requested date")
+            if any(record > day for record in one.records):
+                self.problems.say(raw.id, one.path, "a record must be dated on or before as_of")
+            if any(record < session.on for record in one.records):
+                self.problems.say(raw.id, one.path, "a record must not be dated before its session")
+
+    def _patient(self, fields: Fields) -> dict[str, Any]:
+        pregnant = fields.get("pregnant", _pregnant, False)
+        stents = []
+        for one in fields.parts("stents"):
+            kind = one.need("kind", a_word(("drug_eluting", "bare")))
+            placed = one.need("placed", a_day)
+            after_acs = one.get("after_acs", yes_no, False)
+            one.end()
+            if kind and placed:
+                stents.append(Stent(kind, placed, after_acs))
+        surgeries = []
+        for one in fields.parts("planned_surgery"):
+            kind, site, on = one.need("kind", a_word(("arthroplasty",))), one.need("site", a_text), one.need("date", a_day)
+            one.end()
+            if kind and site and on:
+                surgeries.append(Surgery(kind, site, on))
+        conditions = a_list_of(a_word(("diabetes", "osteoporosis", "osteopenia", "postmenopausal")))
+        found = {
+            "sex": fields.get("sex", a_word(("female", "male", "other")), ""),
+            "age": fields.get("age", a_whole(0, 130), None),
+            "pregnant": pregnant,
+            "conditions": frozenset(fields.get("conditions", conditions, ())),
+            "bleeding_risk_factors": fields.get("bleeding_risk_factors", a_list_of(a_text), ()),
+            "has_infection": fields.get("infection", a_word(("active", "none")), "none") == "active",
+            "antibiotics_until": fields.get("antibiotics_until", a_day, None),
+            "glp1": fields.get("glp1", a_word(("weekly", "daily", "none")), ""),
+            "stents": tuple(stents),
+            "surgeries": tuple(surgeries),
+        }
+        fields.end()
+        return found
+
+    def _presentation(self, fields: Fields, switches: Switches) -> Presentation:
+        words = self.book.required_words | words_required(switches.extra)
+        known = a_list_of(a_word(words, "words of the requires lists of the tables"))
+        found = Presentation(
+            indication=fields.get("indication", a_text, ""),
+            icd10=fields.get("icd10", a_text, None),
+            pain_weeks=fields.get("pain_weeks", a_whole(), None),
+            conservative_weeks=fields.get("conservative_weeks", a_whole(), None),
+            pain_score=fields.get("pain_score", a_number(0, 10), None),
+            provocation_tests=fields.get("provocation_tests", a_whole(), None),
+            imaging_months=fields.get("imaging_months", a_number(), None),
+            missing=frozenset(fields.get("missing", known, ())),
+            episode_started=fields.get("episode_started", a_day, None),
+        )
+        fields.end()
+        return found
+
+    def _coverage(self, fields: Fields) -> tuple[Coverage, Switches]:
+        extra = self._extra_rules(fields)
+        ids = self.book.rule_ids | {row["id"] for row in extra}
+        switch = a_list_of(a_word(ids, "ids of rules of the tables"))
+        known = a_word({*self.book.payer_sets, "none"}, "the id of a payer rule set, or none")
+        payer = fields.get("payer_rules", known, DEFAULT_PAYER)
+        authorizations = []
+        for one in fields.parts("authorizations"):
+            covers = one.need("covers", a_word({*self.book.offers, *self.book.families}, "the id of a procedure or a family"))
+            status = one.need("status", a_word(("approved", "pending", "refused")))
+            decided = one.get("decided", a_day, None)
+            valid = one.get("valid_until", a_day, None)
+            if status == "approved" and not one.has("decided"):
+                one.say("decided", "is required and is missing")
+            one.end()
+            if covers and status:
+                offer = self.book.offers.get(covers)
+                authorizations.append(Authorization(covers, offer.family if offer else covers, status, decided, valid))
+        plan_type = fields.get("plan_type", a_word(PLAN_TYPES), "original_medicare")
+        anchor = fields.get("year_anchor", a_day, None)
+        switches = Switches(
+            frozenset(fields.get("rules_on", switch, ())), frozenset(fields.get("rules_off", switch, ())), tuple(extra)
+        )
+        fields.end()
+        return Coverage(payer, plan_type, tuple(authorizations), anchor), switches
+
+    def _extra_rules(self, fields: Fields) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        seen = set(self.book.rule_ids)
+        for one in fields.parts("extra_rules"):
+            if not one.data:
+                continue
+            rule_id = one.need("id", a_text)
+            checker = Checker(self.problems.file)
+            check_row(checker, one.data, self.book.families)
+            for fault in checker.faults:
+                one.say(fault.field, f"expected {fault.expected}")
+            if rule_id in seen:
+                one.say("id", f"is the id of another rule too: {rule_id}")
+            if rule_id and not checker.faults and rule_id not in seen:
+                found.append({"enabled_by_default": True, **one.data})
+                seen.add(rule_id)
+        return found
+
+    def _lists(self, fields: Fields) -> dict[str, Any]:
+        labs = []
+        for one in fields.parts("labs"):
+            test = one.need("test", a_word(("inr", "crcl", "hba1c", "glucose")))
+            on, value = one.need("date", a_day), one.need("value", a_number())
+            one.end()
+            if test and on and value is not None:
+                labs.append(Lab(test, on, value))
+        vaccines = []
+        for one in fields.parts("vaccines"):
+            kind = one.need("type", a_word(("covid_mrna", "covid_vector", "live", "inactivated")))
+            on = one.need("date", a_day)
+            one.end()
+            if kind and on:
+                vaccines.append(Vaccine(kind, on))
+        allergies = []
+        for one in fields.parts("allergies"):
+            agent = one.need("agent", a_word(("iodinated_contrast", "shellfish", "steroid_preservative")))
+            severity = one.get("severity", a_word(("mild", "moderate", "severe")), "")
+            if agent == "iodinated_contrast" and not one.has("severity"):
+                one.say("severity", "is required and is missing")
+            one.end()
+            if agent:
+                allergies.append(Allergy(agent, severity))
+        implants = []
+        for one in fields.parts("implants"):
+            device = one.need("device", a_word(("pacemaker", "icd", "scs", "dbs", "it_pump")))
+            has_plan = one.get("device_plan", yes_no, False)
+            one.end()
+            if device:
+                implants.append(Implant(device, has_plan))
+        return {
+            "medications": tuple(taken for one in fields.parts("medications") if (taken := self._medication(one))),
+            "labs": tuple(labs),
+            "vaccines": tuple(vaccines),
+            "allergies": tuple(allergies),
+            "implants": tuple(implants),
+        }
+
+    def _medication(self, one: Fields) -> Medication | None:
+        indication = one.get("indication", a_text, "")
+        drug = one.need("drug", a_text)
+        found = Medication(
+            drug=self._drug(one, drug, indication) if drug is not None else "",
+            last_dose=one.get("last_dose", a_moment, None),
+            is_taken=one.get("still_taking", yes_no, not one.has("last_dose")),
+            dose=one.get("dose", a_loose_text, ""),
+            indication=indication,
+            is_cleared=one.get("prescriber_clearance", yes_no, False),
+            is_decided=one.get("decision_recorded", yes_no, False),
+        )
+        one.end()
+        return found if found.drug else None
+
+    def _drug(self, one: Fields, drug: str, indication: str) -> str:
+        if drug == "aspirin":
+            if indication in ("primary", "secondary"):
+                return f"aspirin_{indication}"
+            one.say("indication", "expected primary or secondary for aspirin")
+            return ""
+        for name in (drug, f"nsaid_{drug}", f"herb_{drug}"):
+            if name in self.book.drug_ids:
+                return name
+        one.say("drug", f"expected the id of a drug of antithrombotics.yaml, not {drug!r}")
+        return ""
+
+    def _request(self, case: Fields) -> Request | None:
+        if not case.has("request"):
+            case.taken.add("request")
+            case.say("request", "is required and is missing")
+            return None
+        fields = case.part("request")
+        starts_at = fields.get("starts_at", a_time, None)
+        on = fields.get("date", a_day, None)
+        if fields.has("date") == fields.has("starts_at"):
+            fields.say("date", "expected exactly one of date and starts_at")
+        if fields.has("procedure") == fields.has("procedures"):
+            fields.say("procedure", "expected exactly one of procedure and procedures")
+        several = fields.parts("procedures")
+        if fields.has("procedures") and fields.data["procedures"] == []:
+            fields.say("procedures", "expected at least one procedure")
+        wanted = [read_wanted(one, self.book, is_alone=False) for one in several]
+        if fields.has("procedure"):
+            wanted.append(read_wanted(fields, self.book, is_alone=True))
+        intake = []
+        for one in fields.parts("intake"):
+            what, ended = one.need("what", a_word(self.book.intakes)), one.need("end", a_time)
+            one.end()
+            if what and ended:
+                intake.append(Intake(what, ended))
+        sedation = fields.get("sedation", a_word(("none", "minimal", "moderate", "deep", "mac", "general")), "none")
+        plans = ("oral_prednisone", "oral_methylprednisolone", "iv_accelerated", "none")
+        premedication = fields.get("premedication", a_word(plans), "none")
+        known: dict[str, Any] = {
+            "place_of_service": fields.get("place_of_service", _place, "11"),
+            "state": fields.get("state", _state, None),
+            "has_driver": fields.get("driver", yes_no, True),
+            "intake": tuple(intake),
+            "premedication": "" if premedication == "none" else premedication,
+            "rationale": fields.get("rationale", a_text, ""),
+            "site_reason": fields.get("site_reason", a_text, ""),
+            "is_planned_series": fields.get("planned_series", yes_no, False),
+        }
+        fields.end()
+        day = on if starts_at is None else starts_at.date()
+        whole = [one for one in wanted if one is not None]
+        if day is None or not whole or len(whole) < len(wanted):
+            return None
+        first = whole[0]
+        return Request(
+            day, first.procedure, first.family, first.side, first.levels, starts_at, sedation, several=tuple(whole), **known
+        )
+
+
+def _merged(defaults: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**{key: value for key, value in defaults.items() if key in KEYS and key not in NOT_DEFAULTS}, **data}
+    for key in MERGED:
+        under, over = defaults.get(key), data.get(key)
+        if isinstance(under, dict) and isinstance(over, dict):
+            merged[key] = {**under, **over}
+    return merged
+
+
+def _id(value: Any) -> str:
+    name = a_text(value).strip()
+    if not 0 < len(name) <= 200 or "\n" in name:
+        raise Wrong("a short text")
+    return name
+
+
+def _zone(value: Any) -> tzinfo:
+    try:
+        return ZoneInfo(a_text(value))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Wrong("the name of a time zone, as America/Los_Angeles") from None
+
+
+def _pregnant(value: Any) -> bool | None:
+    return None if value == "unknown" else yes_no(value)
+
+
+def _place(value: Any) -> str:
+    # Written without quotes, a code of two digits is a number.
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or len(text) != 2 or not text.isdigit():
+        raise Wrong("a two-digit code")
+    return str(text)
+
+
+def _state(value: Any) -> str:
+    if not isinstance(value, str) or len(value) != 2 or not value.isalpha():
+        raise Wrong("two letters")
+    return str(value).upper()

@@ -1,0 +1,149 @@
+"""The book of rules: the tables as plain rows, compiled once, and the rules in force for a coverage on a date."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from procedures.rules.clinic.antithrombotics import Antithrombotics
+from procedures.rules.clinic.compiling import antithrombotics_of, fasting_of, steroids_of
+from procedures.rules.clinic.shapes import check_antithrombotics, check_fasting, check_steroids
+from procedures.rules.dates import DAY
+from procedures.rules.facts import Facts
+from procedures.rules.findings import Rule
+from procedures.rules.offers import Offer, offer_of
+from procedures.rules.payer.compiling import compile_rows
+from procedures.rules.payer.shapes import check_row
+from procedures.rules.rows import Ruled
+from procedures.rules.shapes import Checker, Fault, MalformedRows, date_of
+
+Data = Mapping[str, Any]
+TABLES = ("catalogue", "payer_rules", "antithrombotics", "steroids", "fasting")
+_NOBODY = frozenset[str]()
+
+
+def faults_of(tables: Mapping[str, Data]) -> list[Fault]:
+    """Return everything that is wrong with the rows of the rule tables; their ids are known to be sound."""
+    checkers = {name: Checker(f"{name}.yaml") for name in TABLES}
+    for row in tables["payer_rules"]["rules"]:
+        check_row(checkers["payer_rules"], row)
+    check_antithrombotics(checkers["antithrombotics"], tables["antithrombotics"])
+    check_steroids(checkers["steroids"], tables["steroids"])
+    check_fasting(checkers["fasting"], tables["fasting"])
+    return [fault for checker in checkers.values() for fault in checker.faults]
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """What a written case tries: rows switched on and off, and rows of its own."""
+
+    on: frozenset[str] = frozenset()
+    off: frozenset[str] = frozenset()
+    extra: tuple[Data, ...] = ()
+
+
+_NO_SWITCHES = Switches()
+
+
+class Book:
+    """The tables of a clinic, compiled. Reading it changes nothing that can be seen from outside."""
+
+    def __init__(self, tables: Mapping[str, Data]) -> None:
+        """Compile the rows.
+
+        Raises:
+            MalformedRows: with everything that is wrong; nothing is half-compiled.
+        """
+        faults = faults_of(tables)
+        if faults:
+            raise MalformedRows(faults)
+        self.offers: Mapping[str, Offer] = {row["id"]: offer_of(row) for row in tables["catalogue"]["procedures"]}
+        self.families = frozenset(offer.family for offer in self.offers.values())
+        self.payer_sets = frozenset(row["id"] for row in tables["payer_rules"]["payer_rule_sets"])
+        self.payer_rows: Sequence[Data] = tuple(tables["payer_rules"]["rules"])
+        self.drug_ids = frozenset(row["id"] for row in tables["antithrombotics"]["drugs"])
+        self.steroid_ids = frozenset(row["id"] for row in tables["steroids"]["drugs"])
+        self.intakes = frozenset(row["intake"] for row in tables["fasting"]["minimum_hours"])
+        self.thinners: Antithrombotics = antithrombotics_of(tables["antithrombotics"])
+        self.clinic_rules: Sequence[tuple[Data, Ruled]] = (*steroids_of(tables["steroids"]), *fasting_of(tables["fasting"]))
+        self.rule_ids = frozenset(
+            {*(row["id"] for row in self.payer_rows), *(rule.code for _, rule in self.clinic_rules), *self.thinners.severities}
+        )
+        self.required_words = frozenset(
+            {*words_required(self.payer_rows), *words_required([data for data, _ in self.clinic_rules])}
+        )
+        self._turns = sorted({day for data in self._all_rows() for day in _bounds(data)})
+        self._payer_cache: dict[object, Mapping[str, tuple[Ruled, ...]]] = {}
+        self._clinic_cache: dict[object, tuple[Rule, ...]] = {}
+
+    def _all_rows(self) -> Iterable[Data]:
+        return (*self.payer_rows, *(data for data, _ in self.clinic_rules))
+
+    def rules(self, facts: Facts, on: date, switches: Switches = _NO_SWITCHES) -> tuple[Rule, ...]:
+        """Return every rule in force on a date of service for what is asked and who pays."""
+        by_family = self._payer_rules(facts.coverage.payer_rules, facts.coverage.plan_type, on, switches)
+        found: dict[int, Rule] = {}
+        for family in facts.families:
+            for rule in by_family.get(family, ()):
+                found[id(rule)] = rule
+        return (*found.values(), *self._clinic_rules(on, switches))
+
+    def turning_points(self, facts: Facts, on: date, switches: Switches = _NO_SWITCHES) -> set[date]:
+        """Return the dates after one on which other rules come into force or the answer of one may change by itself."""
+        dates = {*self._turns, *(day for data in switches.extra for day in _bounds(data))}
+        for rule in self.rules(facts, on, switches):
+            if isinstance(rule, Ruled):
+                dates.update(rule.turning_points(facts))
+        return {day for day in dates if day > on}
+
+    def _payer_rules(self, payer: str, plan_type: str, on: date, switches: Switches) -> Mapping[str, tuple[Ruled, ...]]:
+        # Rows of a case's own are compiled anew; the book's are kept by what they depend on.
+        key = None if switches.extra else (payer, plan_type, bisect_right(self._turns, on), switches.on, switches.off)
+        found = self._payer_cache.get(key) if key else None
+        if found is None:
+            rows = [row for row in self.payer_rows if row["payer_rule_set"] == payer]
+            rows += switches.extra
+            in_force = [
+                row for row in rows if is_in_force(row, on, switches) and plan_type in row.get("plan_types", (plan_type,))
+            ]
+            found = _indexed(compile_rows(in_force))
+            if key:
+                self._payer_cache[key] = found
+        return found
+
+    def _clinic_rules(self, on: date, switches: Switches) -> tuple[Rule, ...]:
+        key = (bisect_right(self._turns, on), switches.on, switches.off)
+        found = self._clinic_cache.get(key)
+        if found is None:
+            kept: list[Rule] = [rule for data, rule in self.clinic_rules if is_in_force({**data, "id": rule.code}, on, switches)]
+            found = self._clinic_cache[key] = (*kept, replace(self.thinners, off=switches.off & set(self.thinners.severities)))
+        return found
+
+
+def is_in_force(row: Data, on: date, switches: Switches = _NO_SWITCHES) -> bool:
+    """Say whether a row counts on a date of service: switched on, and between its first and its last day."""
+    if row["id"] in switches.off or (not row.get("enabled_by_default", True) and row["id"] not in switches.on):
+        return False
+    begins, ends = date_of(row.get("effective_from")), date_of(row.get("effective_to"))
+    return (begins is None or begins <= on) and (ends is None or on <= ends)
+
+
+def _bounds(row: Data) -> list[date]:
+    begins, ends = date_of(row.get("effective_from")), date_of(row.get("effective_to"))
+    return [*([begins] if begins else []), *([ends + DAY] if ends else [])]
+
+
+def _indexed(rules: Iterable[Ruled]) -> Mapping[str, tuple[Ruled, ...]]:
+    found: dict[str, list[Ruled]] = {}
+    for rule in rules:
+        for family in rule.row.families:
+            found.setdefault(family, []).append(rule)
+    return {family: tuple(held) for family, held in found.items()}
+
+
+def words_required(rows: Iterable[Data]) -> set[str]:
+    """Return the words of the `requires` lists of some rows."""
+    return {word for row in rows for word in (row.get("params") or {}).get("requires", ())}

@@ -1,0 +1,1 @@
+"""What the rows of the clinic's own safety tables mean: blood thinners, steroids, fasting."""

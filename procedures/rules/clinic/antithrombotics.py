@@ -1,0 +1,238 @@
+"""Blood thinners: hold, laboratory, clearance, shared decision, stents and restart, for each drug and bleeding class.
+
+Nothing here tells anybody to stop a medicine. It tells the clinic what would have to be true and who has to agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+
+from procedures.rules.dates import Period, as_date, day_end, instant, told, wall_clock
+from procedures.rules.facts import Facts, Lab, Medication
+from procedures.rules.findings import Finding, Moment, Plain, Severity
+from procedures.rules.rows import Row, latest
+
+CLASSES = ("low", "intermediate", "high")
+P2Y12 = "p2y12_inhibitor"
+# Leads stay in after a trial: medicines stay held until they are out, and the restart counts from then.
+TRIAL_FAMILIES = frozenset({"scs_trial"})
+TRIAL_PROCEDURES = frozenset({"pns_trial_temp"})
+_DES, _DES_AFTER_ACS, _BARE = Period(months=6), Period(months=12), Period(months=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What a table says for one drug in one bleeding class."""
+
+    action: str
+    hours: Fraction | None = None
+    days: int | None = None
+    lab: str = ""
+
+    def told(self) -> str:
+        """Return the length as people say it."""
+        return f"{float(self.hours):g} hours" if self.hours is not None else f"{self.days} days"
+
+
+@dataclass(frozen=True, slots=True)
+class Modifier:
+    """A hold that takes the place of the usual one while a laboratory value is below a figure."""
+
+    lab: str
+    below: Fraction
+    hours: Fraction | None = None
+    days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drug:
+    """One row of the drug table."""
+
+    id: str
+    name: str
+    drug_class: str
+    holds: Mapping[str, Hold]
+    restart_hours: Mapping[str, Fraction]
+    modifiers: tuple[Modifier, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Antithrombotics:
+    """Every drug of the patient against the procedure; one finding per drug and kind."""
+
+    drugs: Mapping[str, Drug] = field(hash=False)
+    upgrading: frozenset[str]
+    lab_limits: Mapping[str, tuple[Fraction, int]] = field(hash=False)
+    severities: Mapping[str, Severity] = field(hash=False)
+    code: str = "antithrombotics"
+    off: frozenset[str] = frozenset()
+
+    def check(self, facts: Facts, on: date) -> list[Finding]:
+        return [finding for finding in self._all(facts, on) if finding.code not in self.off]
+
+    def _all(self, facts: Facts, on: date) -> list[Finding]:
+        bleeding = self.bleeding_class(facts)
+        if facts.medications is None:
+            if facts.is_complete or bleeding == "low":
+                return []
+            return [self._finding("antithrombotic_hold", None, "Nobody has asked yet about blood thinners.", is_pending=True)]
+        return [finding for one in facts.medications for finding in self._of_drug(one, bleeding, facts, on)]
+
+    def bleeding_class(self, facts: Facts) -> str:
+        """Return the class of the riskiest thing asked for, raised once by several drugs or a patient's own risk."""
+        ranks = [CLASSES.index(one.bleeding_class) if one.bleeding_class in CLASSES else 2 for one in facts.request.wanted]
+        rank = max(ranks)
+        taken = {one.drug for one in facts.medications or () if self.drugs[one.drug].drug_class in self.upgrading}
+        if len(taken) > 1 or facts.bleeding_risk_factors:
+            rank = min(rank + 1, 2)
+        return CLASSES[rank]
+
+    def _of_drug(self, taken: Medication, bleeding: str, facts: Facts, on: date) -> list[Finding]:
+        drug = self.drugs[taken.drug]
+        hold = drug.holds[bleeding]
+        if hold.action == "follow_aspirin_rule":
+            # Without an indication on file the stricter row counts.
+            drug_row = self.drugs["aspirin_secondary" if taken.indication == "secondary" else "aspirin_primary"]
+            drug = Drug(drug.id, drug.name, drug.drug_class, drug_row.holds, drug_row.restart_hours, source=drug_row.source)
+            hold = drug.holds[bleeding]
+        if hold.action == "hold":
+            return self._held(drug, taken, self._modified(drug, hold, facts), bleeding, facts, on)
+        name = drug.name
+        if hold.action == "shared_decision":
+            if taken.is_decided:
+                told_ = f"{name}: the shared decision with the prescriber is recorded."
+                return [self._finding("antithrombotic_shared_decision", drug, told_, severity=Severity.ADVICE)]
+            message = f"{name}: clinician and prescriber decide together; no decision is recorded. Nothing is stopped by this."
+            is_pending = taken.is_decided is None
+            return [self._finding("antithrombotic_shared_decision", drug, message, bleeding=bleeding, is_pending=is_pending)]
+        if hold.action == "specialist":
+            return [
+                self._finding("antithrombotic_specialist", drug, f"{name}: ask haematology or cardiology.", bleeding=bleeding)
+            ]
+        if hold.action == "contraindicated":
+            return [self._finding("antithrombotic_contraindicated", drug, f"{name}: do not proceed on it.", bleeding=bleeding)]
+        if hold.action == "advise":
+            return [self._finding("antithrombotic_advise", drug, f"{name}: tell the clinician.", bleeding=bleeding)]
+        return []
+
+    def _modified(self, drug: Drug, hold: Hold, facts: Facts) -> Hold:
+        for modifier in drug.modifiers:
+            lab = latest_lab(facts.labs, modifier.lab, until=facts.booked_on)
+            if lab is not None and lab.value < modifier.below:
+                return Hold(hold.action, modifier.hours, modifier.days, hold.lab)
+        return hold
+
+    def _held(self, drug: Drug, taken: Medication, hold: Hold, bleeding: str, facts: Facts, on: date) -> list[Finding]:
+        found = []
+        earliest = self._free_from(taken, hold, facts, on)
+        evidence: dict[str, Plain] = {"bleeding_class": bleeding, "hold": hold.told(), "last_dose": _dose_told(taken, facts)}
+        if earliest is not None:
+            message = (
+                f"{drug.name}: last taken {_dose_told(taken, facts)}; at least {hold.told()} are needed at {bleeding} bleeding "
+                f"risk, so from {told(earliest)}. The prescriber decides whether it is held."
+            )
+            found.append(self._finding("antithrombotic_hold", drug, message, earliest=earliest, evidence=evidence))
+        if hold.lab:
+            found += self._lab(drug, hold.lab, facts, on)
+        if not taken.is_cleared:
+            message = f"{drug.name}: no prescriber's clearance for holding it is recorded."
+            is_pending = taken.is_cleared is None
+            found.append(self._finding("antithrombotic_clearance", drug, message, is_pending=is_pending))
+        if drug.drug_class == P2Y12:
+            found += self._stents(drug, facts, on)
+        found.append(self._restart(drug, bleeding, facts, on))
+        return found
+
+    def _free_from(self, taken: Medication, hold: Hold, facts: Facts, on: date) -> Moment:
+        """Return the first moment that is long enough after the last dose, None when it already is."""
+        last = last_dose(taken, facts)
+        if hold.hours is None:
+            day = as_date(last, facts.zone) + timedelta(days=hold.days or 0)
+            return day if on < day else None
+        taken_at = instant(last if isinstance(last, datetime) else day_end(last), facts.zone)
+        free = taken_at + timedelta(seconds=int(hold.hours * 3600))
+        return wall_clock(free, facts.zone) if instant(facts.starts(on), facts.zone) < free else None
+
+    def _lab(self, drug: Drug, test: str, facts: Facts, on: date) -> list[Finding]:
+        most, days = self.lab_limits[test]
+        lab = latest_lab(facts.labs, test, since=on - timedelta(days=days), until=on)
+        if lab is None:
+            message = f"{drug.name}: no {test.upper()} from the day before or the day of the procedure is on file."
+            severity = Severity.NEEDS_OVERRIDE
+            return [self._finding("antithrombotic_lab", drug, message, severity=severity, is_pending=True)]
+        if lab.value <= most:
+            return []
+        message = f"{drug.name}: {test.upper()} {float(lab.value):g} of {lab.on} is above {float(most):g}."
+        evidence: dict[str, Plain] = {"lab": test, "value": float(lab.value), "most": float(most), "dated": lab.on.isoformat()}
+        return [self._finding("antithrombotic_lab", drug, message, evidence=evidence)]
+
+    def _stents(self, drug: Drug, facts: Facts, on: date) -> list[Finding]:
+        ends = []
+        for stent in facts.stents:
+            period = _BARE if stent.kind == "bare" else _DES_AFTER_ACS if stent.is_after_acs else _DES
+            if on < period.after(stent.placed_on):
+                ends.append(period.after(stent.placed_on))
+        if not ends:
+            return []
+        earliest = latest(ends)
+        message = f"{drug.name}: a coronary stent is too young to hold it lightly, until {told(earliest)}."
+        return [self._finding("antithrombotic_stent", drug, message, earliest=earliest)]
+
+    def _restart(self, drug: Drug, bleeding: str, facts: Facts, on: date) -> Finding:
+        hours = drug.restart_hours.get(bleeding)
+        is_trial = any(one.family in TRIAL_FAMILIES or one.procedure in TRIAL_PROCEDURES for one in facts.request.wanted)
+        if hours is None:
+            return self._finding("antithrombotic_restart", drug, f"{drug.name}: the prescriber says when to restart.")
+        evidence: dict[str, Plain] = {"restart_after_hours": float(hours)}
+        if is_trial:
+            message = f"{drug.name}: held until the leads are out; restart {float(hours):g} hours after that."
+            return self._finding("antithrombotic_restart", drug, message, evidence=evidence)
+        moment = wall_clock(instant(facts.starts(on), facts.zone) + timedelta(seconds=int(hours * 3600)), facts.zone)
+        message = f"{drug.name}: restart no sooner than {told(moment)}, {float(hours):g} hours after the procedure."
+        return self._finding("antithrombotic_restart", drug, message, earliest=moment, evidence=evidence)
+
+    def _finding(
+        self,
+        code: str,
+        drug: Drug | None,
+        message: str,
+        *,
+        earliest: Moment = None,
+        severity: Severity | None = None,
+        is_pending: bool = False,
+        evidence: Mapping[str, Plain] | None = None,
+        bleeding: str = "",
+    ) -> Finding:
+        told_: dict[str, Plain] = {"drug": drug.id} if drug else {}
+        if bleeding:
+            told_["bleeding_class"] = bleeding
+        row = Row(code, severity or self.severities[code], drug.source if drug else "")
+        about = drug.id if drug else ""
+        return row.finding(message, evidence={**told_, **(evidence or {})}, earliest=earliest, is_pending=is_pending, about=about)
+
+
+def last_dose(taken: Medication, facts: Facts) -> date | datetime:
+    """Return the last dose: a stated one, or the moment of booking for a drug still taken; a plan counts as given."""
+    booked = facts.booked_on if facts.as_of is None else facts.as_of
+    if taken.last_dose is None:
+        return booked
+    if taken.is_taken and as_date(taken.last_dose, facts.zone) < as_date(booked, facts.zone):
+        return booked
+    return taken.last_dose
+
+
+def latest_lab(labs: Sequence[Lab], test: str, *, until: date, since: date | None = None) -> Lab | None:
+    """Return the latest result of a test in some days; of one day the highest."""
+    fitting = [lab for lab in labs if lab.test == test and lab.on <= until and (since is None or lab.on >= since)]
+    return max(fitting, key=lambda lab: (lab.on, lab.value), default=None)
+
+
+def _dose_told(taken: Medication, facts: Facts) -> str:
+    last = last_dose(taken, facts)
+    if taken.last_dose is None:
+        return f"still taken on {told(last)}"
+    return told(wall_clock(last, facts.zone) if isinstance(last, datetime) and last.tzinfo else last)

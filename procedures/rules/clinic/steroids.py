@@ -1,0 +1,288 @@
+"""Steroids: particles, ceilings, totals over years, intervals, indications, diabetes and vaccines.
+
+All of it applies only when the request contains a steroid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+
+from procedures.rules.clinic.antithrombotics import latest_lab
+from procedures.rules.dates import DAY, Period, Window, told
+from procedures.rules.facts import Facts, Session, Wanted
+from procedures.rules.findings import Finding, Plain, Severity
+from procedures.rules.payer.caps import is_body_part
+from procedures.rules.places import SPINE_FAMILIES
+from procedures.rules.rows import Ruled, latest, listed
+
+FOUR_MG = 4
+
+
+def mpe(drug: str, dose_mg: Fraction | None, equal_mg: Mapping[str, Fraction]) -> Fraction:
+    """Return a dose in methylprednisolone-equivalent milligrams, unrounded."""
+    return (dose_mg or Fraction(0)) * FOUR_MG / equal_mg[drug] if drug else Fraction(0)
+
+
+def one_decimal(value: Fraction) -> float:
+    """Return a figure as it is reported, to one decimal."""
+    exact = Decimal(value.numerator) / Decimal(value.denominator)
+    return float(exact.quantize(Decimal("0.1"), ROUND_HALF_UP))
+
+
+@dataclass(frozen=True)
+class Particulate(Ruled):
+    """No steroid with particles for some procedures; where the row says so, a recorded reason clears it."""
+
+    procedures: frozenset[str]
+    particulate: frozenset[str]
+    is_cleared_by_rationale: bool = False
+
+    def check(self, facts: Facts, on: date) -> Finding | None:
+        wrong = [one for one in facts.request.wanted if one.procedure in self.procedures and one.drug in self.particulate]
+        if not wrong or (self.is_cleared_by_rationale and facts.request.rationale.strip()):
+            return None
+        drug = wrong[0].drug.replace("_", " ")
+        message = (
+            f"{drug.capitalize()} has particles; {'record why' if self.is_cleared_by_rationale else 'not for this approach'}."
+        )
+        return self.row.finding(message, evidence={"drug": wrong[0].drug, "procedure": wrong[0].procedure})
+
+
+@dataclass(frozen=True)
+class CervicalLevel(Ruled):
+    """No entry above a level, and prior imaging has to be reviewed."""
+
+    procedures: frozenset[str]
+    topmost: int
+    requires: tuple[str, ...]
+    places: Mapping[str, int] = field(hash=False)
+
+    def check(self, facts: Facts, on: date) -> list[Finding]:
+        asked = [one for one in facts.request.wanted if one.procedure in self.procedures]
+        if not asked:
+            return []
+        high = [level for one in asked for level in one.levels if self.places.get(level, self.topmost) < self.topmost]
+        bad = [f"entry at {', '.join(high)} is too high"] if high else []
+        bad += [f"{word.replace('_', ' ')} is not met" for word in self.requires if facts.knows(word) is False]
+        unknown = [word.replace("_", " ") for word in self.requires if facts.knows(word) is None]
+        found = [self.row.finding(f"{'; '.join(bad).capitalize()}.", evidence={"faults": "; ".join(bad)})] if bad else []
+        if unknown:
+            message = f"Not yet on file: {', '.join(unknown)}."
+            found.append(self.row.finding(message, is_pending=True, about="not yet on file"))
+        return found
+
+
+@dataclass(frozen=True)
+class Total(Ruled):
+    """The total of a rolling window, planned dose included; reported also when it is kept.
+
+    `conditions` are those to whom it applies; `is_for_others` applies it to adults without any of them.
+    """
+
+    window: Window
+    most: Fraction
+    equal_mg: Mapping[str, Fraction] = field(hash=False)
+    conditions: frozenset[str] = frozenset()
+    is_for_others: bool = False
+
+    def check(self, facts: Facts, on: date) -> Finding | None:
+        if not facts.has_steroid or not self._applies(facts):
+            return None
+        planned = sum((mpe(one.drug, one.dose_mg, self.equal_mg) for one in facts.request.wanted), Fraction(0))
+        given = [(one, mpe(one.drug, one.dose_mg, self.equal_mg)) for one in facts.steroid_sessions]
+        held = [(one, dose) for one, dose in given if self._holds(one.on, on)]
+        total = planned + sum((dose for _, dose in held), Fraction(0))
+        is_over = total > self.most
+        earliest = self._first_fit(planned, given, on) if is_over else None
+        message = (
+            f"{one_decimal(total)} mg methylprednisolone-equivalent in {self.window} {on}, the planned {one_decimal(planned)} mg "
+            f"included; the limit is {float(self.most):g}."
+        )
+        evidence: dict[str, Plain] = {
+            "counted": one_decimal(total), "limit": _plain(self.most), "planned": one_decimal(planned),
+            "sessions": listed(one for one, _ in held),
+        }  # fmt: skip
+        severity = None if is_over else Severity.ADVICE
+        return self.row.finding(message, evidence=evidence, earliest=earliest, severity=severity)
+
+    def _applies(self, facts: Facts) -> bool:
+        has = bool(self.conditions & (facts.conditions or frozenset()))
+        if not self.is_for_others:
+            return has
+        return not has and (facts.age is None or facts.age >= 18)
+
+    def _holds(self, day: date, on: date) -> bool:
+        return self.window.holds(day, on, anchor=None, episode=None)
+
+    def _first_fit(self, planned: Fraction, given: Sequence[tuple[Session, Fraction]], on: date) -> date | None:
+        for day in self.window.turns([one.on for one, _ in given], on, anchor=None):
+            if planned + sum((dose for one, dose in given if self._holds(one.on, day)), Fraction(0)) <= self.most:
+                return day
+        return None
+
+
+def _plain(value: Fraction) -> Plain:
+    return int(value) if value.denominator == 1 else float(value)
+
+
+@dataclass(frozen=True)
+class SteroidInterval(Ruled):
+    """At least so long since the last steroid: in the same region, in another one, or in the same joint."""
+
+    period: Period
+    scope: str
+
+    def check(self, facts: Facts, on: date) -> Finding | None:
+        families = self.row.families
+        asked = [one for one in facts.request.wanted if one.drug and (not families or one.family in families)]
+        short: list[Session] = []
+        for one in asked:
+            fitting = [session for session in facts.steroid_sessions if session.on < on and self._fits(one, session)]
+            if fitting and self.period.after(fitting[-1].on) > on:
+                short.append(fitting[-1])
+        if not short:
+            return None
+        last = max(short, key=lambda session: session.on)
+        earliest = self.period.after(last.on)
+        where = {"same_region": "in the same region", "same_joint": "in the same joint"}.get(self.scope, "in another region")
+        message = f"The last steroid {where} was on {last.on}; {self.period} end on {earliest}."
+        return self.row.finding(message, evidence={"sessions": listed([last]), "interval": str(self.period)}, earliest=earliest)
+
+    def _fits(self, one: Wanted, session: Session) -> bool:
+        if self.scope == "same_joint":
+            return session.family in self.row.families and is_body_part(one, session)
+        return is_same_region(one, session) is (self.scope == "same_region")
+
+
+def is_same_region(one: Wanted, session: Session) -> bool:
+    """Say whether two steroids go to the same payer region of the spine, or to the same body part elsewhere."""
+    if one.regions or session.regions:
+        return bool(one.regions & session.regions)
+    if one.family in SPINE_FAMILIES or session.family in SPINE_FAMILIES:
+        return one.family == session.family
+    return is_body_part(one, session)
+
+
+@dataclass(frozen=True)
+class NotIndicated(Ruled):
+    """A steroid that is advised against: by family, by procedure, or for an indication of the occipital block."""
+
+    procedures: frozenset[str] = frozenset()
+    occipital_indications: frozenset[str] = frozenset()
+
+    def check(self, facts: Facts, on: date) -> Finding | None:
+        for one in facts.request.wanted:
+            is_occipital = one.procedure == "occipital_block" and facts.presentation.indication in self.occipital_indications
+            if one.drug and (one.family in self.row.families or one.procedure in self.procedures or is_occipital):
+                message = f"A steroid is advised against in {one.procedure.replace('_', ' ')}."
+                return self.row.finding(message, evidence={"procedure": one.procedure, "drug": one.drug})
+        return None
+
+
+@dataclass(frozen=True)
+class Supported(Ruled):
+    """A steroid that a guideline supports."""
+
+    def check(self, facts: Facts, on: date) -> Finding | None:
+        indication = facts.presentation.indication
+        for one in facts.request.wanted:
+            is_occipital = one.procedure == "occipital_block" and "cluster" in indication
+            is_groin = one.procedure == "ilioinguinal_block" and (not indication or "hernia" in indication)
+            if one.drug and (is_occipital or is_groin):
+                return self.row.finding("Guidelines support a steroid here.", evidence={"procedure": one.procedure})
+        return None
+
+
+@dataclass(frozen=True)
+class SteroidNote(Ruled):
+    """A note whenever a steroid is planned; with `condition` for those patients, with `vaccines` when one is listed."""
+
+    text: str
+    condition: str = ""
+    vaccines: frozenset[str] = frozenset()
+
+    def check(self, facts: Facts, on: date) -> Finding | None:
+        if not facts.has_steroid or (self.condition and self.condition not in (facts.conditions or ())):
+            return None
+        if self.vaccines and not any(vaccine.kind in self.vaccines for vaccine in facts.vaccines):
+            return None
+        return self.row.finding(self.text)
+
+
+@dataclass(frozen=True)
+class A1c(Ruled):
+    """The latest HbA1c must not be above a limit."""
+
+    most: Fraction
+
+    def check(self, facts: Facts, on: date) -> Finding | None:
+        lab = latest_lab(facts.labs, "hba1c", until=on) if facts.has_steroid else None
+        if lab is None or lab.value <= self.most:
+            return None
+        message = f"HbA1c {float(lab.value):g}% of {lab.on} is above {float(self.most):g}%."
+        evidence: dict[str, Plain] = {"value": float(lab.value), "most": float(self.most), "dated": lab.on.isoformat()}
+        return self.row.finding(message, evidence=evidence)
+
+    def turning_points(self, facts: Facts) -> list[date]:
+        return [lab.on for lab in facts.labs]
+
+
+@dataclass(frozen=True)
+class Glucose(Ruled):
+    """Glucose of the day of the procedure: a reason above one figure, refused above another."""
+
+    warn_above: Fraction
+    deny_above: Fraction
+
+    def check(self, facts: Facts, on: date) -> Finding | None:
+        lab = latest_lab(facts.labs, "glucose", since=on, until=on) if facts.has_steroid else None
+        if lab is None or lab.value <= self.warn_above:
+            return None
+        severity = Severity.BLOCKER if lab.value > self.deny_above else None
+        limit = self.deny_above if severity else self.warn_above
+        message = f"Glucose {float(lab.value):g} mg/dL on the day is above {float(limit):g}."
+        earliest = next(day for day in _days_from(on + DAY) if self._is_fine(facts, day))
+        evidence: dict[str, Plain] = {"value": float(lab.value), "most": float(limit)}
+        return self.row.finding(message, evidence=evidence, severity=severity, earliest=earliest)
+
+    def _is_fine(self, facts: Facts, day: date) -> bool:
+        lab = latest_lab(facts.labs, "glucose", since=day, until=day)
+        return lab is None or lab.value <= self.warn_above
+
+    def turning_points(self, facts: Facts) -> list[date]:
+        return [lab.on for lab in facts.labs]
+
+
+def _days_from(day: date) -> list[date]:
+    # There are never more results than this; the first day without one is fine.
+    return [day + DAY * ahead for ahead in range(400)]
+
+
+@dataclass(frozen=True)
+class VaccineGap(Ruled):
+    """So many days from a steroid to a vaccine after it, and so many from a vaccine to a steroid after it."""
+
+    kinds: frozenset[str]
+    before: int
+    after: int
+
+    def check(self, facts: Facts, on: date) -> Finding | None:
+        days = [vaccine.on for vaccine in facts.vaccines if vaccine.kind in self.kinds]
+        close = [day for day in days if self._is_close(on, day)]
+        if not facts.has_steroid or not close:
+            return None
+        earliest = on
+        while any(self._is_close(earliest, day) for day in days):
+            earliest = latest(day + DAY * self.after for day in days if self._is_close(earliest, day)) or earliest
+        message = (
+            f"Vaccine on {close[0]}: a steroid needs {self.before} days before it or {self.after} after it, "
+            f"so from {told(earliest)}."
+        )
+        return self.row.finding(message, evidence={"vaccine_on": close[0].isoformat()}, earliest=earliest)
+
+    def _is_close(self, on: date, vaccine: date) -> bool:
+        return (vaccine - on).days < self.before if on <= vaccine else (on - vaccine).days < self.after

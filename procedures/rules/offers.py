@@ -1,0 +1,110 @@
+"""What the catalogue says about a procedure, and the defaults that it gives to a request or a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from procedures.rules.places import region_of
+
+NEED_LEVELS = frozenset(
+    {"esi", "mbb_diagnostic", "facet_injection", "facet_cyst", "facet_rfa", "facet_rfa_cooled", "bvn_ablation"}
+)
+NEED_SIDE_CATEGORIES = frozenset({"facet", "rfa", "sacroiliac"})
+NEED_ROLE = frozenset({"facet_ia_cervical", "facet_ia_thoracic", "facet_ia_lumbar", "si_joint_ia"})
+DIAGNOSTIC = frozenset({"snrb", "si_lateral_branch_block"})
+DEFAULT_DRUG, DEFAULT_DOSE = "dexamethasone", Fraction(4)
+BY_TARGET = "by_target"
+_RANKS = ("low", "intermediate", "high")
+# By family, how lesions are made; and how hot they are when nothing else is said.
+TECHNIQUES = {"facet_rfa": "thermal", "facet_rfa_cooled": "cooled", "pulsed_rf": "pulsed", "si_rfa": "thermal",
+              "genicular_rfa": "thermal", "peripheral_ablation": "thermal", "bvn_ablation": "thermal"}  # fmt: skip
+TEMPERATURES = {"thermal": Fraction(85), "cooled": Fraction(60), "pulsed": Fraction(42)}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One row of the catalogue, as far as rules need it."""
+
+    id: str
+    family: str
+    category: str = ""
+    approach: str = ""
+    codes: frozenset[str] = frozenset()
+    regions: tuple[str, ...] = ()
+    laterality: tuple[str, ...] = ()
+    guidance: str = ""
+    has_contrast: bool = False
+    steroid: str = ""
+    bleeding_class: str = ""
+    driver: str = ""
+
+    @property
+    def needs_levels(self) -> bool:
+        """Say whether it cannot be judged without levels."""
+        return self.family in NEED_LEVELS and self.approach != "caudal"
+
+    @property
+    def needs_side(self) -> bool:
+        """Say whether it cannot be judged without a side."""
+        return self.category in NEED_SIDE_CATEGORIES or self.approach == "transforaminal"
+
+    @property
+    def needs_role(self) -> bool:
+        """Say whether it may be diagnostic or therapeutic, so that somebody has to say which."""
+        return self.id in NEED_ROLE
+
+    @property
+    def default_role(self) -> str:
+        """Return the role that it has unless somebody says otherwise."""
+        return "diagnostic" if self.id.startswith("mbb_") or self.id in DIAGNOSTIC else "therapeutic"
+
+    @property
+    def default_steroid(self) -> tuple[str, Fraction | None]:
+        """Return the steroid and the dose that it takes unless somebody says otherwise."""
+        return (DEFAULT_DRUG, DEFAULT_DOSE) if self.steroid.startswith("yes") else ("", None)
+
+    def takes(self, level: str) -> bool:
+        """Say whether a level lies in its regions."""
+        return "any" in self.regions or region_of(level) in self.regions
+
+    def contrast_with(self, guidance: str) -> str:
+        """Return the contrast that it takes with some guidance unless somebody says otherwise."""
+        return "iodinated" if self.has_contrast and guidance in ("fluoroscopy", "ct") else "none"
+
+
+def offer_of(row: Mapping[str, Any]) -> Offer:
+    """Return what a valid row of the catalogue says."""
+    cpt = row["cpt"]
+    return Offer(
+        id=row["id"],
+        family=row["family"],
+        category=row["category"],
+        approach=row.get("approach") or "",
+        codes=frozenset(code for kind in ("primary", "add_on", "hcpcs") for code in cpt.get(kind, ())),
+        regions=tuple(row["regions"]),
+        laterality=tuple(row["laterality"]),
+        guidance=row["guidance"]["default"],
+        has_contrast="contrast" in row["equipment"],
+        steroid=row["steroid"],
+        bleeding_class=row["bleeding_risk"]["asra_2018"],
+        driver=row["driver"],
+    )
+
+
+def bleeding_class(offer: Offer, levels: Iterable[str], offers: Iterable[Offer], chosen: str = "") -> str:
+    """Return the bleeding class of some work; empty where the clinician has to choose it and did not.
+
+    Facet work whose class goes by its target takes that of the thermal facet row of the region, the highest of several.
+    """
+    if offer.bleeding_class != BY_TARGET:
+        return offer.bleeding_class
+    if chosen:
+        return chosen
+    regions = {region_of(level) for level in levels}
+    found = [one.bleeding_class for one in offers if one.family == "facet_rfa" and regions & set(one.regions)]
+    if offer.category != "rfa" or not found:
+        return ""
+    return max(found, key=_RANKS.index)

@@ -1,0 +1,327 @@
+"""How often: caps over one or several windows, minimum intervals, and caps that hold for a lifetime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from procedures.rules.dates import Period, Window, told
+from procedures.rules.facts import Facts, Session, Wanted, by_date
+from procedures.rules.findings import Finding, Plain, Severity
+from procedures.rules.places import ABLATIONS, SACROILIAC_FAMILIES, is_same_part, place_of, sides_of, site_told
+from procedures.rules.rows import Ruled, latest, listed
+
+FACET_FAMILIES = frozenset({"mbb_diagnostic", "facet_injection", "facet_cyst", "facet_rfa", "facet_rfa_cooled"})
+# Blocks whose diagnostic sessions need the KX flag; without it the payer counts them as therapeutic.
+KX_FAMILIES = frozenset({"mbb_diagnostic", "facet_injection"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most so many in a window."""
+
+    window: Window
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What is counted together: a region, a joint, a body part, or everything of the patient."""
+
+    label: str
+    is_in: Callable[[Session], bool]
+    wanted: tuple[Wanted, ...]
+
+
+def injections(work: Wanted | Session, *, is_bilateral_one: bool) -> int:
+    """Return how many injections some work is: one per level, per side of the sacroiliac joint, else one."""
+    if work.family in SACROILIAC_FAMILIES:
+        return len(sides_of(work.side))
+    if work.approach == "transforaminal" or work.family in FACET_FAMILIES:
+        sides = 1 if is_bilateral_one else len(sides_of(work.side))
+        return max(len(set(work.levels)), 1) * sides
+    return 1
+
+
+@dataclass(frozen=True)
+class SessionCap(Ruled):
+    """At most so many sessions, or injections, in each of its windows; the proposed one must still fit."""
+
+    limits: tuple[Limit, ...]
+    per: str = "payer_region"
+    role: str = ""
+    unit: str = "session"
+    is_bilateral_one: bool = False
+
+    def check(self, facts: Facts, on: date) -> list[Finding]:
+        asked = self.asked(facts, self.role)
+        if not asked:
+            return []
+        sessions = [session for session in facts.of(self.row.families) if self._has_role(session)]
+        counts = [(group, self._units(filter(group.is_in, sessions))) for group in self._groups(asked)]
+        anchor = self._anchor(facts)
+        over = [
+            self._first_fit(units, self._own(group.wanted), on, anchor, facts)
+            for group, units in counts
+            if not self._fits(units, self._own(group.wanted), on, anchor, facts)
+        ]
+        earliest = latest(over) if over else None
+        return [
+            self._told(facts, group, units, limit, place, on, anchor, earliest)
+            for group, units in counts
+            for place, limit in enumerate(self.limits)
+        ]
+
+    def _has_role(self, session: Session) -> bool:
+        role = session.role
+        if role == "diagnostic" and not session.has_kx and session.family in KX_FAMILIES:
+            role = "therapeutic"
+        return not self.role or role == self.role
+
+    def _groups(self, asked: Sequence[Wanted]) -> list[Group]:
+        if self.per == "patient":
+            return [Group("", lambda session: True, tuple(asked))]
+        if self.per == "joint":
+            sides = sorted({side for one in asked for side in sides_of(one.side)})
+            return [_joint(side, asked) for side in sides]
+        if self.per == "anatomic_site":
+            return [_body_part(one, asked) for one in asked]
+        regions = sorted({region for one in asked for region in one.regions})
+        found = [_region(region, asked) for region in regions]
+        rest = tuple(one for one in asked if not one.regions)
+        return [*found, *([Group("", lambda session: not session.regions, rest)] if rest else [])]
+
+    def _units(self, sessions: Iterable[Session]) -> dict[date, tuple[int, list[Session]]]:
+        found = by_date(sessions, lambda session: True)
+        if self.unit == "session":
+            return {on: (1, held) for on, held in found.items()}
+        return {
+            on: (sum(injections(one, is_bilateral_one=self.is_bilateral_one) for one in held), held) for on, held in found.items()
+        }
+
+    def _own(self, wanted: Sequence[Wanted]) -> int:
+        if self.unit == "session":
+            return 1
+        return sum(injections(one, is_bilateral_one=self.is_bilateral_one) for one in wanted)
+
+    def _anchor(self, facts: Facts) -> date | None:
+        if facts.coverage.year_anchor is not None:
+            return facts.coverage.year_anchor
+        held = facts.of(self.row.families)
+        return held[0].on if held else None
+
+    def _counted(
+        self, units: dict[date, tuple[int, list[Session]]], window: Window, on: date, anchor: date | None, facts: Facts
+    ) -> int:
+        episode = facts.presentation.episode_started
+        return sum(many for day, (many, _) in units.items() if window.holds(day, on, anchor=anchor, episode=episode))
+
+    def _fits(self, units: dict[date, tuple[int, list[Session]]], own: int, on: date, anchor: date | None, facts: Facts) -> bool:
+        return all(self._counted(units, limit.window, on, anchor, facts) + own <= limit.most for limit in self.limits)
+
+    def _first_fit(
+        self, units: dict[date, tuple[int, list[Session]]], own: int, on: date, anchor: date | None, facts: Facts
+    ) -> date | None:
+        turns = {day for limit in self.limits for day in limit.window.turns(units, on, anchor=anchor)}
+        return next((day for day in sorted(turns) if self._fits(units, own, day, anchor, facts)), None)
+
+    def _told(
+        self,
+        facts: Facts,
+        group: Group,
+        units: dict[date, tuple[int, list[Session]]],
+        limit: Limit,
+        place: int,
+        on: date,
+        anchor: date | None,
+        earliest: date | None,
+    ) -> Finding:
+        episode = facts.presentation.episode_started
+        held = [(many, one) for day, (many, one) in units.items() if limit.window.holds(day, on, anchor=anchor, episode=episode)]
+        counted, own = sum(many for many, _ in held), self._own(group.wanted)
+        is_over = counted + own > limit.most
+        where = f" ({group.label.replace('_', ' ')})" if group.label else ""
+        message = (
+            f"{counted} earlier {self.unit}{'' if counted == 1 else 's'}{where} count in {limit.window} {on}; "
+            f"this adds {own}, the limit is {limit.most}."
+        )
+        if is_over and earliest is not None:
+            message += f" It fits from {told(earliest)}."
+        evidence: dict[str, Plain] = {
+            "counted": counted,
+            "limit": limit.most,
+            "adds": own,
+            "window": f"{limit.window} {on}",
+            "group": group.label,
+            "sessions": listed(session for _, sessions in held for session in sessions),
+        }
+        if limit.window.kind == "anchored_year":
+            evidence["year_from"] = limit.window.start(on, anchor).isoformat()
+        about = " ".join(part for part in (group.label, str(place + 1) if len(self.limits) > 1 else "") if part)
+        severity = None if is_over else Severity.ADVICE
+        return self.row.finding(message, evidence=evidence, earliest=earliest, severity=severity, about=about)
+
+
+def _region(region: str, asked: Sequence[Wanted]) -> Group:
+    return Group(region, lambda session: region in session.regions, tuple(one for one in asked if region in one.regions))
+
+
+def _joint(side: str, asked: Sequence[Wanted]) -> Group:
+    wanted = tuple(one for one in asked if side in sides_of(one.side))
+    return Group(side, lambda session: side in sides_of(session.side), wanted)
+
+
+def _body_part(one: Wanted, asked: Sequence[Wanted]) -> Group:
+    def is_in(session: Session) -> bool:
+        return is_body_part(one, session)
+
+    return Group(one.site or f"{one.procedure} {one.side}".strip(), is_in, (one,))
+
+
+def is_body_part(one: Wanted | Session, other: Wanted | Session) -> bool:
+    """Say whether some work is done at the same body part: the site that is named, else the same procedure and side."""
+    if one.site or other.site:
+        return is_same_part(one.site, one.side, other.site, other.side)
+    return one.procedure == other.procedure and {one.side, other.side} != {"left", "right"}
+
+
+@dataclass(frozen=True)
+class MinInterval(Ruled):
+    """At least so long since an earlier session. `scope` is any, region or site; `is_block` looks at block rounds.
+
+    With `later` the first `initial` sessions of the episode keep the one interval and further ones the other.
+    """
+
+    period: Period
+    scope: str = "any"
+    is_block: bool = False
+    initial: int = 0
+    later: Period | None = None
+
+    def check(self, facts: Facts, on: date) -> Finding | None:
+        asked = self.asked(facts, "diagnostic" if self.is_block else "")
+        found = [(last, self._period(facts, on).after(last.on)) for last in self._references(asked, facts, on)]
+        short = [(last, free) for last, free in found if free > on]
+        if not short:
+            return None
+        last, earliest = max(short, key=lambda pair: pair[1])
+        period = self._period(facts, on)
+        message = f"The session before was on {last.on}; at least {period} must lie between, so it is free from {earliest}."
+        evidence: dict[str, Plain] = {"since": last.on.isoformat(), "interval": str(period), "sessions": listed([last])}
+        return self.row.finding(message, evidence=evidence, earliest=earliest)
+
+    def _period(self, facts: Facts, on: date) -> Period:
+        if self.later is None:
+            return self.period
+        held = {session.on for session in facts.earlier(self.row.families, on) if facts.episode_holds(session.on)}
+        return self.later if len(held) >= self.initial else self.period
+
+    def _references(self, asked: Sequence[Wanted], facts: Facts, on: date) -> list[Session]:
+        if self.scope == "site":
+            sites = sorted({site for one in asked for site in one.sites})
+            if self.is_block:
+                rounds = (block_round(facts, self.row.families, site, on) for site in sites)
+                return [held[-1] for held in rounds if held]
+            earlier = facts.earlier(self.row.families, on)
+            covered = ([session for session in earlier if site in session.sites] for site in sites)
+            return [held[-1] for held in covered if held]
+        earlier = facts.earlier(self.row.families, on) if asked else []
+        if self.scope == "region":
+            regions = {region for one in asked for region in one.regions}
+            earlier = [session for session in earlier if regions & session.regions]
+        return earlier[-1:]
+
+
+def block_round(
+    facts: Facts, families: frozenset[str], site: tuple[str, str], on: date, *, after: date | None = None
+) -> list[Session]:
+    """Return the earlier diagnostic sessions of some families at a site in the present round, oldest first.
+
+    An ablation of the site ends a round: blocks dated before it are left out.
+    """
+    ablated = [session.on for session in facts.earlier(ABLATIONS, on) if site in session.sites]
+    since = after or (ablated[-1] if ablated else None)
+    return [
+        session
+        for session in facts.earlier(families, on)
+        if session.role == "diagnostic" and site in session.sites and (since is None or session.on >= since)
+    ]
+
+
+@dataclass(frozen=True)
+class MaxBlocks(Ruled):
+    """At most so many diagnostic blocks at one level on one side in a round. `is_reported` tells the count if kept."""
+
+    most: int
+    is_reported: bool = True
+
+    def check(self, facts: Facts, on: date) -> Finding | None:
+        sites = sorted({site for one in self.asked(facts, "diagnostic") for site in one.sites})
+        if not sites:
+            return None
+        counts = {site: len({session.on for session in block_round(facts, self.row.families, site, on)}) for site in sites}
+        site = max(sites, key=lambda one: (counts[one], one))
+        counted = counts[site]
+        is_over = counted + 1 > self.most
+        if not is_over and not self.is_reported:
+            return None
+        message = (
+            f"{counted} diagnostic block{'' if counted == 1 else 's'} at {site_told(site)} before; the limit is {self.most}."
+        )
+        evidence: dict[str, Plain] = {"counted": counted, "limit": self.most, "site": site_told(site)}
+        severity = None if is_over else Severity.ADVICE
+        return self.row.finding(message, evidence=evidence, severity=severity, about="blocks")
+
+
+@dataclass(frozen=True)
+class LifetimeBodies(Ruled):
+    """At most so many vertebral bodies ever; only some of them, none twice, few a session, with the right change."""
+
+    most: int
+    allowed: tuple[str, ...] = ()
+    per_session: int | None = None
+    is_never_again: bool = False
+    modic_types: tuple[int, ...] = ()
+
+    def check(self, facts: Facts, on: date) -> list[Finding]:
+        asked = self.asked(facts)
+        if not asked:
+            return []
+        before = {level for session in facts.earlier(self.row.families, on) for level in session.levels}
+        bodies = sorted({level for one in asked for level in one.levels}, key=place_of)
+        faults = self._faults(asked, bodies, before, facts)
+        if len(before) + len(bodies) > self.most:
+            faults.insert(0, f"with these {len(bodies)} it would be more than {self.most} in a lifetime")
+        known = [fault for fault in faults if fault != _UNKNOWN_MODIC]
+        message = f"{len(before)} vertebral {'body was' if len(before) == 1 else 'bodies were'} treated before."
+        if faults:
+            message = f"{message} Refused: {'; '.join(faults)}."
+        evidence: dict[str, Plain] = {
+            "counted": len(before), "limit": self.most, "adds": len(bodies), "treated": ", ".join(sorted(before, key=place_of)),
+        }  # fmt: skip
+        severity = None if faults else Severity.ADVICE
+        found = [self.row.finding(message, evidence=evidence, severity=severity, is_pending=bool(faults) and not known)]
+        if self.per_session is not None and len(bodies) > self.per_session:
+            over = f"{len(bodies)} vertebral bodies are asked for in one session; the limit is {self.per_session}."
+            figures: dict[str, Plain] = {"counted": len(bodies), "limit": self.per_session}
+            found.append(self.row.finding(over, evidence=figures, about="session"))
+        return found
+
+    def _faults(self, asked: Sequence[Wanted], bodies: Sequence[str], before: set[str], facts: Facts) -> list[str]:
+        faults = []
+        wrong = [level for level in bodies if self.allowed and level not in self.allowed]
+        if wrong:
+            faults.append(f"{', '.join(wrong)} is not among {', '.join(self.allowed)}")
+        again = [level for level in bodies if level in before]
+        if self.is_never_again and again:
+            faults.append(f"{', '.join(again)} was treated before")
+        types = {one.modic_type for one in asked}
+        if self.modic_types and types - {None, *self.modic_types}:
+            faults.append(f"Modic type {' and '.join(map(str, self.modic_types))} only")
+        elif self.modic_types and None in types and not facts.is_complete:
+            faults.append(_UNKNOWN_MODIC)
+        return faults
+
+
+_UNKNOWN_MODIC = "the Modic type is not on file"

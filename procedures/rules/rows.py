@@ -1,0 +1,97 @@
+"""What every compiled rule keeps of its row of the tables."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from procedures.rules.facts import Facts, Session, Wanted
+from procedures.rules.findings import Finding, Moment, Plain, Said, Severity
+
+NOTHING: Mapping[str, Plain] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The row that a rule was compiled from. It speaks of families, and perhaps only of some procedures of them."""
+
+    code: str
+    severity: Severity
+    source: str = ""
+    families: frozenset[str] = frozenset()
+    procedures: frozenset[str] = frozenset()
+
+    def finding(
+        self,
+        message: str,
+        *,
+        evidence: Mapping[str, Plain] = NOTHING,
+        earliest: Moment = None,
+        severity: Severity | None = None,
+        is_pending: bool = False,
+        about: str = "",
+        code: str = "",
+    ) -> Finding:
+        """Return a finding of this row, with the row's weight unless another is given."""
+        return Finding(
+            code=code or self.code,
+            severity=severity or self.severity,
+            message=message,
+            evidence=tuple(evidence.items()),
+            earliest=earliest,
+            pending=is_pending,
+            source=self.source,
+            about=about,
+        )
+
+
+@dataclass(frozen=True)
+class Ruled(ABC):
+    """A rule of one row."""
+
+    row: Row
+
+    @property
+    def code(self) -> str:
+        """Return the id of the row."""
+        return self.row.code
+
+    @abstractmethod
+    def check(self, facts: Facts, on: date) -> Said:
+        """Return what the rule has to say on a date of service."""
+
+    def asked(self, facts: Facts, role: str = "") -> list[Wanted]:
+        """Return what is asked for that the rule speaks of."""
+        families, procedures = self.row.families, self.row.procedures
+        return [
+            one
+            for one in facts.request.wanted
+            if one.family in families and (not role or one.role == role) and (not procedures or one.procedure in procedures)
+        ]
+
+    def turning_points(self, facts: Facts) -> Iterable[date]:
+        """Return the dates on which the answer may change although no finding's earliest date says so."""
+        return ()
+
+
+def listed(sessions: Iterable[Session]) -> str:
+    """Return the sessions that were counted, as evidence shows them."""
+    return "; ".join(session.told for session in sessions)
+
+
+def latest(moments: Iterable[date | None]) -> date | None:
+    """Return the latest of several dates, None as soon as one of them never comes."""
+    found: date | None = None
+    for moment in moments:
+        if moment is None:
+            return None
+        if found is None or moment > found:
+            found = moment
+    return found
+
+
+def words(names: Iterable[str]) -> str:
+    """Return the table's words as people read them."""
+    return ", ".join(name.replace("_", " ") for name in sorted(names))

@@ -1,0 +1,220 @@
+"""The shape that rows of the rule tables must have, and everything that is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+SEVERITIES = ("deny", "warn", "info")
+WINDOW_KINDS = ("rolling", "anchored_year", "calendar_year", "episode", "lifetime")
+UNITS = ("days", "weeks", "months", "years")
+COUNT_PER = ("patient", "payer_region", "joint", "anatomic_site")
+PLAN_TYPES = ("original_medicare", "medicare_advantage", "commercial", "self_pay")
+ROLES = ("diagnostic", "therapeutic")
+MEASURES = ("pain", "function", "pain_for_duration")
+GAINS = ("function_improved", "medication_reduced")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a table: which table and row, which field, and what was expected there."""
+
+    table: str
+    row: str
+    field: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.table}: row {self.row or '-'}: field {self.field or '-'}: expected {self.expected}"
+
+
+class MalformedRows(ValueError):
+    """Rows of the rule tables cannot be used as they are."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(map(str, faults)))
+
+
+@dataclass(slots=True)
+class Checker:
+    """Gather the faults of one table."""
+
+    table: str
+    faults: list[Fault] = field(default_factory=list)
+
+    def say(self, row: str, name: str, expected: str) -> None:
+        self.faults.append(Fault(self.table, row, name, expected))
+
+
+Check = Callable[[Checker, str, str, Any], None]
+
+
+def is_whole(value: object) -> bool:
+    """Say whether it is a whole number, yes and no left out."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    """Say whether it is a finite number, yes and no left out."""
+    return (is_whole(value) or isinstance(value, float)) and -1e9 < float(value) < 1e9  # type: ignore[arg-type]
+
+
+def whole(least: int = 0) -> Check:
+    """Expect a whole number from a least one."""
+
+    def check(checker: Checker, row: str, name: str, value: Any) -> None:
+        if not is_whole(value) or not least <= value <= 10_000:
+            checker.say(row, name, f"a whole number of at least {least}")
+
+    return check
+
+
+def number(checker: Checker, row: str, name: str, value: Any) -> None:
+    """Expect a number that is not negative."""
+    if not is_number(value) or value < 0:
+        checker.say(row, name, "a number that is not negative")
+
+
+def percent(checker: Checker, row: str, name: str, value: Any) -> None:
+    """Expect a percentage."""
+    if not is_number(value) or not 0 <= value <= 100:
+        checker.say(row, name, "a percentage from 0 to 100")
+
+
+def text(checker: Checker, row: str, name: str, value: Any) -> None:
+    """Expect a text."""
+    if not isinstance(value, str):
+        checker.say(row, name, "a text")
+
+
+def flag(checker: Checker, row: str, name: str, value: Any) -> None:
+    """Expect true or false."""
+    if not isinstance(value, bool):
+        checker.say(row, name, "true or false")
+
+
+def texts(checker: Checker, row: str, name: str, value: Any) -> None:
+    """Expect a list of texts."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        checker.say(row, name, "a list of texts")
+
+
+def wholes(checker: Checker, row: str, name: str, value: Any) -> None:
+    """Expect a list of whole numbers."""
+    if not isinstance(value, list) or not all(is_whole(one) for one in value):
+        checker.say(row, name, "a list of whole numbers")
+
+
+def anything(checker: Checker, row: str, name: str, value: Any) -> None:
+    """Expect whatever it is: words for readers that no rule acts on."""
+
+
+def one_of(*allowed: str) -> Check:
+    """Expect one of some words."""
+
+    def check(checker: Checker, row: str, name: str, value: Any) -> None:
+        if value not in allowed or not isinstance(value, str):
+            checker.say(row, name, f"one of {', '.join(allowed)}")
+
+    return check
+
+
+def some_of(*allowed: str) -> Check:
+    """Expect a list of some words."""
+
+    def check(checker: Checker, row: str, name: str, value: Any) -> None:
+        if not isinstance(value, list) or not value or not all(isinstance(one, str) and one in allowed for one in value):
+            checker.say(row, name, f"a list of {', '.join(allowed)}")
+
+    return check
+
+
+def pairs(checker: Checker, row: str, name: str, value: Any) -> None:
+    """Expect a list of lists of texts."""
+    if not isinstance(value, list) or not all(isinstance(one, list) and all(isinstance(w, str) for w in one) for one in value):
+        checker.say(row, name, "a list of lists of ids")
+
+
+def doses(checker: Checker, row: str, name: str, value: Any) -> None:
+    """Expect milligrams by drug."""
+    if not isinstance(value, dict) or not all(isinstance(key, str) and is_number(mg) and mg >= 0 for key, mg in value.items()):
+        checker.say(row, name, "milligrams by drug")
+
+
+def period(checker: Checker, row: str, name: str, value: Any) -> None:
+    """Expect a length of time with one unit."""
+    if not isinstance(value, dict) or len(value) != 1 or not set(value) <= set(UNITS) or not all(map(is_whole, value.values())):
+        checker.say(row, name, "one of days, weeks, months or years with a whole number")
+
+
+def window(checker: Checker, row: str, name: str, value: Any) -> None:
+    """Expect a window: its kind, and a length where it rolls."""
+    if not isinstance(value, dict) or value.get("kind") not in WINDOW_KINDS:
+        checker.say(row, name, f"a window of kind {', '.join(WINDOW_KINDS)}")
+        return
+    lengths = {unit: value[unit] for unit in UNITS if unit in value}
+    if value["kind"] == "rolling":
+        period(checker, row, name, lengths)
+    elif lengths:
+        checker.say(row, name, "no length, since only a rolling window has one")
+    if value.get("window_edge", "exclusive") not in ("exclusive", "inclusive"):
+        checker.say(row, f"{name}.window_edge", "exclusive or inclusive")
+    if value.get("anchor", "first_approved_session") != "first_approved_session":
+        checker.say(row, f"{name}.anchor", "first_approved_session")
+    for unknown in sorted(set(value) - {"kind", "anchor", "window_edge", *UNITS}):
+        checker.say(row, f"{name}.{unknown}", "no such field")
+
+
+def fields(known: Mapping[str, Check], *, required: Iterable[str] = ()) -> Check:
+    """Expect a mapping of known fields."""
+    needed = tuple(required)
+
+    def check(checker: Checker, row: str, name: str, value: Any) -> None:
+        if not isinstance(value, dict):
+            checker.say(row, name, "a mapping of fields")
+            return
+        for key in needed:
+            if key not in value:
+                checker.say(row, f"{name}.{key}" if name else key, "a value; the field is missing")
+        for key, held in value.items():
+            path = f"{name}.{key}" if name else str(key)
+            if key not in known:
+                checker.say(row, path, "no such field")
+            else:
+                known[key](checker, row, path, held)
+
+    return check
+
+
+def list_of(check_one: Check) -> Check:
+    """Expect a list in which each entry has a shape."""
+
+    def check(checker: Checker, row: str, name: str, value: Any) -> None:
+        if not isinstance(value, list) or not value:
+            checker.say(row, name, "a list")
+            return
+        for place, one in enumerate(value, start=1):
+            check_one(checker, row, f"{name}[{place}]", one)
+
+    return check
+
+
+def a_date(checker: Checker, row: str, name: str, value: Any) -> None:
+    """Expect a date."""
+    if date_of(value) is None:
+        checker.say(row, name, "a date, YYYY-MM-DD")
+
+
+def date_of(value: Any) -> date | None:
+    """Return a date that is written as one, or as a text; None for everything else."""
+    if isinstance(value, datetime):
+        return None
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) and len(value) == 10 else None
+    except ValueError:
+        return None
