@@ -20,7 +20,7 @@ from patients.models.clinical import (
 )
 from patients.models.coverage import Authorization, AuthorizationUse, Coverage, Decision, PlanType, Presentation
 from patients.models.outcomes import Aspect, Phase, Score
-from patients.models.people import Language, Patient, PatientQuerySet, PatientSite, Sex, folded
+from patients.models.people import Language, Patient, PatientQuerySet, PatientSite, Sex, folded, short_name
 from patients.models.performed import (
     Addendum,
     ClinicalNote,
@@ -78,4 +78,5 @@ __all__ = [
     "Vaccination",
     "VaccineKind",
     "folded",
+    "short_name",
 ]
