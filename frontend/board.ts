@@ -12,8 +12,14 @@ const ARROWS: Record<string, Direction> = {
 };
 
 let etag = "";
-let loadedAt = performance.now();
+let loadedAt = answeredAt();
 let isAsking = false;
+
+/** When the server began to answer with this page; a page that came slowly, or out of the history, is older than its scripts. */
+function answeredAt(): number {
+  const [visit] = performance.getEntriesByType("navigation");
+  return visit instanceof PerformanceNavigationTiming ? visit.requestStart : performance.now();
+}
 
 function board(): HTMLElement | null {
   return one("#board");
@@ -76,6 +82,7 @@ async function poll(): Promise<void> {
   try {
     const headers: Record<string, string> = { "X-Clinic-Poll": "1", "HX-Request": "true", "HX-Target": "board" };
     if (etag) headers["If-None-Match"] = etag;
+    const askedAt = performance.now();
     const response = await fetch(location.pathname + location.search, {
       headers,
       credentials: "same-origin",
@@ -85,12 +92,12 @@ async function poll(): Promise<void> {
       location.reload();
       return;
     }
-    if (response.status === 304) loadedAt = performance.now();
+    if (response.status === 304) loadedAt = askedAt;
     else if (response.ok) {
       const html = await response.text();
       if (isDragging()) return;
       etag = response.headers.get("ETag") ?? "";
-      loadedAt = performance.now();
+      loadedAt = askedAt;
       take(html);
     }
   } catch {
@@ -180,13 +187,20 @@ function onKey(event: KeyboardEvent): void {
 function start(): void {
   const place = board();
   if (!place) return;
-  etag = place.dataset.etag ?? "";
+  etag = `"${place.dataset.etag ?? ""}"`;
   dress();
   scrollToDay();
   startDragging();
   document.addEventListener("click", onClick);
   document.addEventListener("keydown", onKey);
   document.addEventListener("visibilitychange", () => void poll());
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) void poll();
+  });
+  // The server has noted that this case was opened, so the next poll, which shows it too, is not a second reading.
+  document.addEventListener("clinic:opened", (event) => {
+    etag = `"opened-${(event as CustomEvent<string>).detail}"`;
+  });
   window.addEventListener("popstate", () => {
     etag = "";
     putBack();

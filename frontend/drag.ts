@@ -59,6 +59,13 @@ function label(bar: HTMLElement, text: string): void {
   place.textContent = text;
 }
 
+/** Let a bar leave its lane, which otherwise is drawn for itself alone and cuts off what stands out. */
+function lift(bar: HTMLElement): void {
+  current = bar;
+  bar.classList.add("is-dragging");
+  bar.closest(".lane")?.classList.add("is-lifted");
+}
+
 /** Put the bar back where the server last said it is. */
 export function putBack(): void {
   const bar = current;
@@ -71,7 +78,10 @@ export function putBack(): void {
   bar.style.removeProperty("width");
   one(".drag-time", bar)?.remove();
   for (const lane of all(".lane.is-target")) lane.classList.remove("is-target");
-  window.setTimeout(() => bar.classList.remove("is-back"), 200);
+  window.setTimeout(() => {
+    bar.classList.remove("is-back");
+    if (current !== bar) bar.closest(".lane")?.classList.remove("is-lifted");
+  }, 200);
 }
 
 async function drop({ bar, lane, slot, minutes }: Drop): Promise<void> {
@@ -132,8 +142,7 @@ export function startDragging(): void {
             event.interaction.stop();
             return;
           }
-          current = bar;
-          bar.classList.add("is-dragging");
+          lift(bar);
           const lane = bar.closest<HTMLElement>(".lane");
           startTop = lane ? slotOf(bar) * slotHeight(lane) : 0;
           span = lane ? Math.max(1, Math.round(bar.offsetHeight / slotHeight(lane))) : 1;
@@ -182,8 +191,7 @@ export function startDragging(): void {
             event.interaction.stop();
             return;
           }
-          current = bar;
-          bar.classList.add("is-dragging");
+          lift(bar);
         },
         move(event: Interact.ResizeEvent) {
           const bar = event.target as HTMLElement;

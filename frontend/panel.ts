@@ -57,6 +57,8 @@ export async function openCase(link: HTMLAnchorElement): Promise<void> {
   window.htmx?.process(fresh);
   history.pushState({}, "", link.href);
   markSelected(link.dataset.case ?? "");
+  const seal = response.headers.get("X-Clinic-Opened");
+  if (seal) document.dispatchEvent(new CustomEvent("clinic:opened", { detail: seal }));
   fresh.focus({ preventScroll: true });
 }
 

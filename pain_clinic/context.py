@@ -57,14 +57,15 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"frame": Frame(clinic=settings.CLINIC_NAME, today=web.now().date())}
-    sites = list(user.sites.filter(is_active=True).order_by("name", "pk")[:1])
+    shown = getattr(request, "shown_site", None)
+    sites = [shown] if shown else list(user.sites.filter(is_active=True).order_by("name", "pk"))
     zone = ZoneInfo(sites[0].time_zone) if sites else ZoneInfo("UTC")
     roles = set(user.groups.values_list("name", flat=True))
     return {
         "frame": Frame(
             clinic=settings.CLINIC_NAME,
             today=web.now().astimezone(zone).date(),
-            site_name=sites[0].name if sites else "",
+            site_name=f"{len(sites)} sites" if len(sites) > 1 else sites[0].name if sites else "no site yet",
             user_name=user.shown_name,
             role=", ".join(label for role, label in ROLE_NAMES.items() if role in roles),
             items=_items(request),

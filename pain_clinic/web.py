@@ -23,7 +23,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from pain_clinic import clock, keys
 from pain_clinic.accounts.actors import Actor
-from pain_clinic.accounts.models import KeptInput, User
+from pain_clinic.accounts.models import KeptInput, Site, User
 from pain_clinic.accounts.tidying import KEPT_INPUT_LASTS
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
@@ -42,6 +42,11 @@ def member(request: Any) -> User:
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user
+
+
+def show_site(request: HttpRequest, site: Site) -> None:
+    """Note which site this page is about: the frame around it names that one."""
+    request.shown_site = site  # type: ignore[attr-defined]
 
 
 def wants_fragment(request: HttpRequest) -> bool:

@@ -65,13 +65,13 @@ def board(*, asked: Asked, by: Actor, at: datetime) -> Board:
     )
 
 
-def finished(shown: Board, selected: Any) -> Board:
-    """Return the board with its open case and the mark by which a poll knows that nothing changed."""
+def finished(shown: Board, selected: Any, seal: str) -> Board:
+    """Return the board with its open case and the mark by which a poll knows that nothing changed; it ends with the seal."""
     whole = replace(shown, selected=selected)
     told = repr(
         replace(whole, loaded_at=shown.loaded_at.replace(year=2000, month=1, day=1, hour=0, minute=0, second=0, microsecond=0))
     )
-    return replace(whole, etag=hashlib.sha256(told.encode()).hexdigest()[:32])
+    return replace(whole, etag=f"{hashlib.sha256(told.encode()).hexdigest()[:32]}-{seal}")
 
 
 def _empty(drawn: Drawing, asked: Asked, is_empty: bool) -> str:

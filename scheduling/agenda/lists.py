@@ -24,7 +24,7 @@ from scheduling.models.appointments import PRESENT
 if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
 
-PER_PAGE = 50
+PER_PAGE, PAST_PER_PAGE = 50, 25
 STATES = {"": "All", "failed": "Failed", "due": "Due", "sent": "Sent", "skipped": "Not sent", "withdrawn": "Withdrawn"}
 JOINED = ("patient", "procedure", "site")
 
@@ -48,15 +48,22 @@ def home(*, user: User, by: Actor, at: datetime, sites: tuple[Site, ...]) -> Hom
         next_title="Your next cases today" if is_own else "Next today",
         board_url=board_url,
         empty="" if next_cases else _home_empty(by, site),
-        empty_url=words.book_url() if may_book else board_url,
-        empty_act="Book a procedure" if may_book else ("Open the board" if board_url else ""),
+        **_home_next(may_book, board_url, site),
     )
 
 
 def _home_empty(by: Actor, site: Site | None) -> str:
     if site is None:
-        return "You are not assigned to a site yet. A manager or administrator can add you to one."
+        return "You belong to no site yet. The board says how to get one."
     return "Nobody else is expected today." if by.may("scheduling.view_board") else ""
+
+
+def _home_next(may_book: bool, board_url: str, site: Site | None) -> dict[str, str]:
+    if site is None:
+        return {"empty_url": reverse("scheduling:board"), "empty_act": "How to get a site"}
+    if may_book:
+        return {"empty_url": words.book_url(), "empty_act": "Book a procedure"}
+    return {"empty_url": board_url, "empty_act": "Open the board" if board_url else ""}
 
 
 def _home_acts(by: Actor, board_url: str) -> tuple[HomeAct, ...]:
@@ -145,13 +152,12 @@ def person(*, patient: Patient, user: User, by: Actor, at: datetime) -> Who:
     )
 
 
-def patient_dates(*, patient: Patient, user: User, by: Actor, at: datetime) -> Panel:
-    """Return a patient's coming and past cases at the sites of this user."""
+def patient_dates(*, patient: Patient, user: User, by: Actor, at: datetime, number: str = "1") -> Panel:
+    """Return a patient's coming cases and one page of the past ones, at the sites of this user."""
     mine = patient.appointments.visible_to(user).select_related(*JOINED)
-    upcoming, past = (
-        list(mine.upcoming(at)[:30]),
-        list(mine.filter(Q(leaves_at__lte=at) | ~Q(status__in=_STANDING)).order_by("-starts_at", "-pk")[:50]),
-    )
+    earlier = mine.filter(Q(leaves_at__lte=at) | ~Q(status__in=_STANDING)).order_by("-starts_at", "-pk")
+    found = Paginator(earlier, PAST_PER_PAGE).get_page(number)
+    upcoming, past = list(mine.upcoming(at)[:30]), list(found.object_list)
     lines = {line.public_id: line for line in cases.lines_of([*upcoming, *past])}
     return Panel(
         upcoming=tuple(lines[each.public_id] for each in upcoming),
@@ -159,6 +165,7 @@ def patient_dates(*, patient: Patient, user: User, by: Actor, at: datetime) -> P
         book_url=words.book_url(patient=patient.public_id) if by.may("scheduling.book_appointment") else "",
         title=words.full_name(patient),
         patient_url=reverse("patients:patient", args=[patient.public_id]),
+        page=words.paged(found, reverse("scheduling:patient_upcoming", args=[patient.public_id])),
     )
 
 

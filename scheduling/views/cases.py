@@ -35,7 +35,9 @@ def appointment(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     doors.read(request, row)
     context = {"case": doors.shown(request, row)}
     if request.htmx and request.htmx.target == "case-panel":  # type: ignore[attr-defined]
-        return render(request, "scheduling/_case_panel.html", context)
+        response = render(request, "scheduling/_case_panel.html", context)
+        response["X-Clinic-Opened"] = doors.seal(request, public_id)
+        return response
     return web.respond(request, "scheduling/appointment.html", context)
 
 

@@ -16,6 +16,7 @@ from django.core import signing
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.crypto import salted_hmac
 
 from pain_clinic import keys, web
 from pain_clinic.accounts.actors import Actor
@@ -77,6 +78,7 @@ def the_case(request: HttpRequest, public_id: uuid.UUID) -> Appointment:
     """Return an appointment at a site of this user, its patient, procedure and site joined; 404 otherwise."""
     rows = Appointment.objects.visible_to(request.user).select_related("patient", "procedure", "site")  # type: ignore[arg-type]
     found: Appointment = get_object_or_404(rows, public_id=public_id)
+    web.show_site(request, found.site)
     return found
 
 
@@ -100,15 +102,23 @@ def shown(request: HttpRequest, appointment: Appointment, **parts: Any) -> Case:
 
 
 def read(request: HttpRequest, appointment: Appointment) -> None:
-    """Record that somebody opened a case; polls are no reading."""
-    if request.headers.get("X-Clinic-Poll") != "1":
-        trail.record(
-            by=Actor.of(request),
-            act=agenda.READ,
-            subject=appointment,
-            patient=appointment.patient.public_id,
-            site_id=appointment.site_id,
-        )
+    """Record that somebody opened a case."""
+    trail.record(
+        by=Actor.of(request),
+        act=agenda.READ,
+        subject=appointment,
+        patient=appointment.patient.public_id,
+        site_id=appointment.site_id,
+    )
+
+
+def seal(request: HttpRequest, public_id: uuid.UUID | None) -> str:
+    """Return a word that only we can make: in this session, the board with this case was shown and its reading recorded.
+
+    A poll of the board carries it and is then no second reading; who has not opened the case cannot poll it in secret.
+    """
+    told = f"{request.user.pk}|{request.session.session_key}|{public_id or ''}"
+    return salted_hmac("scheduling.board.opened", told, algorithm="sha256").hexdigest()[:20]
 
 
 # --- request keys ----------------------------------------------------------------------------------------------------

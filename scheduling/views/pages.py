@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.contrib import messages as toasts
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
@@ -18,7 +19,7 @@ from pain_clinic.accounts.gates import requires
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 from scheduling import agenda, messages
-from scheduling.agenda.shapes import FindingPage, Pair
+from scheduling.agenda.shapes import FindingPage, Pair, Tab
 from scheduling.forms import FIRST_DAY, LAST_DAY, SpanForm, pairs
 from scheduling.models import Message
 from scheduling.views import doors
@@ -28,7 +29,10 @@ from scheduling.views import doors
 @requires("accounts.view_home")
 def home(request: HttpRequest) -> HttpResponse:
     """Show what this person does most, what is open, and who comes next."""
-    shown = agenda.home(user=request.user, by=Actor.of(request), at=web.now(), sites=agenda.sites_of(request.user))  # type: ignore[arg-type]
+    sites = agenda.sites_of(request.user)  # type: ignore[arg-type]
+    if sites:
+        web.show_site(request, sites[0])
+    shown = agenda.home(user=request.user, by=Actor.of(request), at=web.now(), sites=sites)  # type: ignore[arg-type]
     return web.respond(request, "scheduling/home.html", {"home": shown})
 
 
@@ -39,16 +43,21 @@ def board(request: HttpRequest) -> HttpResponse:
     at, by = web.now(), Actor.of(request)
     asked = _asked(request)
     if asked is None:
-        return web.respond(request, "scheduling/no_site.html", {}, status=200)
+        return _no_site(request)
+    web.show_site(request, asked.site)
+    given = request.headers.get("If-None-Match", "")
+    seal = doors.seal(request, asked.case)
     shown = agenda.board(asked=asked, by=by, at=at)
     selected = None
     if asked.case is not None and by.may("scheduling.view_appointment"):
         appointment = doors.the_case(request, asked.case)
-        doors.read(request, appointment)
+        if not given.endswith(f'-{seal}"'):
+            doors.read(request, appointment)
         selected = doors.shown(request, appointment)
-    shown = agenda.finished(shown, selected)
+        web.show_site(request, asked.site)
+    shown = agenda.finished(shown, selected, seal)
     mark = f'"{shown.etag}"'
-    if request.headers.get("If-None-Match") == mark:
+    if given == mark:
         response = HttpResponse(status=304)
     else:
         response = web.respond(request, "scheduling/board.html", {"board": shown})
@@ -56,6 +65,17 @@ def board(request: HttpRequest) -> HttpResponse:
     response["X-Clinic-Loaded"] = shown.loaded_at.isoformat()
     patch_vary_headers(response, ["HX-Request", "Cookie"])
     return response
+
+
+def _no_site(request: HttpRequest) -> HttpResponse:
+    """Say why there is no board, and what this person can do about it."""
+    user = web.member(request)
+    may_add = user.has_perm("scheduling.manage_resources")
+    acts = [
+        Tab("Add a site", reverse("scheduling:site_new")) if may_add else None,
+        Tab("Staff", reverse("staff")) if user.has_perm("accounts.manage_staff") else None,
+    ]
+    return web.respond(request, "scheduling/no_site.html", {"acts": [act for act in acts if act], "may_add": may_add})
 
 
 def _asked(request: HttpRequest) -> agenda.Asked | None:
@@ -100,7 +120,9 @@ def patient_upcoming(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse
     """Show a patient's coming and past cases; the patient's page loads it by URL name."""
     patient = doors.the_patient(request, public_id)
     trail.record(by=Actor.of(request), act="scheduling.patient_dates_read", subject=patient, patient=patient.public_id)
-    panel = agenda.patient_dates(patient=patient, user=request.user, by=Actor.of(request), at=web.now())  # type: ignore[arg-type]
+    panel = agenda.patient_dates(
+        patient=patient, user=web.member(request), by=Actor.of(request), at=web.now(), number=request.GET.get("page", "1")
+    )
     return web.respond(request, "scheduling/patient_upcoming.html", {"panel": panel})
 
 

@@ -52,6 +52,7 @@ class Panel:
     messages: tuple[MessageLine, ...] = ()
     title: str = ""
     patient_url: str = ""
+    page: Page | None = None
 
 
 @dataclass(frozen=True, slots=True)
