@@ -26,7 +26,7 @@ def main() -> int:
     django.setup()
     import logging
 
-    from tests.bench import booking, clinic, measuring, pages, searching
+    from tests.bench import booking, browser, clinic, measuring, pages, searching
 
     logging.disable(logging.WARNING)
     begun = time.monotonic()
@@ -37,7 +37,12 @@ def main() -> int:
     tell("building the bench clinic ...")
     made = clinic.build(asked.size, at=datetime.now(UTC).replace(second=0, microsecond=0), seed=asked.seed)
     lines: list[measuring.Line] = []
-    for name, part in (("search", searching.lines), ("pages", pages.lines), ("booking", booking.lines)):
+    for name, part in (
+        ("search", searching.lines),
+        ("pages", pages.lines),
+        ("booking", booking.lines),
+        ("browser", browser.lines),
+    ):
         tell(f"measuring {name} ...")
         lines += part(made)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

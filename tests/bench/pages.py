@@ -3,54 +3,26 @@
 from __future__ import annotations
 
 import gzip
-from collections import defaultdict
-from datetime import date, datetime, time, timedelta
+import statistics
+from datetime import datetime, time, timedelta
 from functools import partial
 from typing import Any
 
 from django.db import connection
-from django.template import engines
+from django.db.models import Count
 from django.test import Client
 from django.urls import reverse
 
 from pain_clinic.accounts.actors import Actor
 from patients import pages
-from scheduling.models import Allocation, Resource
+from patients.models import Patient
+from tests.bench import plain
 from tests.bench.clinic import ZONE, BenchClinic
-from tests.bench.measuring import Line, counted, line, paired
-
-PLAIN = """<!doctype html><html><head><title>Board</title></head><body><main>{% for unit, bars in columns %}<section><h2>{{ unit.name }}</h2><ol>
-{% for bar in bars %}<li class="bar s{{ bar.slot }} n{{ bar.span }} {{ bar.status }}"><a href="/appointments/{{ bar.public_id }}/">
-<b>{{ bar.starts|time:"H:i" }}-{{ bar.ends|time:"H:i" }}</b> {{ bar.first }} {{ bar.last|slice:":1" }}. {{ bar.born|date:"Y" }}
-<span>{{ bar.procedure }}</span> <span>{{ bar.side }}</span></a></li>{% endfor %}</ol></section>{% endfor %}</main></body></html>"""
-
-
-def plain_board(clinic: BenchClinic, first: date, days: int) -> str:
-    """Return the bars of the physicians as plain Django reads and writes them."""
-    begins = datetime.combine(first, time(), ZONE)
-    units = list(Resource.objects.filter(site=clinic.site, kind="physician").order_by("position"))
-    bars: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    rows = (
-        Allocation.objects.filter(
-            resource__in=units, released_at=None, starts_at__lt=begins + timedelta(days=days), ends_at__gt=begins
-        )
-        .select_related("appointment__patient", "appointment__procedure")
-        .order_by("starts_at")
-    )
-    for row in rows:
-        case = row.appointment
-        starts, ends = row.starts_at.astimezone(ZONE), row.ends_at.astimezone(ZONE)
-        bars[row.resource_id].append({
-            "slot": starts.hour * 12 + starts.minute // 5, "span": (ends - starts).seconds // 300, "status": case.status,
-            "public_id": case.public_id, "starts": starts, "ends": ends, "first": case.patient.first_name,
-            "last": case.patient.last_name, "born": case.patient.birth_date, "procedure": case.procedure.short_name, "side": case.side,
-        })  # fmt: skip
-    template = engines["django"].from_string(PLAIN)
-    return template.render({"columns": [(unit, bars[unit.pk]) for unit in units]})
+from tests.bench.measuring import Line, counted, line, milliseconds, paired
 
 
 def lines(clinic: BenchClinic, *, rounds: int = 7) -> list[Line]:
-    """Measure day and week of the board, and a search by name."""
+    """Measure day and week of the board, a search by name, a patient's page and a case."""
     browser = Client(HTTP_HOST="localhost")
     browser.force_login(clinic.desk)
     found = []
@@ -65,14 +37,48 @@ def lines(clinic: BenchClinic, *, rounds: int = 7) -> list[Line]:
             continue
         begins = datetime.combine(first, time(), ZONE)
         bookings = clinic.site.appointments.filter(starts_at__gte=begins, starts_at__lt=begins + timedelta(days=days)).count()
-        ours, bare = paired(partial(browser.get, address), partial(plain_board, clinic, first, days), rounds=rounds)
+        ours, bare = paired(partial(browser.get, address), partial(plain.board, clinic, first, days), rounds=rounds)
         found.append(
             line(f"board, {view} with {bookings:,} bookings", ours, "ms", bare, most=1.2, queries=len(statements), most_queries=8)
         )
+        lean = partial(plain.lean_board, clinic, first, days)
+        ours, bare = paired(partial(browser.get, address), lean, rounds=rounds)
+        found.append(line(f"board, {view}, against a page that says less", ours, "ms", bare, most=1.2))
         size = len(gzip.compress(answer.content)) / 1024
         found.append(line(f"board, {view}, compressed (<= 150)", size, "KB", is_right=size <= 150))
     found.append(_patient_search(clinic))
+    return [*found, *_patient_pages(clinic, browser), _case_page(clinic, browser)]
+
+
+def _patient_pages(clinic: BenchClinic, browser: Client) -> list[Line]:
+    """Measure the first page of the busiest patient and of one with few visits; the panels load apart and are counted apart."""
+    visits = Count("appointments")
+    few = Patient.objects.annotate(visits=visits).filter(visits__lte=5).order_by("-visits", "pk").first()
+    found = []
+    for key in (clinic.patients[0], few.pk if few else clinic.patients[-1]):
+        shown = Patient.objects.annotate(visits=visits).get(pk=key)
+        address = reverse("patients:patient", args=[shown.public_id])
+        ours, bare = paired(partial(browser.get, address), partial(plain.patient, key), rounds=9)
+        with counted() as statements:
+            browser.get(address)
+        name = f"patient page, {shown.visits} visits"
+        found.append(line(name, ours, "ms", bare, most=2, queries=len(statements), most_queries=12))
+        panel = f"{address}upcoming/"
+        value = statistics.median(milliseconds(partial(browser.get, panel)) for _ in range(9))
+        with counted() as statements:
+            answer = browser.get(panel)
+        is_right = answer.status_code == 200
+        found.append(line(f"{name}: its appointments", value, "ms", queries=len(statements), most_queries=12, is_right=is_right))
     return found
+
+
+def _case_page(clinic: BenchClinic, browser: Client) -> Line:
+    case = clinic.site.appointments.filter(starts_at__gte=clinic.at).order_by("starts_at", "pk").first()
+    address = reverse("scheduling:appointment", args=[case.public_id])
+    value = statistics.median(milliseconds(partial(browser.get, address)) for _ in range(9))
+    with counted() as statements:
+        answer = browser.get(address)
+    return line("case page", value, "ms", queries=len(statements), most_queries=12, is_right=answer.status_code == 200)
 
 
 def _patient_search(clinic: BenchClinic) -> Line:
