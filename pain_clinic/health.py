@@ -82,8 +82,9 @@ def readiness() -> dict[str, str]:
 def _broker() -> str:
     try:
         # By address: in a web process no Celery app of ours is loaded, and Celery's own default speaks to another broker.
-        options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
-        with Connection(settings.CELERY_BROKER_URL, connect_timeout=1, transport_options=options) as link:
+        # A broker that takes the connection and says nothing would hold this process, without a limit of its own.
+        limits = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, "socket_timeout": 1, "socket_connect_timeout": 1}
+        with Connection(settings.CELERY_BROKER_URL, connect_timeout=1, transport_options=limits) as link:
             link.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=1)
             return "ok"
     except (BrokerError, OSError, ConnectionError):

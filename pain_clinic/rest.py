@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 
 from pain_clinic import clock, keys, web
 from pain_clinic.accounts.actors import Actor
-from pain_clinic.errors import DomainError
+from pain_clinic.errors import DomainError, retried
 
 log = structlog.get_logger("pain_clinic.rest")
 PROBLEM = "application/problem+json"
@@ -126,11 +126,12 @@ def once(request: Request, verb: str, produce: Callable[[], Response]) -> HttpRe
     """Call `produce` once for each `Idempotency-Key`, and give every repeat the same status and the same bytes.
 
     `produce` runs inside the transaction that also keeps the answer: both stand or fall together. A refusal
-    (`DomainError`) rises and leaves no key behind. Without the header, `produce` simply runs.
+    (`DomainError`) rises and leaves no key behind. Without the header, `produce` simply runs. After a deadlock the whole
+    transaction is tried again.
     """
     key = request.headers.get("Idempotency-Key", "")
     if not key:
-        return produce()
+        return retried(produce)
     body = request._request.body if hasattr(request._request, "_body") else _canonical(request.data)
     digest = hashlib.sha256(request.get_full_path().encode() + b"\n" + body).hexdigest()
 
@@ -141,7 +142,8 @@ def once(request: Request, verb: str, produce: Callable[[], Response]) -> HttpRe
             response.status_code, rendered.decode(), response.headers.get("Location", ""), response.headers.get("ETag", "")
         )
 
-    answer = keys.once(by=Actor.of(request), verb=verb, key=key, body_hash=digest, produce=kept, at=clock.now())
+    by, at = Actor.of(request), clock.now()
+    answer = retried(lambda: keys.once(by=by, verb=verb, key=key, body_hash=digest, produce=kept, at=at))
     response = HttpResponse(answer.text, status=answer.status, content_type="application/json")
     if answer.location:
         response["Location"] = answer.location

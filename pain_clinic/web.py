@@ -26,7 +26,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import KeptInput, Site, User
 from pain_clinic.accounts.tidying import KEPT_INPUT_LASTS
 from pain_clinic.audit import trail
-from pain_clinic.errors import DomainError
+from pain_clinic.errors import DomainError, retried
 
 log = structlog.get_logger("pain_clinic.web")
 UNCOUNTED = frozenset({"request_key", "csrfmiddlewaretoken"})
@@ -146,7 +146,7 @@ def once(
     """
     key = key or request.POST.get("request_key", "")
     if not key:
-        return produce()
+        return retried(produce)
     if body is None:
         fields = sorted((name, values) for name, values in request.POST.lists() if name not in UNCOUNTED)
         body = json.dumps([request.path, fields]).encode()
@@ -157,7 +157,8 @@ def once(
         return keys.Answer(response.status_code, response.content.decode(), location, response.headers.get("HX-Trigger", ""))
 
     digest = hashlib.sha256(body).hexdigest()
-    answer = keys.once(by=Actor.of(request), verb=verb, key=key, body_hash=digest, produce=kept, at=now())
+    by, at = Actor.of(request), now()
+    answer = retried(lambda: keys.once(by=by, verb=verb, key=key, body_hash=digest, produce=kept, at=at))
     if answer.location:
         response = redirect_to(request, answer.location)
     else:

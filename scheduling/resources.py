@@ -1,6 +1,7 @@
 """Change what the clinic has: sites, people, rooms and devices, their hours, absences and blocks.
 
-Every verb is one transaction: it locks the resource, writes, records itself, and brings the free time in line.
+Every verb is one transaction: it locks the resource, writes, records itself, and brings the free time in line. While a
+booking holds the resource it waits, at most the lock time-out, and then refuses as `Busy`.
 """
 
 from __future__ import annotations
@@ -181,7 +182,7 @@ def save_hours(
     Raises:
         CasesInTheWay: booked cases lie outside the new hours, and that was not accepted.
     """
-    with transaction.atomic():
+    with translated(), transaction.atomic():
         kept = _locked(resource)
         if not is_accepted:
             outside = _outside(kept, site, spans, valid_from, at)
@@ -254,7 +255,7 @@ def add_absence(
     Raises:
         CasesInTheWay: booked cases need the time, and that was not accepted. They stay booked either way.
     """
-    with transaction.atomic():
+    with translated(), transaction.atomic():
         kept = _locked(resource)
         in_the_way = cases_during(kept, starts_at, ends_at)
         if in_the_way and not is_accepted:
@@ -285,7 +286,7 @@ def end_absence(*, absence: Absence, by: Actor, at: datetime) -> Absence:
     Raises:
         Refused: it is over.
     """
-    with transaction.atomic():
+    with translated(), transaction.atomic():
         resource = _locked(absence.resource)
         kept = Absence.objects.select_for_update().get(pk=absence.pk)
         if kept.withdrawn_at is not None:
@@ -315,7 +316,7 @@ def _next_mark(at: datetime) -> datetime:
 
 def save_block(*, block: Block | None, values: Mapping[str, Any], by: Actor, at: datetime) -> Block:
     """Make or change weekly time kept for a physician or a family of procedures; booked cases stay where they are."""
-    with transaction.atomic():
+    with translated(), transaction.atomic():
         _locked(values["resource"])
         kept = Block.objects.select_for_update().get(pk=block.pk) if block is not None else Block()
         for name, value in values.items():
