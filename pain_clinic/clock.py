@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 _read: dict[Path, tuple[int, timedelta]] = {}
+_moved: list[bool] = []  # whether this process ever told a connection of a moved clock
 
 
 def offset() -> timedelta:
@@ -34,4 +35,7 @@ def now() -> datetime:
 
 def apply_clock(cursor: Any) -> None:
     """Make `clinic_now()` of this connection agree with `now()`; call it before SQL that compares due times."""
+    if not settings.CLINIC_CLOCK and not _moved:
+        return  # nobody has moved it, so there is nothing to tell
+    _moved[:] = [True]
     cursor.execute("SELECT set_config('clinic.clock_offset', %s, false)", [f"{offset().total_seconds()} seconds"])

@@ -35,7 +35,7 @@ def hold(
     """
     with guarded(), transaction.atomic():
         stage = staging.stage(patient, procedure, target, opening, at)
-        board = taking.look(stage.runs(), stage.site.pk)
+        board = staging.look(stage, at)
         findings = staging.fitness(stage, board.lacking, at)
         if findings:
             raise RulesRefused(findings, findings)
@@ -81,7 +81,7 @@ def sweep(*, at: datetime, limit: int = 200) -> int:
 
 def _give_back(pk: int, at: datetime) -> Hold | None:
     own = Allocation.objects.filter(hold=pk, released_at__isnull=True, appointment__isnull=True).order_by("pk")
-    staging.lock_resources(list(own.values_list("resource_id", flat=True)), [])
+    staging.lock_resources(own.values_list("resource_id", flat=True))
     kept = Hold.objects.select_for_update(no_key=True).get(pk=pk)
     if kept.released_at is not None:
         return None

@@ -28,7 +28,7 @@ def move_on(*, appointment: Appointment, to: str, by: Actor, at: datetime, versi
     with guarded(), transaction.atomic():
         own = staging.standing_allocations(appointment)
         staging.lock_patients([appointment.patient_id])
-        staging.lock_resources([one.resource_id for one in own], [])
+        staging.lock_resources([one.resource_id for one in own])
         case = staging.locked_case(appointment, version)
         case.move_to(to)
         if to == Status.NO_SHOW and at < case.arrives_at:

@@ -8,7 +8,7 @@ from uuid import UUID
 import pghistory.runtime
 from django.db import models
 
-from pain_clinic import clock
+from pain_clinic import clock, statements
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
 
@@ -28,7 +28,7 @@ def record(
 
     `details` takes ids, counts and codes only: no names, no free text, no clinical facts.
     """
-    return AuditEvent.objects.create(
+    event = AuditEvent(
         at=clock.now(),
         actor_kind=by.kind,
         user_id=by.user_id,
@@ -45,6 +45,8 @@ def record(
         context_id=context_id(),
         details=details or {},
     )
+    statements.insert(event)
+    return event
 
 
 def context_id() -> UUID | None:

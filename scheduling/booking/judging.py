@@ -138,7 +138,7 @@ def _about_hours(scene: Scene, lacking: Sequence[Lack], zone: ZoneInfo) -> list[
     found: dict[int, Finding] = {}
     for lack in lacking:
         start, end = (moment.astimezone(zone) for moment in lack.run[:2])
-        if not lack.is_taken and lack.unit.pk not in found:
+        if lack.unit.pk not in found and not lack.is_taken:
             found[lack.unit.pk] = structural(
                 "outside_hours",
                 f"{lack.unit.name} is not available at {scene.site.name} from {start:%H:%M} to {end:%H:%M} that day.",

@@ -1,19 +1,17 @@
-"""The rows one booking decision rests on, locked in the one order: patient, resources, appointment."""
+"""One booking decision: whom, what, where and when, which units for which need, and what has to be free."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
-
-from django.db.models import Q, QuerySet
 
 from pain_clinic.accounts.models import Site
 from patients.models import Patient
 from procedures.models import Procedure, ProcedureNeed
 from scheduling.booking.words import Target, Times
-from scheduling.models import Allocation, Hold, Kind, Privilege, Resource
+from scheduling.models import Kind, Resource
 
 Run: TypeAlias = tuple[datetime, datetime, tuple[str, ...]]
 
@@ -32,6 +30,7 @@ class Scene:
     starts_at: datetime
     resources: dict[int, Resource]
     needs: tuple[ProcedureNeed, ...]
+    also_locked: tuple[int, ...] = ()
     chosen: dict[int, tuple[Resource, ...]] = field(default_factory=dict)  # need id -> units
     unfit: tuple[Resource, ...] = ()
     missing: tuple[ProcedureNeed, ...] = ()
@@ -107,52 +106,6 @@ def _merged(legs: Iterable[tuple[str, datetime, datetime]]) -> list[Run]:
         else:
             runs.append((start, end, (leg,)))
     return runs
-
-
-def lock_patients(ids: Iterable[int]) -> dict[int, Patient]:
-    """Lock patients in key order and return them."""
-    rows = Patient.objects.filter(pk__in=set(ids)).order_by("pk").select_for_update(no_key=True)
-    return {row.pk: row for row in rows}
-
-
-def for_update(rows: QuerySet[Resource]) -> QuerySet[Resource]:
-    """Lock rows against other writers, not against those that only refer to them."""
-    return rows.select_for_update(no_key=True)
-
-
-def lock_resources(ids: Iterable[int], procedures: Sequence[int]) -> dict[int, Resource]:
-    """Lock resources in key order, with their privileges for these procedures."""
-    rows = list(for_update(Resource.objects.filter(pk__in=set(ids)).order_by("pk")))
-    physicians = [row for row in rows if row.kind == Kind.PHYSICIAN]
-    if physicians:
-        from_table = _privileges(physicians, procedures)
-        for row in physicians:
-            row._prefetched_objects_cache = {"privileges": from_table.get(row.pk, [])}  # type: ignore[attr-defined]
-    return {row.pk: row for row in rows}
-
-
-def _privileges(physicians: Sequence[Resource], procedures: Sequence[int]) -> dict[int, list[Privilege]]:
-    from_table: dict[int, list[Privilege]] = {}
-    for row in Privilege.objects.filter(resource__in=physicians, procedure__in=procedures).order_by("pk"):
-        from_table.setdefault(row.resource_id, []).append(row)
-    return from_table
-
-
-def ended_holds(resource_ids: Iterable[int], at: datetime) -> list[Allocation]:
-    """Return the allocations that ended holds still have on these resources."""
-    return list(
-        Allocation.objects.filter(
-            Q(hold__ends_at__lte=at) | Q(hold__released_at__isnull=False),
-            resource__in=list(resource_ids),
-            released_at__isnull=True,
-            appointment__isnull=True,
-        ).order_by("pk")
-    )
-
-
-def lock_hold(hold: Hold) -> Hold:
-    """Lock a hold and return it as it is now."""
-    return Hold.objects.select_for_update(no_key=True).get(pk=hold.pk)
 
 
 def needs_of(procedure: Procedure) -> tuple[ProcedureNeed, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from pain_clinic import statements
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
@@ -13,15 +14,15 @@ from patients.models import Patient, PatientSite
 from procedures.models import Procedure
 from procedures.rules import Finding, Waiver
 from scheduling.availability import Opening
-from scheduling.booking import judging, taking
-from scheduling.booking.scene import Scene, ended_holds, lock_hold, lock_patients, lock_resources, needs_of
+from scheduling.booking import judging, reading, taking
+from scheduling.booking.reading import lock_patients, lock_resources
+from scheduling.booking.scene import Scene, needs_of
 from scheduling.booking.words import HoldEnded, Stale, Target, Times
 from scheduling.models import (
     BEFORE_ARRIVAL,
     Allocation,
     Appointment,
     AppointmentFinding,
-    BlockTime,
     Hold,
     InvalidMove,
     RuleOverride,
@@ -37,6 +38,7 @@ __all__ = [
     "lock_patients",
     "lock_resources",
     "locked_case",
+    "look",
     "must_be_before_arrival",
     "old_place",
     "record",
@@ -61,23 +63,23 @@ def stage(
 ) -> Scene:
     """Lock the opening's units (and those also named), free what ended holds and this hold have, and cast the needs."""
     wanted = {unit for units in opening.units.values() for unit in units}
-    resources = lock_resources(wanted | set(also), [procedure.pk])
-    ended = ended_holds(resources, at)
+    resources, site = lock_resources(wanted | set(also), site=opening.site)
     if hold is not None:
-        kept = lock_hold(hold)
+        kept = reading.lock_hold(hold)
         if kept.released_at is not None:
             raise HoldEnded
-        ended += list(Allocation.objects.filter(hold=kept, released_at__isnull=True, appointment__isnull=True))
         Hold.objects.filter(pk=kept.pk).update(released_at=at)
-    taking.give_back(list({one.pk: one for one in ended}.values()), at)
+        own = Allocation.objects.filter(hold=kept, released_at__isnull=True, appointment__isnull=True)
+        taking.give_back(list(own.order_by("pk")), at)
     scene = Scene(
         patient=patient,
         procedure=procedure,
-        site=Site.objects.get(pk=opening.site),
+        site=site or Site.objects.get(pk=opening.site),
         target=target,
         starts_at=opening.starts_at,
         resources={pk: resources[pk] for pk in sorted(wanted) if pk in resources},
         needs=needs_of(procedure),
+        also_locked=tuple(sorted(set(resources) - wanted)),
     )
     scene.cast()
     return scene
@@ -89,36 +91,59 @@ def live(hold: Hold | None, by: Actor, at: datetime) -> Hold | None:
     return hold
 
 
-def judged(
-    scene: Scene, at: datetime, *, leaving_out: Appointment | None = None, also_leaving_out: Appointment | None = None
-) -> tuple[tuple[Finding, ...], taking.Board]:
-    runs = scene.runs()
-    away = {one.pk for one in (leaving_out, also_leaving_out) if one is not None}
-    others = [
-        other
-        for other in Appointment.objects.filter(patient=scene.patient, is_history=False)
-        .filter(leaves_at__gt=at)
-        .select_related("procedure")
-        .order_by("starts_at", "pk")
-        if other.pk not in away
-    ]
-    blocks = list(
-        BlockTime.objects.filter(
-            resource__in=[unit.pk for unit, _ in runs],
-            site=scene.site,
-            starts_at__lt=scene.times.leaves_at,
-            ends_at__gt=scene.times.arrives_at,
-            releases_at__gt=at,
-        )
-        .select_related("block")
-        .order_by("pk")
+def look(scene: Scene, at: datetime) -> taking.Board:
+    """Read what is true under the locks, once what ended holds still have is free again."""
+    truth = _read(scene, at)
+    if truth.ended:
+        taking.give_back(reading.allocations(truth.ended), at)
+        truth = _read(scene, at)
+    for unit in scene.resources.values():
+        unit._prefetched_objects_cache = {"privileges": truth.privileges.get(unit.pk, [])}  # type: ignore[attr-defined]
+    return taking.look(scene.runs(), scene.site.pk, truth)
+
+
+def _read(scene: Scene, at: datetime) -> reading.Truth:
+    return reading.read_truth(
+        units=sorted(scene.resources),
+        locked=sorted({*scene.resources, *scene.also_locked}),
+        site=scene.site.pk,
+        patient=scene.patient.pk if scene.patient is not None else None,
+        procedure=scene.procedure,
+        starts_at=scene.starts_at,
+        at=at,
     )
-    blocks = [
-        row
-        for row in blocks
-        if any(unit.pk == row.resource_id and run[0] < row.ends_at and row.starts_at < run[1] for unit, run in runs)
-    ]
-    board = taking.look(runs, scene.site.pk)
+
+
+def judged(
+    scene: Scene,
+    at: datetime,
+    *,
+    leaving_out: Appointment | None = None,
+    also_leaving_out: Appointment | None = None,
+    is_rehearsal: bool = False,
+) -> tuple[tuple[Finding, ...], taking.Board]:
+    """Return every finding about the scene, and the free time that it touches.
+
+    Who lost the race for a unit learns it before anything else is read or judged: others wait for these locks. Only a
+    rehearsal judges all the same.
+
+    Raises:
+        SlotTaken: a unit is allocated to somebody else.
+    """
+    board = look(scene, at)
+    if not is_rehearsal:
+        board.refuse_what_is_taken()
+    away = {one.pk for one in (leaving_out, also_leaving_out) if one is not None}
+    others = []
+    if scene.patient is not None:
+        others = [other for other in reading.open_cases(scene.patient, at) if other.pk not in away]
+    blocks = reading.block_times(
+        [
+            pk
+            for pk, resource, starts_at, ends_at in board.truth.blocks
+            if any(unit.pk == resource and run[0] < ends_at and starts_at < run[1] for unit, run in board.runs)
+        ]
+    )
     return judging.findings_of(scene, others=others, lacking=board.lacking, blocks=blocks, at=at), board
 
 
@@ -184,7 +209,7 @@ def set_times(appointment: Appointment, times: Times, site: Site) -> None:
 def keep(appointment: Appointment, findings: Sequence[Finding], lifted: Sequence[Waiver], by: Actor, at: datetime) -> None:
     """Keep what was said and what was waived, as it was said."""
     by_key = {finding.key: finding for finding in findings}
-    AppointmentFinding.objects.bulk_create(
+    said = [
         AppointmentFinding(
             appointment=appointment,
             code=finding.key[:60],
@@ -195,8 +220,8 @@ def keep(appointment: Appointment, findings: Sequence[Finding], lifted: Sequence
             context_id=trail.context_id(),
         )
         for finding in findings
-    )
-    RuleOverride.objects.bulk_create(
+    ]
+    waived = [
         RuleOverride(
             appointment=appointment,
             code=waiver.code[:60],
@@ -208,7 +233,11 @@ def keep(appointment: Appointment, findings: Sequence[Finding], lifted: Sequence
             at=at,
         )
         for waiver in lifted
-    )
+    ]
+    if said:
+        AppointmentFinding.objects.bulk_create(said)
+    if waived:
+        RuleOverride.objects.bulk_create(waived)
 
 
 def record(
@@ -232,7 +261,5 @@ def fitness(scene: Scene, lacking: Sequence[taking.Lack], at: datetime) -> tuple
 
 def know_at_site(patient: Patient, site: Site, at: datetime) -> None:
     """Leave the row by which the site's staff see this patient."""
-    PatientSite.objects.bulk_create(
-        [PatientSite(patient=patient, site=site, because=PatientSite.Because.APPOINTMENT, since=at)],
-        ignore_conflicts=True,
-    )
+    row = PatientSite(patient=patient, site=site, because=PatientSite.Because.APPOINTMENT, since=at)
+    statements.insert(row, unless="patient_site_because_once")

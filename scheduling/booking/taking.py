@@ -6,46 +6,63 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import TypeAlias
 
 from django.db import connection
 
 from scheduling import free_time
+from scheduling.booking.reading import Truth
 from scheduling.booking.scene import Run
 from scheduling.booking.words import SlotTaken
 from scheduling.free_time import LONGEST_WAY
-from scheduling.intervals import SLOTS_PER_DAY, midnight, ones, pack, slot_after, slot_of, unpack
-from scheduling.models import PEOPLE, Allocation, Appointment, FreeTime, Hold, Resource, Travel
+from scheduling.intervals import SLOTS_PER_DAY, midnight, ones, pack, slot_after, slot_of
+from scheduling.models import PEOPLE, Allocation, Appointment, Hold, Resource, Travel
 
 Runs: TypeAlias = Sequence[tuple[Resource, Run]]
-Key: TypeAlias = tuple[int, int, date]  # resource, site, UTC day
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lack:
-    """A unit that is not free for a run: ``is_taken`` when allocated, else it does not work there then."""
+    """A unit that is not free for a run: allocated, or it does not work there then."""
 
     unit: Resource
     run: Run
-    is_taken: bool
+
+    @cached_property
+    def is_taken(self) -> bool:
+        with connection.cursor() as cursor:  # by the constraint's own index: who asks holds the locks
+            cursor.execute(
+                "SELECT EXISTS (SELECT 1 FROM scheduling_allocation WHERE resource_id = %s AND released_at IS NULL"
+                " AND tstzrange(starts_at, ends_at) && tstzrange(%s, %s))",
+                [self.unit.pk, self.run[0], self.run[1]],
+            )
+            return bool(cursor.fetchone()[0])
 
 
 @dataclass(slots=True)
 class Board:
-    """The free-time rows that a set of runs touches, read once under the locks."""
+    """The free time that a set of runs touches, read once under the locks."""
 
     site_id: int
     runs: Runs
-    rows: dict[Key, tuple[int, int]]  # row id and bits as stored
+    truth: Truth
     lacking: tuple[Lack, ...] = ()
 
-    def clear_and_write(self) -> None:
-        """Clear the runs here, and with the way there and back at their people's other sites; one statement."""
+    def refuse_what_is_taken(self) -> None:
+        """Raise `SlotTaken` if somebody else has one of the units."""
+        for lack in self.lacking:
+            if lack.is_taken:
+                raise _taken(lack.unit)
+
+    def cleared(self) -> list[tuple[int, bytes]]:
+        """Return the rows of free time that change, by key: the runs here, and with the way at people's other sites."""
+        rows = self.truth.free
         elsewhere = defaultdict(set)
-        for resource, site, _ in self.rows:
+        for resource, site, _ in rows:
             elsewhere[resource].add(site)
         ways = travel_times() if any(len(sites) > 1 for sites in elsewhere.values()) else {}
-        bits = {key: stored for key, (_, stored) in self.rows.items()}
+        bits = {key: stored for key, (_, stored) in rows.items()}
         for unit, (start, end, _) in self.runs:
             for site in elsewhere[unit.pk]:
                 before = ways.get((site, self.site_id), timedelta())
@@ -53,64 +70,54 @@ class Board:
                 for day, mask in masks(start - before, end + after):
                     if (unit.pk, site, day) in bits:
                         bits[unit.pk, site, day] &= ~mask
-        changed = [(pk, bits[key]) for key, (pk, stored) in self.rows.items() if bits[key] != stored]
-        if changed:
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "UPDATE scheduling_freetime AS old SET bits = new.bits"
-                    " FROM unnest(%s::bigint[], %s::bytea[]) AS new (id, bits) WHERE old.id = new.id",
-                    [[pk for pk, _ in changed], [pack(value) for _, value in changed]],
-                )
+        return [(pk, pack(bits[key])) for key, (pk, stored) in rows.items() if bits[key] != stored]
 
 
-def look(runs: Runs, site_id: int) -> Board:
-    """Read the free time that the runs touch and what of it is lacking at this site."""
-    days: set[date] = set()
-    for unit, (start, end, _) in runs:
-        way = LONGEST_WAY if unit.kind in PEOPLE else timedelta()
-        days |= {day for day, _ in masks(start - way, end + way)}
-    found = FreeTime.objects.filter(resource__in={unit.pk for unit, _ in runs}, day__in=days)
-    rows = {
-        (resource, site, day): (pk, unpack(bits))
-        for pk, resource, site, day, bits in found.values_list("pk", "resource_id", "site_id", "day", "bits")
-    }
-    board = Board(site_id, runs, rows)
+def look(runs: Runs, site_id: int, truth: Truth) -> Board:
+    """Compare the runs with the free time at this site."""
     nothing = (0, 0)
-    board.lacking = tuple(
-        Lack(unit, run, _is_allocated(unit, run))
+    lacking = tuple(
+        Lack(unit, run)
         for unit, run in runs
-        if any(rows.get((unit.pk, site_id, day), nothing)[1] & mask != mask for day, mask in masks(run[0], run[1]))
+        if any(truth.free.get((unit.pk, site_id, day), nothing)[1] & mask != mask for day, mask in masks(run[0], run[1]))
     )
-    return board
+    return Board(site_id, runs, truth, lacking)
+
+
+_TAKE = """
+WITH cleared AS (
+    UPDATE scheduling_freetime AS old SET bits = new.bits
+    FROM unnest(%s::bigint[], %s::bytea[]) AS new (id, bits) WHERE old.id = new.id
+)
+INSERT INTO scheduling_allocation (resource_id, site_id, appointment_id, hold_id, kind, legs, starts_at, ends_at, created_at)
+VALUES """
+_ONE = "(%s, %s, %s, %s, %s, %s::varchar[], %s, %s, %s)"
 
 
 def take(board: Board, *, at: datetime, appointment: Appointment | None = None, hold: Hold | None = None) -> None:
-    """Write one allocation a run and clear its bits.
+    """Write one allocation a run and clear its bits, in one statement.
 
     Raises:
         SlotTaken: something is lacking; the caller's transaction is then to be left.
     """
     if board.lacking:
-        unit = board.lacking[0].unit
-        raise SlotTaken(
-            f"{unit.name} is no longer free at this time. Nothing was changed; choose another opening.",
-            resource=str(unit.public_id),
-        )
-    Allocation.objects.bulk_create(
-        Allocation(
-            resource=unit,
-            site_id=board.site_id,
-            appointment=appointment,
-            hold=hold,
-            kind=unit.kind,
-            legs=list(legs),
-            starts_at=start,
-            ends_at=end,
-            created_at=at,
-        )
-        for unit, (start, end, legs) in board.runs
+        raise _taken(board.lacking[0].unit)
+    if not board.runs:
+        return
+    cleared = board.cleared()
+    values: list[object] = [[pk for pk, _ in cleared], [bits for _, bits in cleared]]
+    for unit, (start, end, legs) in board.runs:
+        owner = (appointment.pk if appointment else None, hold.pk if hold else None)
+        values += [unit.pk, board.site_id, *owner, unit.kind, list(legs), start, end, at]
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE + ", ".join([_ONE] * len(board.runs)), values)
+
+
+def _taken(unit: Resource) -> SlotTaken:
+    return SlotTaken(
+        f"{unit.name} is no longer free at this time. Nothing was changed; choose another opening.",
+        resource=str(unit.public_id),
     )
-    board.clear_and_write()
 
 
 def give_back(allocations: Sequence[Allocation], at: datetime) -> None:
@@ -138,13 +145,3 @@ def masks(start: datetime, end: datetime) -> Iterable[tuple[date, int]]:
     while midnight(day) < end:
         yield day, ones(max(slot_of(start, day), 0), min(slot_after(end, day), SLOTS_PER_DAY))
         day += timedelta(days=1)
-
-
-def _is_allocated(unit: Resource, run: Run) -> bool:
-    with connection.cursor() as cursor:  # by the constraint's own index: a loser holds the locks while it looks
-        cursor.execute(
-            "SELECT EXISTS (SELECT 1 FROM scheduling_allocation WHERE resource_id = %s AND released_at IS NULL"
-            " AND tstzrange(starts_at, ends_at) && tstzrange(%s, %s))",
-            [unit.pk, run[0], run[1]],
-        )
-        return bool(cursor.fetchone()[0])

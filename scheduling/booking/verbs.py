@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import connection, transaction
 
+from pain_clinic import statements
 from pain_clinic.accounts.actors import Actor
 from patients.models import Patient
 from procedures.models import Procedure
@@ -66,9 +67,10 @@ def book(
             sedation=target.sedation,
         )
         staging.set_times(appointment, times, stage.site)
-        appointment.save(force_insert=True)
+        statements.insert(appointment)
         taking.take(board, at=at, appointment=appointment)
-        staging.know_at_site(locked, stage.site, at)
+        if not board.truth.is_known:
+            staging.know_at_site(locked, stage.site, at)
         staging.keep(appointment, findings, lifted, by, at)
         messages.lay_down(appointment=appointment, kind=MessageKind.CONFIRMATION, at=at)
         staging.record("scheduling.book", appointment, by, details={"overrides": len(lifted)})
@@ -100,7 +102,7 @@ def preview(
                 locked, procedure, target, opening, at, hold=staging.live(hold, by, at), also=[one.resource_id for one in own]
             )
             taking.give_back(own, at)
-            findings, board = staging.judged(stage, at, leaving_out=appointment)
+            findings, board = staging.judged(stage, at, leaving_out=appointment, is_rehearsal=True)
             if not any(finding.structural for finding in findings):
                 for lack in board.lacking:
                     raise SlotTaken(resource=str(lack.unit.public_id))
@@ -148,7 +150,8 @@ def reschedule(
         case.calendar_sequence += 1
         case.save(update_fields=[*staging.TIME_FIELDS, "site", "status", "version", "calendar_sequence"])
         taking.take(board, at=at, appointment=case)
-        staging.know_at_site(locked, stage.site, at)
+        if not board.truth.is_known:
+            staging.know_at_site(locked, stage.site, at)
         staging.keep(case, findings, lifted, by, at)
         messages.lay_down(appointment=case, kind=MessageKind.CHANGE, at=at)
         staging.record("scheduling.move", case, by, reason_code=reason[:80])
@@ -167,7 +170,7 @@ def swap(
         own = {case.pk: staging.standing_allocations(case) for case in (first, second)}
         patients = staging.lock_patients([first.patient_id, second.patient_id])
         everything = {one.resource_id for rows in own.values() for one in rows}
-        resources = staging.lock_resources(everything, [first.procedure_id, second.procedure_id])
+        resources, _ = staging.lock_resources(everything)
         cases = [staging.locked_case(case, case.version) for case in sorted((first, second), key=lambda one: one.pk)]
         for case in cases:
             staging.must_be_before_arrival(case)
@@ -226,7 +229,7 @@ def cancel(
     with guarded(), transaction.atomic():
         own = staging.standing_allocations(appointment)
         staging.lock_patients([appointment.patient_id])
-        staging.lock_resources([one.resource_id for one in own], [])
+        staging.lock_resources([one.resource_id for one in own])
         case = staging.locked_case(appointment, version)
         case.move_to(Status.CANCELLED)
         case.cancel_reason = CancelReason(reason)

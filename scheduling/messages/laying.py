@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 
+from pain_clinic import clock, statements
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
 from pain_clinic.errors import Forbidden
@@ -32,10 +33,11 @@ def lay_down(*, appointment: Appointment, kind: str, at: datetime) -> Message:
     Joins the caller's transaction, which holds the appointment. Laying down twice gives the same row. A change of
     which the patient has never had the confirmation becomes a confirmation.
     """
-    with transaction.atomic():
-        now = database_now()
-        earlier = list(Message.objects.filter(appointment=appointment).order_by("pk"))
-        if kind == MessageKind.CHANGE and not _was_told(earlier, now):
+    with transaction.atomic(savepoint=False):
+        # About a case just booked nothing can have been laid down before.
+        is_new = appointment.version == 1 and appointment.calendar_sequence == 0 and kind == MessageKind.CONFIRMATION
+        earlier = [] if is_new else list(Message.objects.filter(appointment=appointment).order_by("pk"))
+        if kind == MessageKind.CHANGE and not _was_told(earlier, database_now()):
             kind = MessageKind.CONFIRMATION
         same = [row for row in earlier if row.kind == kind and row.calendar_sequence == appointment.calendar_sequence]
         older = [
@@ -46,24 +48,37 @@ def lay_down(*, appointment: Appointment, kind: str, at: datetime) -> Message:
         ]
         if older:
             withdraw(older, reason="cancelled" if kind == MessageKind.CANCELLATION else "superseded", at=at)
-        cannot = cannot_be_written_to(appointment.patient)
-        told = same[0] if same else Message.objects.create(
-            appointment=appointment,
-            patient_id=appointment.patient_id,
-            kind=kind,
-            version=appointment.version,
-            # Who has no address is to be called: the desk sees that at once, not when the sweep comes to it.
-            state=MessageState.SKIPPED if cannot else MessageState.DUE,
-            reason=cannot,
-            done_at=at if cannot else None,
-            due_at=min(at, now),  # a web server whose clock is ahead must not make its mails late
-            priority=PRIORITY[MessageKind(kind)],
-            calendar_sequence=appointment.calendar_sequence,
-            created_at=at,
-        )  # fmt: skip
+        told = same[0] if same else _told(appointment, kind, at)
         if kind in INVITES:
+            now = database_now() if same else told.due_at
             plan_case(appointment=appointment, at=min(at, now), is_told=True)
     return told
+
+
+def _told(appointment: Appointment, kind: str, at: datetime) -> Message:
+    """Write the row; due by the database's clock, for a web server whose own is ahead must not make its mails late."""
+    cannot = cannot_be_written_to(appointment.patient)
+    message = Message(
+        appointment=appointment,
+        patient_id=appointment.patient_id,
+        kind=kind,
+        version=appointment.version,
+        # Who has no address is to be called: the desk sees that at once, not when the sweep comes to it.
+        state=MessageState.SKIPPED if cannot else MessageState.DUE,
+        reason=cannot,
+        done_at=at if cannot else None,
+        due_at=at,
+        priority=PRIORITY[MessageKind(kind)],
+        calendar_sequence=appointment.calendar_sequence,
+        created_at=at,
+    )
+    with connection.cursor() as cursor:
+        clock.apply_clock(cursor)
+    if statements.insert(message, unless="message_once_per_date", due_at="least(%s, clinic_now())"):
+        return message
+    return Message.objects.get(
+        appointment=appointment, kind=kind, step="", calendar_sequence=appointment.calendar_sequence
+    )
 
 
 def plan_ready(*, appointment: Appointment, at: datetime) -> Message:

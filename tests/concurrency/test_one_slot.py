@@ -13,7 +13,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
 from scheduling import booking, free_time
 from scheduling.availability import Opening
-from scheduling.booking import SlotTaken, Target, scene, staging
+from scheduling.booking import SlotTaken, Target, reading, staging
 from scheduling.models import Allocation, Appointment
 from tests import factories
 from tests.factories import NOW, TOMORROW, SmallClinic, local, together, transactional
@@ -76,7 +76,7 @@ def without_protection(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return board
 
     monkeypatch.setattr(staging.taking, "look", look_and_wait)
-    monkeypatch.setattr(scene, "for_update", lambda rows: rows)
+    monkeypatch.setattr(reading, "LOCK", "FOR KEY SHARE OF")
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'allocation_no_double_booking'")
         definition = cursor.fetchone()[0]
@@ -100,7 +100,7 @@ def test_control_without_locks_and_constraint_everybody_books(monkeypatch: pytes
 
 def test_the_constraint_alone_still_refuses_when_the_locks_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     clinic = factories.small_clinic()
-    monkeypatch.setattr(scene, "for_update", lambda rows: rows)
+    monkeypatch.setattr(reading, "LOCK", "FOR KEY SHARE OF")
     answers = together(*rivals(clinic, 8, booking.book))
     assert len([answer for answer in answers if isinstance(answer, Appointment)]) <= 1
     assert overlaps() == 0

@@ -15,6 +15,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
+from pain_clinic import statements
 from pain_clinic.accounts import staff
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import User
@@ -208,7 +209,7 @@ def test_act_fails_when_its_event_cannot_be_written(monkeypatch: pytest.MonkeyPa
     def refuse(*_args: object, **_values: object) -> None:
         raise DatabaseError("no room")
 
-    monkeypatch.setattr(AuditEvent.objects, "create", refuse)
+    monkeypatch.setattr(statements, "insert", refuse)
     with pytest.raises(DatabaseError):
         staff.end_sessions(user=user, by=Actor.of_user(user), at=factories.NOW)
     assert User.objects.get(pk=user.pk).session_epoch == 0

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
 from pain_clinic.errors import Refused
 from procedures import rulebook
+from procedures.models import Procedure
 from procedures.rules import Facts, Finding, Severity, Waiver
 from scheduling import booking, free_time, holds, visits
 from scheduling.availability import Opening
@@ -17,6 +21,8 @@ from scheduling.models import (
     Allocation,
     Appointment,
     AppointmentFinding,
+    Block,
+    BlockTime,
     InvalidMove,
     Message,
     RuleOverride,
@@ -309,3 +315,62 @@ def test_a_move_to_where_the_case_is_tells_nobody(clinic: SmallClinic, by: Actor
         booking.reschedule(appointment=case, opening=opening(clinic), by=by, at=NOW)
     assert refusal.value.code == "not_moved"
     assert Message.objects.filter(appointment=case).count() == 1
+
+
+def test_a_booking_asks_nine_statements_and_the_next_for_a_patient_known_here_eight(
+    clinic: SmallClinic, by: Actor, django_assert_num_queries: Any
+) -> None:
+    procedure = Procedure.objects.prefetch_related("needs").get(pk=clinic.procedure.pk)
+    with django_assert_num_queries(9 + 2):  # and the savepoint that a transaction is inside the test's own
+        booked(clinic, by, procedure=procedure)
+    with django_assert_num_queries(8 + 2):
+        booked(clinic, by, local(TOMORROW, "11:00"), procedure=procedure)
+
+
+def test_who_lost_the_race_learns_it_before_anything_is_judged(
+    clinic: SmallClinic, by: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booked(clinic, by)
+    monkeypatch.setattr(rulebook, "RULES", (Says("stop", Severity.BLOCKER),))
+    other = factories.patient(home=clinic.site, last_name="Okafor")
+    with pytest.raises(SlotTaken), CaptureQueriesContext(connection) as asked:
+        booked(clinic, by, patient=other)
+    own = [each["sql"] for each in asked.captured_queries if "SAVEPOINT" not in each["sql"]]
+    # Two locks, what is true under them, whether it is taken; the rest is the procedure's needs.
+    assert len(own) == 5, own
+    with pytest.raises(RulesRefused):
+        booked(clinic, by, local(TOMORROW, "13:00"), patient=other)
+
+
+def test_a_unit_that_is_not_at_work_is_a_finding_even_beside_one_that_is_taken_by_nobody(clinic: SmallClinic, by: Actor) -> None:
+    clinic.room.absences.create(starts_at=local(TOMORROW, "8:00"), ends_at=local(TOMORROW, "12:00"))
+    free_time.rebuild(at=NOW, resources=[clinic.room.pk])
+    with pytest.raises(RulesRefused) as refusal:
+        booked(clinic, by)
+    assert codes(refusal) == {"outside_hours"}
+
+
+def test_ended_holds_on_the_units_left_behind_are_freed_by_a_move(clinic: SmallClinic, by: Actor) -> None:
+    case = booked(clinic, by)
+    holds.hold(procedure=clinic.procedure, target=TARGET, opening=opening(clinic, local(TOMORROW, "13:00")), by=by, at=NOW)
+    later = NOW + timedelta(minutes=10)
+    moved = booking.reschedule(appointment=case, opening=opening(clinic, local(TOMORROW, "13:00")), by=by, at=later)
+    assert moved.starts_at == local(TOMORROW, "13:00")
+    assert not Allocation.objects.filter(released_at__isnull=True, appointment__isnull=True).exists()
+    assert free_time.check(at=NOW) == ()
+
+
+def test_a_block_of_another_physician_needs_a_reason_until_it_is_released(clinic: SmallClinic, by: Actor) -> None:
+    other = factories.resource(at_site=clinic.site, name="Dr. Other")
+    block = Block.objects.create(
+        resource=clinic.room, site=clinic.site, name="Other's morning", weekday=TOMORROW.weekday(), starts=time(8), ends=time(12),
+        valid_from=TOMORROW, physician=other, release_days=0,
+    )  # fmt: skip
+    BlockTime.objects.create(
+        block=block, resource=clinic.room, site=clinic.site, starts_at=local(TOMORROW, "8:00"), ends_at=local(TOMORROW, "12:00"),
+        releases_at=NOW + timedelta(hours=1),
+    )  # fmt: skip
+    with pytest.raises(RulesRefused) as refusal:
+        booked(clinic, by)
+    assert codes(refusal) == {"in_block"}
+    assert booked(clinic, by, at=NOW + timedelta(hours=1)).status == Status.BOOKED
