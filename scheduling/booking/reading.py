@@ -27,6 +27,7 @@ Key: TypeAlias = tuple[int, int, date]  # resource, site, UTC day
 LOCK = "FOR NO KEY UPDATE OF"
 LONGEST_PROCEDURE = timedelta(hours=12)  # of the catalogue or a physician's own
 LONGEST_EXTRA = 120  # minutes of a unit's own turnover
+LONGEST_STAY = timedelta(days=2)  # more than preparation, procedure and recovery can come to: bounds a walk of an index
 
 _PATIENT = Columns(Patient, "p")
 _RESOURCE = Columns(Resource, "r")
@@ -42,7 +43,7 @@ _RESOURCES = (
 _OPEN_CASES = (
     f"SELECT {_CASE.text}, {_PROCEDURE.text} FROM scheduling_appointment a"  # nosec B608  # noqa: S608
     " JOIN procedures_procedure p ON p.id = a.procedure_id"
-    " WHERE a.patient_id = %s AND NOT a.is_history AND a.leaves_at > %s ORDER BY a.starts_at, a.id"
+    " WHERE a.patient_id = %s AND NOT a.is_history AND a.leaves_at > %s AND a.starts_at > %s ORDER BY a.starts_at, a.id"
 )
 
 
@@ -160,14 +161,14 @@ def block_times(ids: Sequence[int]) -> list[BlockTime]:
 def open_cases(patient: Patient, at: datetime) -> list[Appointment]:
     """Return a patient's cases that are not over, in order of time; of their procedures only the names are read."""
     found = []
-    for row in _rows(_OPEN_CASES, [patient.pk, at]):
+    for row in _rows(_OPEN_CASES, [patient.pk, at, at - LONGEST_STAY]):
         case = _CASE.row(row)
         case.procedure = _PROCEDURE.row(row, len(_CASE))
         found.append(case)
     return found
 
 
-def _rows(statement: str, values: Sequence[object] | Mapping[str, object]) -> list[tuple[Any, ...]]:
+def _rows(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return cursor.fetchall()

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from django.db import connection
 
 from scheduling import free_time
-from scheduling.booking.reading import Truth
+from scheduling.booking.reading import LONGEST_STAY, Truth
 from scheduling.booking.scene import Run
 from scheduling.booking.words import SlotTaken
 from scheduling.free_time import LONGEST_WAY
@@ -31,11 +31,12 @@ class Lack:
 
     @cached_property
     def is_taken(self) -> bool:
-        with connection.cursor() as cursor:  # by the constraint's own index: who asks holds the locks
+        starts_at, ends_at, _ = self.run
+        with connection.cursor() as cursor:  # by the index of standing allocations: who asks holds the locks
             cursor.execute(
                 "SELECT EXISTS (SELECT 1 FROM scheduling_allocation WHERE resource_id = %s AND released_at IS NULL"
-                " AND tstzrange(starts_at, ends_at) && tstzrange(%s, %s))",
-                [self.unit.pk, self.run[0], self.run[1]],
+                " AND starts_at < %s AND starts_at > %s AND ends_at > %s)",
+                [self.unit.pk, ends_at, starts_at - LONGEST_STAY, starts_at],
             )
             return bool(cursor.fetchone()[0])
 
@@ -105,7 +106,7 @@ def take(board: Board, *, at: datetime, appointment: Appointment | None = None, 
     if not board.runs:
         return
     cleared = board.cleared()
-    values: list[object] = [[pk for pk, _ in cleared], [bits for _, bits in cleared]]
+    values: list[Any] = [[pk for pk, _ in cleared], [bits for _, bits in cleared]]
     for unit, (start, end, legs) in board.runs:
         owner = (appointment.pk if appointment else None, hold.pk if hold else None)
         values += [unit.pk, board.site_id, *owner, unit.kind, list(legs), start, end, at]

@@ -289,6 +289,12 @@ class Allocation(models.Model):
         indexes = [
             # Rebuilding a resource's free time and the board's columns.
             models.Index(fields=["resource", "starts_at"], name="allocation_standing", condition=Q(released_at__isnull=True)),
+            # What holds have at this moment: every booking looks for ended ones.
+            models.Index(
+                fields=["resource"],
+                name="allocation_held",
+                condition=Q(released_at__isnull=True) & Q(appointment__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:
