@@ -63,7 +63,7 @@ class PatientQuerySet(models.QuerySet["Patient"]):
         found = self
         for word in folded(text).split():
             digits = "".join(sign for sign in word if sign.isdigit())
-            match = Q(search_name__contains=word) | Q(record_number__iexact=word)
+            match = Q(search_name__contains=word) | Q(record_number=word.upper())  # each by its index
             if len(digits) >= 4:
                 match |= Q(phone__contains=digits)
             found = found.filter(match)
@@ -115,6 +115,8 @@ class Patient(models.Model):
         indexes = [
             # Patient search: any part of a name.
             GinIndex(fields=["search_name"], name="patient_search_name", opclasses=["gin_trgm_ops"]),
+            # Patient search: any part of a telephone number.
+            GinIndex(fields=["phone"], name="patient_phone", opclasses=["gin_trgm_ops"]),
             # Patient lists and the birth-date half of a search.
             models.Index(fields=["search_name", "birth_date", "id"], name="patient_in_name_order"),
             models.Index(fields=["birth_date"], name="patient_by_birth_date"),
