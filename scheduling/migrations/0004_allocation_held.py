@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0001_initial'),
-        ('scheduling', '0002_links_and_desk_tasks'),
+        ('scheduling', '0003_link_answers'),
     ]
 
     operations = [
