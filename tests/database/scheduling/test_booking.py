@@ -318,14 +318,14 @@ def test_a_move_to_where_the_case_is_tells_nobody(clinic: SmallClinic, by: Actor
     assert Message.objects.filter(appointment=case).count() == 1
 
 
-def test_a_booking_asks_nine_statements_and_the_next_for_a_patient_known_here_eight(
+def test_a_booking_asks_ten_statements_and_the_next_for_a_patient_known_here_nine(
     clinic: SmallClinic, by: Actor, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock, "_moved", [])  # another test may have moved it
     procedure = Procedure.objects.prefetch_related("needs").get(pk=clinic.procedure.pk)
-    with django_assert_num_queries(9 + 2):  # and the savepoint that a transaction is inside the test's own
+    with django_assert_num_queries(10 + 2):  # and the savepoint that a transaction is inside the test's own
         booked(clinic, by, procedure=procedure)
-    with django_assert_num_queries(8 + 2):
+    with django_assert_num_queries(9 + 2):
         booked(clinic, by, local(TOMORROW, "11:00"), procedure=procedure)
 
 

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0001_initial'),
-        ('scheduling', '0003_link_answers'),
+        ('scheduling', '0004_cadence'),
     ]
 
     operations = [
