@@ -76,9 +76,7 @@ def _told(appointment: Appointment, kind: str, at: datetime) -> Message:
         clock.apply_clock(cursor)
     if statements.insert(message, unless="message_once_per_date", due_at="least(%s, clinic_now())"):
         return message
-    return Message.objects.get(
-        appointment=appointment, kind=kind, step="", calendar_sequence=appointment.calendar_sequence
-    )
+    return Message.objects.get(appointment=appointment, kind=kind, step="", calendar_sequence=appointment.calendar_sequence)
 
 
 def plan_ready(*, appointment: Appointment, at: datetime) -> Message:
