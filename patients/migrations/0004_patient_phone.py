@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0001_initial'),
-        ('patients', '0002_zone_and_details'),
+        ('patients', '0003_facts_and_outcomes'),
     ]
 
     operations = [
