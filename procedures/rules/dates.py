@@ -14,6 +14,8 @@ def plus_months(day: date, months: int) -> date:
     """Return the same day of another month; where that month has no such day, its last one."""
     years, month = divmod(day.month - 1 + months, 12)
     year = day.year + years
+    if day.day <= 28:
+        return date(year, month + 1, day.day)
     last = calendar.monthrange(year, month + 1)[1]
     return date(year, month + 1, min(day.day, last))
 

@@ -58,7 +58,6 @@ from procedures.rules.rows import Row, Ruled
 from procedures.rules.shapes import UNITS
 
 Data = Mapping[str, Any]
-PLACES = {"asc": "24", "office": "11"}
 # The parts of types whose requirements hold each time, not only before a first session.
 _ALWAYS = frozenset({"prerequisite_procedures", "repeat_limit", "extended_treatment_review", "coverage_with_study"})
 
@@ -335,6 +334,9 @@ def _bodies(row: Row, params: Data, data: Data, others: Companions) -> list[Rule
 def _authorization(row: Row, params: Data, data: Data, others: Companions) -> list[Ruled]:
     skipped = params.get("if_skipped", "")
     note = f"It is voluntary; without it: {skipped.replace('_', ' ')}." if params.get("voluntary") else ""
+    if "may_be_waived_at" in params:
+        # "May" is not known to be: the finding stays, and whoever books gives the waiver as the reason.
+        note = f"The plan may waive it at {' or '.join(params['may_be_waived_at'])}."
     return [
         PriorAuthorization(
             row,
@@ -342,7 +344,6 @@ def _authorization(row: Row, params: Data, data: Data, others: Companions) -> li
             frozenset(params.get("place_of_service", ())),
             frozenset(params.get("not_in", ())),
             frozenset(params.get("states", ())),
-            frozenset(PLACES[word] for word in params.get("may_be_waived_at", ())),
             frozenset(params.get("covers_families", ())),
             params.get("approval_valid_days"),
             note,

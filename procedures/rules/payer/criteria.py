@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from procedures.rules.dates import DAY, Period, plus_months
 from procedures.rules.facts import Authorization, Facts, Wanted
-from procedures.rules.findings import Finding, Plain, Severity
+from procedures.rules.findings import Finding, Plain
 from procedures.rules.rows import Ruled, words
 
 OFFICE = "11"
@@ -282,13 +282,12 @@ class SiteOfService(Ruled):
 
 @dataclass(frozen=True)
 class PriorAuthorization(Ruled):
-    """The payer's approval must cover the date of service. `waived_at` are places where it is only a note."""
+    """The payer's approval must cover the date of service."""
 
     codes: frozenset[str] = frozenset()
     places: frozenset[str] = frozenset()
     not_in: frozenset[str] = frozenset()
     states: frozenset[str] = frozenset()
-    waived_at: frozenset[str] = frozenset()
     covers_families: frozenset[str] = frozenset()
     valid_days: int | None = None
     note: str = ""
@@ -310,11 +309,7 @@ class PriorAuthorization(Ruled):
         message = f"{names} needs the payer's authorization for {on}; on file: {told}.{f' {self.note}' if self.note else ''}"
         is_pending = not any(held.status in ("approved", "refused") for held in of_these)
         evidence: dict[str, Plain] = {"procedures": names, "authorizations": told}
-        from_severity = self._severity(place)
-        return self.row.finding(message, evidence=evidence, is_pending=is_pending, severity=from_severity)
-
-    def _severity(self, place: str | None) -> Severity | None:
-        return Severity.ADVICE if place in self.waived_at else None
+        return self.row.finding(message, evidence=evidence, is_pending=is_pending)
 
     def _names(self, held: Authorization, one: Wanted) -> bool:
         if held.covers in (one.procedure, one.family):
