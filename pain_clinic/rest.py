@@ -11,7 +11,7 @@ import structlog
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
-from rest_framework import exceptions, renderers
+from rest_framework import exceptions, renderers, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
@@ -20,6 +20,7 @@ from rest_framework.views import APIView
 from pain_clinic import clock, keys, web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.errors import DomainError, retried
+from pain_clinic.texts import clean_text
 
 log = structlog.get_logger("pain_clinic.rest")
 PROBLEM = "application/problem+json"
@@ -83,6 +84,16 @@ class View(APIView):
     def actor(self) -> Actor:
         """Return who asks, as verbs want it."""
         return Actor.of(self.request)
+
+
+class Text(serializers.CharField):
+    """What people type and others read: cleaned as on the pages, or refused in words."""
+
+    def to_internal_value(self, data: Any) -> str:
+        try:
+            return clean_text(super().to_internal_value(data))
+        except ValueError as error:
+            raise serializers.ValidationError(f"This text {error}.", code="text_unusable") from error
 
 
 # --- versions ----------------------------------------------------------------------------------------------------------

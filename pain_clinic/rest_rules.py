@@ -64,6 +64,9 @@ class HasStatedPermission(permissions.BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:
             return False
+        if request.auth is None and request.user.must_change_password:
+            # A first password is known to whoever gave it: the session opens nothing until it is changed.
+            raise exceptions.PermissionDenied("Choose a password of your own first.")
         needed = permission_of(view, request.method or "")
         if not needed or not request.user.has_perm("accounts.use_api") or not request.user.has_perm(needed):
             if needed:

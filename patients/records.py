@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
@@ -17,11 +16,11 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site, User, check_time_zone
 from pain_clinic.audit import trail
 from pain_clinic.errors import Conflict, Forbidden, Refused, translated
+from pain_clinic.texts import clean_text
 from patients.models import Language, Patient, PatientSite, Sex, folded
 
 LONGEST = {"last_name": 120, "first_name": 120, "payer": 120, "external_id": 80, "email": 254, "time_zone": 64}
 OLDEST_YEARS = 130
-MOST_MARKS = 3  # combining marks on one letter; more is a name made to break a page
 # What may be changed afterwards, and in which order changes are applied.
 CHANGEABLE = (
     "last_name",
@@ -211,23 +210,6 @@ def clean(values: Mapping[str, Any], *, at: datetime) -> dict[str, Any]:
         FieldRefused: for the first value that cannot be kept.
     """
     return {name: _CLEANERS[name](name, value, at) for name, value in values.items()}
-
-
-def clean_text(text: str) -> str:
-    """Return text without signs that nobody sees (zero width, direction overrides), words one space apart.
-
-    Raises:
-        ValueError: it holds control signs or half characters, or letters buried under marks.
-    """
-    if any(unicodedata.category(sign) in {"Cs", "Cc", "Co", "Cn"} and sign not in "\t\r\n" for sign in text):
-        raise ValueError("holds signs that cannot be printed")
-    seen = "".join(sign for sign in unicodedata.normalize("NFC", text) if unicodedata.category(sign) != "Cf")
-    marks = 0
-    for sign in seen:
-        marks = marks + 1 if unicodedata.combining(sign) else 0
-        if marks > MOST_MARKS:
-            raise ValueError("holds letters with too many marks")
-    return " ".join(seen.split())
 
 
 def same_person(last_name: str, first_name: str, birth_date: date) -> list[Patient]:

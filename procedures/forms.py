@@ -8,6 +8,7 @@ from django import forms
 from django.core.validators import RegexValidator, StepValueValidator
 
 from pain_clinic.errors import DomainError
+from pain_clinic.texts import PlainField
 from procedures.catalogue import SLOT_MINUTES
 from procedures.listing import families, words
 from procedures.models import NeedKind, NeedLeg, Procedure, Sedation
@@ -49,7 +50,7 @@ def minutes_field(label: str, *, least: int, most: int, hint: str) -> forms.Inte
 
 class ProcedureForm(forms.Form):
     version = forms.IntegerField(widget=forms.HiddenInput)
-    short_name = forms.CharField(label="Short name", max_length=32, help_text="As the board and lists show it.")
+    short_name = PlainField(label="Short name", max_length=32, help_text="As the board and lists show it.")
     prep_minutes = minutes_field("Preparation, minutes", least=0, most=240, hint="From arrival to the room.")
     room_minutes = minutes_field("Procedure, minutes", least=5, most=720, hint="Patient in the room to patient out.")
     recovery_minutes = minutes_field("Recovery, minutes", least=0, most=720, hint="0 if nobody stays.")
@@ -58,7 +59,7 @@ class ProcedureForm(forms.Form):
         label="Planned sedation", choices=Sedation.choices, help_text="Who must be there for it is set under needs."
     )
     max_levels = forms.IntegerField(label="Usual most levels at once", required=False, min_value=1, max_value=20)
-    instructions = forms.CharField(
+    instructions = PlainField(
         label="Instructions for the patient",
         required=False,
         max_length=4000,

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 
 from pain_clinic.accounts.models import Site, User
 from pain_clinic.accounts.roles import ROLE_NAMES
+from pain_clinic.texts import PlainField
 
 ROLE_CHOICES = tuple(ROLE_NAMES.items())
 
@@ -76,14 +77,14 @@ class PasswordForm(NewPasswordMixin):
 class TokenForm(forms.Form):
     """Name a new API token."""
 
-    label = forms.CharField(label="What is it for?", max_length=60)
+    label = PlainField(label="What is it for?", max_length=60)
 
 
 class StaffForm(forms.Form):
     """Create or change a member of staff."""
 
     username = forms.CharField(label="User name", max_length=60, validators=User._meta.get_field("username").validators)
-    display_name = forms.CharField(label="Name shown to colleagues", max_length=120)
+    display_name = PlainField(label="Name shown to colleagues", max_length=120)
     roles = forms.MultipleChoiceField(label="Roles", choices=ROLE_CHOICES, widget=forms.CheckboxSelectMultiple)
     sites = forms.ModelMultipleChoiceField(
         label="Sites", queryset=Site.objects.none(), required=False, widget=forms.CheckboxSelectMultiple

@@ -76,7 +76,7 @@ PERMISSIONS: tuple[str, ...] = tuple(sorted(frozenset().union(*ROLES.values())))
 
 
 def as_csv() -> str:
-    """Return the table role x permission as `docs/permissions.csv` holds it."""
+    """Return the table role x permission, the first part of `docs/permissions.csv`; `matrix` has the second."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(["permission", *ROLES])

@@ -14,7 +14,7 @@ from django.db.models import BigIntegerField, DateField, Exists, F, IntegerField
 from django.db.models.functions import Cast
 
 from pain_clinic.accounts.models import Site
-from patients.models import Patient
+from patients.models import Patient, PatientSite
 from scheduling.agenda import words
 from scheduling.intervals import local_day
 from scheduling.models import (
@@ -227,7 +227,9 @@ def _uses(
 
 
 def _cases(site: Site, starts: datetime, ends: datetime) -> list[CaseRow]:
-    twins = Patient.objects.filter(search_name=OuterRef("patient__search_name")).exclude(pk=OuterRef("patient_id"))
+    # Namesakes whom this site knows: a mark must not tell of people at other sites.
+    known = PatientSite.objects.filter(patient=OuterRef("pk"), site=site)
+    twins = Patient.objects.filter(Exists(known), search_name=OuterRef("patient__search_name")).exclude(pk=OuterRef("patient_id"))
     waiting = AppointmentFinding.objects.filter(appointment=OuterRef("pk"), severity="pending")
     found = (
         Appointment.objects.filter(site=site, starts_at__gte=starts, starts_at__lt=ends)

@@ -222,7 +222,7 @@ class OneHold(rest.View):
 
     @extend_schema(operation_id="holds_release", responses={200: words.HoldOut})
     def delete(self, request: Request, public_id: str) -> Response:
-        hold = get_object_or_404(Hold, public_id=public_id, held_by=request.user)
+        hold = get_object_or_404(Hold.objects.visible_to(web.member(request)), public_id=public_id)
         return Response(words.HoldOut(holds.release(hold=hold, by=self.actor, at=web.now())).data)
 
 
@@ -245,7 +245,7 @@ class Appointments(rest.View):
         values = given.validated_data
         procedure = procedure_of(values["procedure"])
         patient = one_of(Patient.objects.visible_to(web.member(request)), "patient", values["patient"])
-        mine = Hold.objects.filter(held_by=web.member(request))
+        mine = Hold.objects.visible_to(web.member(request))
         hold = one_of(mine, "hold", values["hold"]) if values["hold"] else None
 
         def produce() -> Response:

@@ -8,7 +8,9 @@ from typing import Any
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 
+from pain_clinic import rest
 from procedures.models import Sedation
+from scheduling.forms import MOVE_REASONS
 from scheduling.models import AskedBy, CancelReason, Kind, Side, Status
 
 
@@ -48,7 +50,7 @@ class WaiverIn(serializers.Serializer[object]):
 
     code = serializers.CharField(max_length=60)
     reason_code = serializers.CharField(max_length=40)
-    text = serializers.CharField(max_length=500)
+    text = rest.Text(max_length=500)
 
 
 class Place(serializers.Serializer[object]):
@@ -67,17 +69,17 @@ class HoldIn(Chosen, Place):
 class AppointmentIn(Chosen, Place):
     patient = serializers.UUIDField()
     hold = serializers.UUIDField(required=False, allow_null=True, default=None)
-    note = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    note = rest.Text(max_length=500, required=False, allow_blank=True, default="")
 
 
 class MoveIn(Place):
-    reason = serializers.CharField(max_length=80, required=False, allow_blank=True, default="")
+    reason = serializers.ChoiceField(choices=list(MOVE_REASONS.items()), required=False, allow_blank=True, default="")
 
 
 class CancelIn(serializers.Serializer[object]):
     reason = serializers.ChoiceField(choices=CancelReason.choices)
     asked_by = serializers.ChoiceField(choices=AskedBy.choices)
-    note = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
+    note = rest.Text(max_length=300, required=False, allow_blank=True, default="")
 
 
 class StatusIn(serializers.Serializer[object]):

@@ -10,6 +10,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from pain_clinic.texts import PlainField, clean_text
 from procedures.levels import FORAMINA, PAIRS, SPINE
 from procedures.models import Guidance, Sedation
 from procedures.rules import Waiver
@@ -44,10 +45,18 @@ def waivers_in(data: QueryDict) -> tuple[Waiver, ...]:
         Waiver(
             code,
             reason if (reason := data.get(f"reason_{code}", "")) in WAIVER_REASONS else "",
-            data.get(f"text_{code}", "").strip()[:500],
+            _words(data.get(f"text_{code}", ""))[:500],
         )
         for code in data.getlist("waive")[:50]
     )
+
+
+def _words(text: str) -> str:
+    """Return what was typed as it is kept; what cannot be kept counts as nothing, and a reason is asked for again."""
+    try:
+        return clean_text(text)
+    except ValueError:
+        return ""
 
 
 def typed_waivers(data: QueryDict) -> Mapping[str, tuple[bool, str, str]]:
@@ -121,7 +130,7 @@ class CancelForm(forms.Form):
     version = forms.IntegerField(min_value=1)
     asked_by = forms.ChoiceField(choices=AskedBy.choices, error_messages={"required": "Say who asked."})
     reason = forms.ChoiceField(choices=CancelReason.choices, error_messages={"required": "Choose a reason."})
-    text = forms.CharField(required=False, max_length=300, strip=True)
+    text = PlainField(required=False, max_length=300)
 
 
 class ActForm(forms.Form):

@@ -10,6 +10,7 @@ from typing import Any
 from django import forms
 
 from pain_clinic.accounts.models import Site, User, check_time_zone
+from pain_clinic.texts import PlainField
 from procedures.models import Procedure
 from scheduling.forms.desk import WEEKDAYS, DayField
 from scheduling.intervals import instant, zone_of
@@ -40,7 +41,7 @@ def in_fives(value: time) -> time:
 
 
 class SiteForm(forms.Form):
-    name = forms.CharField(max_length=120)
+    name = PlainField(max_length=120)
     slug = forms.SlugField(
         label="Short name in addresses", max_length=60, help_text="Small letters and dashes, for instance northside."
     )
@@ -49,11 +50,11 @@ class SiteForm(forms.Form):
         validators=[check_time_zone],
         help_text="For instance America/New_York. It decides what the site's times mean.",
     )
-    address = forms.CharField(max_length=300, required=False)
-    phone = forms.CharField(max_length=40, required=False)
+    address = PlainField(max_length=300, required=False)
+    phone = PlainField(max_length=40, required=False)
     email = forms.EmailField(required=False)
     is_active = forms.BooleanField(label="In use", required=False, initial=True)
-    closures = forms.CharField(
+    closures = PlainField(
         label="Closed days",
         required=False,
         max_length=20000,
@@ -82,10 +83,10 @@ class ResourceForm(forms.Form):
 
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     kind = forms.ChoiceField(choices=Kind.choices)
-    name = forms.CharField(max_length=80)
-    short_name = forms.CharField(max_length=24, help_text="As the board shows it.")
+    name = PlainField(max_length=80)
+    short_name = PlainField(max_length=24, help_text="As the board shows it.")
     site = forms.ModelChoiceField(queryset=Site.objects.none(), empty_label=None)
-    attributes = forms.CharField(
+    attributes = PlainField(
         label="Capabilities",
         required=False,
         max_length=400,
@@ -203,7 +204,7 @@ class AbsenceForm(forms.Form):
     first_time = time_field("At")
     last_day = day_field("Until")
     last_time = time_field("At")
-    note = forms.CharField(max_length=200, required=False)
+    note = PlainField(max_length=200, required=False)
     accept = forms.BooleanField(label="Save although booked cases need this time", required=False)
 
     def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
@@ -230,7 +231,7 @@ class AbsenceForm(forms.Form):
 
 
 class BlockForm(forms.Form):
-    name = forms.CharField(max_length=80, help_text="As the board shows it.")
+    name = PlainField(max_length=80, help_text="As the board shows it.")
     resource = forms.ModelChoiceField(label="Whose time", queryset=Resource.objects.none())
     site = forms.ModelChoiceField(queryset=Site.objects.none(), empty_label=None)
     weekday = forms.TypedChoiceField(choices=list(enumerate(WEEKDAYS)), coerce=int)

@@ -223,6 +223,12 @@ class Appointment(models.Model):
         return self.status not in AWAY
 
 
+class HoldQuerySet(models.QuerySet["Hold"]):
+    def visible_to(self, user: User) -> HoldQuerySet:
+        """Keep one's own holds at one's own sites; nobody needs to see a colleague's."""
+        return self.filter(held_by=user, site__in=user.sites.all())
+
+
 class Hold(models.Model):
     """An opening kept for someone while a form is filled in; ends by itself at ``ends_at``."""
 
@@ -241,6 +247,8 @@ class Hold(models.Model):
     held_at = models.DateTimeField()
     ends_at = models.DateTimeField()  # when the hold itself runs out
     released_at = models.DateTimeField(null=True, blank=True)
+
+    objects = HoldQuerySet.as_manager()
 
     class Meta:
         indexes = [

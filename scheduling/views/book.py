@@ -88,7 +88,8 @@ class Booker(Desk):
         if not self.given.get("hold"):
             return
         hold = (
-            Hold.objects.filter(public_id=self.given["hold"], held_by=self.by.user_id, released_at=None, ends_at__gt=self.at)
+            Hold.objects.visible_to(web.member(self.request))
+            .filter(public_id=self.given["hold"], released_at=None, ends_at__gt=self.at)
             .select_related("site")
             .first()
         )
