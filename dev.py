@@ -1471,6 +1471,7 @@ def check() -> int:
             ("types", [python, "-m", "mypy"], local),
             ("import contracts", [python, "-c", "from importlinter.cli import lint_imports_command as c; c()"], local),
             ("migrations", [*quiet, "manage.py", "makemigrations", "--check", "--dry-run"], local),
+            ("permissions", [*quiet, "manage.py", "permissions", "--check"], local),
             ("deploy check", [python, "manage.py", "check", "--deploy", "--fail-level", "WARNING"], deploy),
             ("security", [python, "-m", "bandit", "-q", "-c", "pyproject.toml", "-r", *apps], local),
         ]

@@ -74,7 +74,8 @@ def test_wrong_present_password_changes_nothing() -> None:
 
 # --- roles -----------------------------------------------------------------------------------------------------------
 def test_permissions_file_equals_the_code() -> None:
-    assert (DOCS / "permissions.csv").read_text(encoding="utf-8") == roles.as_csv()
+    written = (DOCS / "permissions.csv").read_text(encoding="utf-8")
+    assert written.startswith(roles.as_csv())  # what follows is role x operation: tests/database/trust/test_matrix.py
 
 
 def test_every_role_has_in_the_database_what_it_has_in_the_code() -> None:

@@ -1,0 +1,172 @@
+"""Every role, and nobody, asks for every page and API operation; the answers are what `docs/permissions.csv` says.
+
+TRUST Z1, Z5, Z6, Z9. An address that names something new needs an object of it in `world.py`.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+from django.test import Client
+
+from pain_clinic.accounts import matrix, roles
+from pain_clinic.accounts.models import User
+from pain_clinic.audit.models import AuditEvent
+from tests import factories
+from tests.database.trust.schema import operations_of_schema
+from tests.database.trust.world import World
+
+FILE = Path(__file__).parents[3] / "docs" / "permissions.csv"
+ROLES = tuple(roles.ROLES)
+NOBODY = "anonymous"
+# The API's own description and its pages are not operations that it describes.
+ABOUT_THE_API = {"GET /api/v1/schema/", "GET /api/v1/docs/"}
+
+
+def said() -> dict[str, dict[str, bool]]:
+    """Return the second part of the file: for each operation, who may."""
+    with FILE.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if " " in row["permission"]]
+    return {row["permission"]: {role: row[role] == "yes" for role in ROLES} for row in rows}
+
+
+def ask(client: Client, method: str, address: str, **headers: str) -> tuple[str, int]:
+    """Return how a request was met, `in`, `refused` or `sign in`, and its status; whatever it did is undone."""
+    cookies = copy.deepcopy(client.cookies)
+    with transaction.atomic():
+        before = AuditEvent.objects.filter(act="accounts.permission_denied").count()
+        body = {"content_type": "application/json", "data": "{}"} if address.startswith("/api/") and method != "GET" else {}
+        response = client.generic(method, address, headers=headers, **body)
+        denied = AuditEvent.objects.filter(act="accounts.permission_denied").count() - before
+        transaction.set_rollback(True)
+    client.cookies = cookies
+    status = response.status_code
+    if getattr(response.resolver_match.func, "is_open_to_public", ""):
+        return ("in" if status != 405 else "no such method"), status
+    if status == 401 or (status == 302 and response["Location"].startswith("/sign-in/")):
+        return "sign in", status
+    if status == 403:
+        assert denied == 1, f"{method} {address}: a refusal at the gate is recorded once, not {denied} times"
+        return "refused", status
+    return ("in" if status != 405 else "no such method"), status
+
+
+def methods_of(operation: str) -> tuple[str, ...]:
+    kind = operation.partition(" ")[0]
+    return ("GET", "POST") if kind in {"page", "public"} else (kind,)
+
+
+@pytest.fixture
+def person(world: World, request: pytest.FixtureRequest) -> tuple[str, User | None, Client]:
+    role = request.param
+    client = Client(raise_request_exception=True)
+    if role == NOBODY:
+        return role, None, client
+    user = factories.user(role=role, sites=(world.site,))
+    client.force_login(user)
+    return role, user, client
+
+
+def test_the_file_is_what_the_code_says() -> None:
+    assert FILE.read_text(encoding="utf-8") == matrix.table()
+
+
+def test_no_operation_of_the_description_stands_outside_the_file_and_none_is_missing() -> None:
+    described = {f"{one.method} {one.path}" for one in operations_of_schema()}
+    written = {name.replace("<uuid:public_id>", "{public_id}") for name in said() if name.partition(" ")[0].isupper()}
+    assert written - ABOUT_THE_API == described
+
+
+@pytest.mark.parametrize("person", [NOBODY, *ROLES], indirect=True, ids=str)
+def test_every_operation_meets_each_role_as_the_file_says(person: tuple[str, User | None, Client], world: World) -> None:
+    role, user, client = person
+    differences = []
+    for operation, may in said().items():
+        kind, _, pattern = operation.partition(" ")
+        address = world.address(pattern, user)
+        expected = "in" if kind == "public" or (role != NOBODY and may[role]) else "sign in" if role == NOBODY else "refused"
+        met = [ask(client, method, address) for method in methods_of(operation)]
+        known = [each for each in met if each[0] != "no such method"]
+        is_right = bool(known) and all(how == expected for how, _ in known)
+        # The objects are there, and an empty request is refused by words, not by falling over.
+        if is_right and expected == "in":
+            is_right = all(
+                (status < 500 or "/health/" in pattern) and status not in ({401, 404} if kind != "public" else {401, 403})
+                for _, status in known
+            )
+        if not is_right:
+            differences.append((operation, role, expected, met))
+    assert differences == []
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "PURGE"])
+@pytest.mark.parametrize("person", [NOBODY, "auditor", "biller"], indirect=True, ids=str)
+def test_other_methods_open_nothing_that_get_does_not(person: tuple[str, User | None, Client], world: World, method: str) -> None:
+    role, user, client = person
+    opened = []
+    for operation, may in said().items():
+        kind, _, pattern = operation.partition(" ")
+        if kind == "public" or (role != NOBODY and may[role]):
+            continue
+        same_place = [name for name in said() if name.endswith(f" {pattern}")]
+        if role != NOBODY and any(said()[name][role] for name in same_place):
+            continue  # another method of this address is theirs; what is not is in the matrix above
+        for headers in ({}, {"X-HTTP-Method-Override": "GET"}):
+            how, status = ask(client, method, world.address(pattern, user), **headers)
+            if how == "in" and status < 400:
+                opened.append((operation, role, method, status))
+    assert opened == []
+
+
+@pytest.mark.parametrize("person", ["manager"], indirect=True, ids=str)
+def test_a_method_in_a_header_changes_nothing(person: tuple[str, User | None, Client], world: World) -> None:
+    _, user, client = person
+    for operation, may in said().items():
+        kind, _, pattern = operation.partition(" ")
+        if kind in {"page", "GET"} and may["manager"]:
+            address = world.address(pattern, user)
+            plain = ask(client, "GET", address)
+            for name in ("X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"):
+                assert ask(client, "GET", address, **{name: "DELETE"}) == plain
+    assert client.get(world.address("/appointments/<uuid:public_id>/")).status_code == 200
+
+
+# --- Z5: what is taken away while somebody is signed in ----------------------------------------------------------------
+@pytest.mark.parametrize("role", ["desk", "manager", "admin", "auditor"])
+def test_role_taken_away_counts_from_the_next_request_on_every_page(world: World, role: str) -> None:
+    user = factories.user(role=role, sites=(world.site,))
+    client = Client()
+    client.force_login(user)
+    mine = [(name, world.address(name.partition(" ")[2], user)) for name, may in said().items() if may[role]]
+    assert any(ask(client, "GET", address)[0] == "in" for _, address in mine)
+    user.groups.clear()
+    for name, address in mine:
+        if not name.startswith("public"):
+            for method in methods_of(name):
+                assert ask(client, method, address)[0] in {"refused", "no such method"}, name
+
+
+def test_site_taken_away_hides_its_rows_from_the_next_request(world: World) -> None:
+    user = factories.user(role="desk", sites=(world.site, factories.site()))
+    client = Client()
+    client.force_login(user)
+    addresses = [world.address(f"/{what}/<uuid:public_id>/") for what in ("patients", "appointments")]
+    held = world.of("hold", user)
+    assert [client.get(address).status_code for address in addresses] == [200, 200]
+    user.sites.remove(world.site)
+    assert [client.get(address).status_code for address in addresses] == [404, 404]
+    assert client.get(f"/api/v1{addresses[0]}").status_code == 404
+    assert client.delete(f"/api/v1/holds/{held}/").status_code == 404
+
+
+def test_somebody_with_a_first_password_changes_it_before_using_the_api(world: World) -> None:
+    user = factories.user(role="desk", sites=(world.site,))
+    client = Client()
+    client.force_login(user)
+    assert client.get("/api/v1/patients/").status_code == 200
+    User.objects.filter(pk=user.pk).update(must_change_password=True)
+    assert client.get("/api/v1/patients/").status_code == 403

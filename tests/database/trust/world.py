@@ -1,0 +1,189 @@
+"""Two sites with one real object of every kind at each, so that every address of the clinic can be asked for."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from pain_clinic.accounts import staff
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import ApiToken, Site, User
+from patients.models import Patient
+from scheduling import booking, holds, links, openings
+from scheduling.models import Absence, Appointment, Block, Hold, LinkPurpose, Message
+from tests import factories
+from tests.factories import NOW, TODAY, TOMORROW, SmallClinic, local
+
+# What an id in an address names, by how the address begins; the longest beginning wins.
+NAMED = {
+    "/account/tokens/": "token",
+    "/staff/": "colleague",
+    "/appointments/": "case",
+    "/messages/": "message",
+    "/patients/": "patient",
+    "/mailbox/": "mail",
+    "/l/": "link",
+    "/settings/sites/": "site",
+    "/settings/resources/": "room",
+    "/settings/absences/": "absence",
+    "/settings/blocks/": "block",
+    "/settings/procedures/": "procedure",
+    "/api/v1/procedures/": "procedure",
+    "/api/v1/patients/": "patient",
+    "/api/v1/holds/": "hold",
+    "/api/v1/appointments/": "case",
+}
+# These belong to the person or to the whole clinic, not to a site.
+NOT_OF_A_SITE = {"token", "colleague", "mail", "link", "procedure"}
+ARGUMENT = re.compile(r"<(?:\w+:)?\w+>|\(\?P<(\w+)>([^)]*)\)")
+
+# Each is a word that stands nowhere else, so that finding it anywhere proves whose it is.
+CANARIES = {
+    "last_name": "Zyxwhalen",
+    "first_name": "Quilibert",
+    "birth_date": date(1957, 4, 23),
+    "phone": "+12025550173",
+    "email": "qzcanary@mail.example",
+    "external_id": "EXTCANARY77",
+    "record_number": "RECCANARY88",
+    "payer": "Payercanary Mutual",
+}
+
+
+def forms_of(name: str, value: Any) -> tuple[str, ...]:
+    """Return the ways in which a page may write a value."""
+    if isinstance(value, date):
+        months = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+        return (value.isoformat(), f"{value.day} {months[value.month]} {value.year}", f"{value.month}/{value.day}/{value.year}")
+    if name == "phone":
+        return (str(value), "(202) 555-0173", "202-555-0173", "2025550173")
+    return (str(value),)
+
+
+@dataclass(frozen=True)
+class World:
+    """A clinic's site and what stands there; `made_by` is a desk account of the site."""
+
+    clinic: SmallClinic
+    made_by: User
+    patient: Patient
+    case: Appointment
+    message: Message
+    absence: Absence
+    block: Block
+    colleague: User
+    mail: str
+
+    @property
+    def site(self) -> Site:
+        return self.clinic.site
+
+    def of(self, what: str, user: User | None) -> str:
+        """Return the id of an object as addresses name it; what is personal belongs to the user who asks."""
+        owner = user or self.made_by
+        match what:
+            case "mail":
+                return self.mail
+            case "link":
+                address = links.issue(message=self.message, purpose=LinkPurpose.VISIT, at=NOW)
+                return address.rstrip("/").rpartition("/")[2]
+            case "room":
+                return str(self.clinic.room.public_id)
+            case "procedure":
+                return str(self.clinic.procedure.public_id)
+            case "token":
+                made = ApiToken.objects.filter(user=owner, revoked_at=None).first()
+                made = made or staff.make_token(user=owner, label="t", by=Actor.of_user(owner), at=NOW)[0]
+                return str(made.public_id)
+            case "hold":
+                mine = Hold.objects.filter(held_by=owner).first() or self.hold(owner)
+                return str(mine.public_id)
+        return str(getattr(self, what).public_id)
+
+    def hold(self, owner: User) -> Hold:
+        return holds.hold(
+            procedure=self.clinic.procedure,
+            target=booking.Target(side="left"),
+            opening=opening(self.clinic, "13:00"),
+            by=Actor.of_user(owner),
+            at=NOW,
+        )
+
+    def address(self, pattern: str, user: User | None = None, *, strange: bool = False) -> str:
+        """Return the address that a pattern means for this world; `strange` puts an id that nothing has."""
+        if not ARGUMENT.search(pattern):
+            return pattern.replace("^", "").replace("$", "")
+        what = what_is_named(pattern)
+        named = str(uuid.uuid4()) if strange else self.of(what, user)
+
+        def filled(found: re.Match[str]) -> str:
+            return found[2].partition("|")[0] if found[1] and found[1] != "public_id" else named
+
+        return ARGUMENT.sub(filled, pattern).replace("^", "").replace("$", "")
+
+
+def what_is_named(pattern: str) -> str:
+    begins = [start for start in NAMED if pattern.startswith(start)]
+    assert begins, f"{pattern} names something that tests/database/trust/world.py does not make: add it to NAMED and World"
+    return NAMED[max(begins, key=len)]
+
+
+def opening(clinic: SmallClinic, clock: str) -> openings.Opening:
+    found = openings.fit(procedure=clinic.procedure, starts_at=local(TOMORROW, clock), site=clinic.site, at=NOW).opening
+    assert found is not None
+    return found
+
+
+def make(home: Path, **person: Any) -> World:
+    """Make a site with one of everything; `home` is where the local mailbox lies."""
+    clinic = factories.small_clinic()
+    made_by = factories.user(role="desk", sites=(clinic.site,))
+    by = Actor.of_user(made_by)
+    patient = factories.patient(home=clinic.site, **{**CANARIES, **person})
+    case = booking.book(
+        patient=patient, procedure=clinic.procedure, target=booking.Target(side="left"), opening=opening(clinic, "9:00"),
+        by=by, at=NOW,
+    )  # fmt: skip
+    spare = factories.resource(kind="room", at_site=clinic.site, name=f"Spare of {clinic.site.name}")
+    absence = Absence.objects.create(resource=spare, starts_at=local(TOMORROW, "8:00"), ends_at=local(TOMORROW, "9:00"))
+    block = Block.objects.create(
+        name=f"Kept at {clinic.site.name}", resource=spare, site=clinic.site, weekday=1, starts="08:00", ends="09:00",
+        valid_from=TODAY, family="esi",
+    )  # fmt: skip
+    box = home / "mailbox"
+    box.mkdir(exist_ok=True)
+    (box / "1.eml").write_text("From: a@b.example\nTo: c@d.example\nSubject: A mail\nContent-Type: text/html\n\n<p>Hello</p>\n")
+    return World(
+        clinic=clinic, made_by=made_by, patient=patient, case=case, message=Message.objects.get(appointment=case),
+        absence=absence, block=block, colleague=factories.user(role="nurse", sites=(clinic.site,)), mail="1",
+    )  # fmt: skip
+
+
+def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
+    """Return for each API write a body that it takes, by operation id."""
+    place = {"site": str(world.site.public_id), "starts_at": local(TOMORROW, "15:00").isoformat()}
+    chosen = {"procedure": world.clinic.procedure.code, "side": "left"}
+    return {
+        "openings_search": {**chosen, "limit": 2, "patient": str(world.patient.public_id)},
+        "holds_create": {**chosen, **place},
+        "holds_release": {},
+        "appointments_book": {**chosen, **place, "patient": str(world.patient.public_id), "note": "n"},
+        "appointments_move": {**place, "reason": "patient_asked"},
+        "appointments_cancel": {"reason": "other", "asked_by": "patient", "note": "n"},
+        "appointments_confirm": {},
+        "appointments_reinstate": {},
+        "appointments_status": {"to": "arrived"},
+        "patients_register": {
+            "last_name": "New", "first_name": "Person", "birth_date": "1960-01-02", "home_site": str(world.site.public_id),
+        },
+        "patients_search": {"words": "zyx"},
+        "patients_amend": {"payer": "Other"},
+    }  # fmt: skip
+
+
+LATER = NOW + timedelta(hours=1)
