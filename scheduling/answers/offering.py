@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import date, datetime, timedelta
+from collections.abc import Collection, Sequence
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from pain_clinic.accounts.actors import Actor
@@ -18,40 +18,29 @@ LOOKED_AT = 8  # openings judged at most for one page
 NOTICE = timedelta(hours=24)  # neither leaving nor taking a place at shorter notice: that goes by telephone
 AHEAD = timedelta(days=60)
 GRID = 15
+HALVES = ((time(0), time(12)), (time(12), time(23, 59)))
 
 
 def offers(*, appointment: Appointment, by: Actor, at: datetime) -> tuple[Opening, ...]:
     """Return up to three openings on different days, with the same physician at the same site, or none."""
     if appointment.status not in BEFORE_ARRIVAL or appointment.arrives_at < at + NOTICE:
         return ()
-    found = openings.find_openings(
-        procedure=appointment.procedure,
-        at=at,
-        earliest=at + NOTICE,
-        latest=at + AHEAD,
-        site=appointment.site,
-        physician=_physician_of(appointment),
-        patient=appointment.patient,
-        moving=appointment,
-        options=openings.Options(sedation=appointment.sedation),
-        grid_minutes=GRID,
-        per_day=2,
-        limit=2 * LOOKED_AT,
-        with_reasons=False,
-    )
     zone = ZoneInfo(appointment.site.time_zone)
+    halves = [iter(found) for found in _free(appointment, at)]
     chosen: dict[date, Opening] = {}
     judged = 0
-    for opening in found.openings:
-        day = opening.starts_at.astimezone(zone).date()
-        if day in chosen or opening.starts_at == appointment.starts_at:
-            continue
-        judged += 1
-        if _is_allowed(appointment, opening, by, at):
-            chosen[day] = opening
-        if len(chosen) == OFFERED or judged == LOOKED_AT:
+    while halves and len(chosen) < OFFERED and judged < LOOKED_AT:
+        half = halves.pop(0)
+        for opening in half:
+            day = opening.starts_at.astimezone(zone).date()
+            if day in chosen or opening.starts_at == appointment.starts_at:
+                continue
+            judged += 1
+            if _is_allowed(appointment, opening, by, at):
+                chosen[day] = opening
+            halves.append(half)  # the other half of the day has its turn
             break
-    return tuple(chosen.values())
+    return tuple(sorted(chosen.values(), key=lambda opening: opening.starts_at))
 
 
 def place(*, appointment: Appointment, starts_at: datetime, units: Collection[int], at: datetime) -> Opening:
@@ -73,6 +62,30 @@ def place(*, appointment: Appointment, starts_at: datetime, units: Collection[in
     if fit.opening is None:
         raise booking.SlotTaken
     return fit.opening
+
+
+def _free(appointment: Appointment, at: datetime) -> list[Sequence[Opening]]:
+    """Return the first free mornings and afternoons: who asks for another time may need the other half of the day."""
+    physician = _physician_of(appointment)
+    return [
+        openings.find_openings(
+            procedure=appointment.procedure,
+            at=at,
+            earliest=at + NOTICE,
+            latest=at + AHEAD,
+            site=appointment.site,
+            physician=physician,
+            patient=appointment.patient,
+            moving=appointment,
+            options=openings.Options(sedation=appointment.sedation),
+            part_of_day=half,
+            grid_minutes=GRID,
+            per_day=1,
+            limit=LOOKED_AT,
+            with_reasons=False,
+        ).openings
+        for half in HALVES
+    ]
 
 
 def _is_allowed(appointment: Appointment, opening: Opening, by: Actor, at: datetime) -> bool:

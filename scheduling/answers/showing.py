@@ -16,7 +16,7 @@ from scheduling import calendars
 from scheduling.answers.acting import UNDO_WITHIN, may_take_back
 from scheduling.answers.offering import NOTICE
 from scheduling.calendars import Visit, cleaned
-from scheduling.letters import DAY, SHORT_DAY, TIME
+from scheduling.letters import SHORT_DAY, TIME
 from scheduling.models import BEFORE_ARRIVAL, PRESENT, Appointment, Link, Status
 
 
@@ -38,7 +38,6 @@ class VisitShown:
     phone: str
     dial: str
     day: str
-    short_day: str
     arrival: str
     until: str
     zone: str
@@ -63,8 +62,7 @@ def show(link: Link, at: datetime, language: str) -> VisitShown:
         address=", ".join(part for part in (cleaned(site.name), cleaned(site.address)) if part),
         phone=cleaned(site.phone),
         dial="".join(sign for sign in site.phone if sign.isdigit() or sign == "+"),
-        day=dateformat.format(arrives, in_language(DAY, language)),
-        short_day=dateformat.format(arrives, in_language(SHORT_DAY, language)),
+        day=dateformat.format(arrives, in_language(SHORT_DAY, language)),
         arrival=dateformat.format(arrives, TIME),
         until=dateformat.format(leaves, TIME),
         zone=arrives.tzname() or "",

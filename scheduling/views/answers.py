@@ -28,7 +28,7 @@ from scheduling import answers, booking, links
 from scheduling.answers import Shown
 from scheduling.answers.showing import in_language
 from scheduling.availability import Opening
-from scheduling.letters import DAY, TIME
+from scheduling.letters import SHORT_DAY, TIME
 from scheduling.models import Link, LinkPurpose
 
 BECAUSE = "a patient answers without an account: the secret in the address is the key, and it opens one purpose of one visit"
@@ -310,7 +310,7 @@ def _offers(opened: Opened) -> tuple[Offer, ...]:
 
 def _in_words(moment: datetime, zone: str, language: str) -> tuple[str, str]:
     local = moment.astimezone(ZoneInfo(zone))
-    return dateformat.format(local, in_language(DAY, language)), dateformat.format(local, TIME)
+    return dateformat.format(local, in_language(SHORT_DAY, language)), dateformat.format(local, TIME)
 
 
 def _offer_token(opened: Opened, opening: Opening) -> str:
