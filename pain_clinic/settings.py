@@ -101,6 +101,11 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", None if IS_PRODUCTION else "appointments@clinic.example")
 # The sender's name tells who is a patient where, so it is the site's name unless the clinic chooses another neutral one.
 MAIL_FROM_NAME = env.text("MAIL_FROM_NAME", "")
+# Where mails come back: imaps://user:password@host/INBOX or maildir:///path; and the user:password that a provider shows.
+BOUNCE_MAILBOX = env.text("BOUNCE_MAILBOX", "")
+MAIL_WEBHOOK_SECRET = env.text("MAIL_WEBHOOK_SECRET", "")
+if IS_PRODUCTION and MAIL_WEBHOOK_SECRET and env.weakness(MAIL_WEBHOOK_SECRET):
+    env.problems.append(f"MAIL_WEBHOOK_SECRET is weak: {env.weakness(MAIL_WEBHOOK_SECRET)}")
 MESSAGES_PER_SECOND = env.integer("MESSAGES_PER_SECOND", 10, least=1)
 QUIET_HOURS = (env.integer("QUIET_HOURS_BEGIN", 20, least=0), env.integer("QUIET_HOURS_END", 8, least=0))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from pain_clinic import clock, health
-from scheduling import free_time, holds, messages
+from scheduling import bounces, free_time, holds, messages
 
 
 @shared_task(name="scheduling.tasks.heartbeat", ignore_result=True)
@@ -42,3 +42,9 @@ def release_blocks() -> None:
 def extend_free_time() -> None:
     """Keep free time written as far ahead as may be booked."""
     free_time.extend(at=clock.now())
+
+
+@shared_task(name="scheduling.tasks.read_bounces", ignore_result=True)
+def read_bounces() -> None:
+    """Read what has come back to the bounce mailbox, where there is one."""
+    bounces.sweep(at=clock.now())

@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from scheduling.views import answers, blocks, book, cases, hours, mailbox, move, pages, setup
+from scheduling.views import answers, blocks, book, cases, hooks, hours, mailbox, move, pages, setup
 
 app_name = "scheduling"
 urlpatterns = [
@@ -27,6 +27,7 @@ urlpatterns = [
     path("l/<str:secret>", answers.link),  # a mail program may drop the last slash
     # Whatever else stands under /l/ gets the page of a bad link.
     re_path(r"^l/", answers.no_link, name="no_link"),
+    path("hooks/mail/<str:provider>/", hooks.mail_events, name="mail_events"),
     path("mailbox/", mailbox.mailbox, name="mailbox"),
     path("mailbox/<str:name>/", mailbox.mail, name="mail"),
     path("mailbox/<str:name>/html/", mailbox.mail_html, name="mail_html"),

@@ -10,7 +10,7 @@ from pain_clinic import clock
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.errors import Conflict
 from patients.models import Patient
-from scheduling.models import MessageKind
+from scheduling.models import BounceKind, BouncingAddress, MessageKind
 
 BATCH = 200
 LEASE = timedelta(seconds=25)
@@ -82,7 +82,7 @@ class AlreadySent(Conflict):
 def reason_in_words(code: str) -> str:
     """Return a reason code as staff read it; a server's own number is added in brackets."""
     stem, _, number = code.rpartition("_")
-    if number.isdigit():
+    if number.replace(".", "").isdigit():
         return f"{REASONS.get(stem, stem)} ({number})"
     return REASONS.get(code, code.replace("_", " "))
 
@@ -91,7 +91,12 @@ def cannot_be_written_to(patient: Patient) -> str:
     """Return why a patient gets no e-mail, or an empty text."""
     if not patient.email.strip():
         return "no_email"
-    return "" if patient.accepts_email else "opted_out"
+    if not patient.accepts_email:
+        return "opted_out"
+    standing = BouncingAddress.objects.of(patient.email)
+    if standing is None:
+        return ""
+    return "complained" if standing.kind == BounceKind.COMPLAINT else "bounced"
 
 
 def database_now() -> datetime:

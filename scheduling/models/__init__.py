@@ -18,7 +18,7 @@ from scheduling.models.appointments import (
     Source,
     Status,
 )
-from scheduling.models.bounces import BounceKind, BouncingAddress
+from scheduling.models.bounces import BounceKind, BouncingAddress, DeliveryReport, folded_address
 from scheduling.models.cadence import CadenceStep, Dispatch, Weekend, Wording
 from scheduling.models.desk_tasks import DeskTask, TaskKind, TaskOutcome
 from scheduling.models.links import Link, LinkAnswer, LinkPurpose
@@ -63,6 +63,7 @@ __all__ = [
     "CancelReason",
     "Closure",
     "DatedHours",
+    "DeliveryReport",
     "DeskTask",
     "Dispatch",
     "FreeTime",
@@ -89,4 +90,5 @@ __all__ = [
     "Weekend",
     "WeeklyHours",
     "Wording",
+    "folded_address",
 ]

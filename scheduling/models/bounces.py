@@ -53,3 +53,28 @@ class BouncingAddress(models.Model):
 def folded_address(email: str) -> str:
     """Return an address as addresses are compared."""
     return email.strip().casefold()[:254]
+
+
+class ReportQuerySet(models.QuerySet["DeliveryReport"]):
+    def about(self, message: Message) -> ReportQuerySet:
+        return self.filter(message=message).order_by("noted_at", "pk")
+
+
+class DeliveryReport(models.Model):
+    """One report of a mail server or provider that was taken note of; the same report twice is one row."""
+
+    key = models.CharField(max_length=64, unique=True)  # a hash of what makes this report this report
+    source = models.CharField(max_length=20)  # mailbox, or the provider
+    kind = models.CharField(max_length=10, choices=BounceKind.choices)
+    is_final = models.BooleanField()  # the address itself takes no mail, so nothing goes there any more
+    reason = models.CharField(max_length=60)
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, null=True, blank=True, related_name="delivery_reports")
+    noted_at = models.DateTimeField()
+
+    objects = ReportQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.reason}"
