@@ -14,6 +14,7 @@ from scheduling.delivery_reports import LARGEST
 
 PATIENCE = 10.0  # seconds for any answer of the server
 MOST = 100  # mails of one visit
+IMAP_PORT, IMAPS_PORT = 143, 993
 
 
 class BoxTrouble(Exception):
@@ -63,8 +64,8 @@ def opened(address: str) -> Iterator[Box]:
 def _greeted(parts: SplitResult) -> imaplib.IMAP4:
     host = parts.hostname or ""
     if parts.scheme == "imaps":
-        return imaplib.IMAP4_SSL(host, parts.port or imaplib.IMAP4_SSL_PORT, timeout=PATIENCE)
-    return imaplib.IMAP4(host, parts.port or imaplib.IMAP4_PORT, timeout=PATIENCE)
+        return imaplib.IMAP4_SSL(host, parts.port or IMAPS_PORT, timeout=PATIENCE)
+    return imaplib.IMAP4(host, parts.port or IMAP_PORT, timeout=PATIENCE)
 
 
 class _Maildir:
