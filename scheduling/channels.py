@@ -146,7 +146,8 @@ def as_mail(letter: Letter) -> EmailMultiAlternatives:
         },
     )
     mail.attach_alternative(letter.html, "text/html")
-    mail.attach("visit.ics", letter.calendar, f"text/calendar; method={letter.calendar_method}")
+    if letter.calendar:
+        mail.attach("visit.ics", letter.calendar, f"text/calendar; method={letter.calendar_method}")
     return mail
 
 

@@ -22,7 +22,7 @@ from patients.sheets import CellError, Problem, Sheet, SheetRow
 from procedures.levels import RUNS, default_side, read_levels, validate_target
 from procedures.models import Procedure
 from procedures.rules import Finding
-from scheduling import booking, openings
+from scheduling import booking, desk_tasks, openings
 from scheduling.availability import Opening
 from scheduling.importing.words import MARK, MAY_COME, REQUIRED, SIDES, STATUSES, Line, Outcome, Unfit, read_moment
 from scheduling.models import (
@@ -36,6 +36,7 @@ from scheduling.models import (
     Resource,
     Source,
     Status,
+    TaskKind,
 )
 
 T = TypeVar("T")
@@ -304,6 +305,7 @@ class AppointmentImport:
             Message.objects.filter(is_new, appointment=appointment, kind__in=TOLD_AT_ONCE).update(
                 state=MessageState.WITHDRAWN, reason="imported", done_at=self.at
             )
+            desk_tasks.settle(kind=TaskKind.NO_EMAIL, appointment=appointment, by=self.by, at=self.at)
 
     def _record(self, act: str, appointment: Appointment) -> None:
         trail.record(by=self.by, act=act, subject=appointment, patient=appointment.patient.public_id, site_id=appointment.site_id)

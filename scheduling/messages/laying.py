@@ -11,8 +11,9 @@ from pain_clinic import clock, statements
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
 from pain_clinic.errors import Forbidden
+from scheduling import desk_tasks
 from scheduling.messages.planning import plan_case
-from scheduling.messages.words import INVITES, PRIORITY, AlreadySent, cannot_be_written_to, database_now
+from scheduling.messages.words import ACTOR, CALLS, INVITES, PRIORITY, AlreadySent, cannot_be_written_to, database_now
 from scheduling.models import (
     BEFORE_ARRIVAL,
     BEFORE_VISIT,
@@ -24,6 +25,7 @@ from scheduling.models import (
     MessageKind,
     MessageState,
     Status,
+    TaskKind,
 )
 
 
@@ -49,8 +51,20 @@ def lay_down(*, appointment: Appointment, kind: str, at: datetime) -> Message:
         if older:
             withdraw(older, reason="cancelled" if kind == MessageKind.CANCELLATION else "superseded", at=at)
         told = same[0] if same else _told(appointment, kind, at)
+        if told.reason in CALLS and not same:
+            desk_tasks.open_task(
+                kind=CALLS[told.reason],
+                patient=appointment.patient,
+                appointment=appointment,
+                message=told,
+                by=ACTOR,
+                at=at,
+                reason=told.reason,
+            )
         if kind in INVITES:
             now = database_now() if same else told.due_at
+            if not is_new:
+                desk_tasks.settle(kind=TaskKind.MISSED, appointment=appointment, by=ACTOR, at=at)
             plan_case(appointment=appointment, at=min(at, now), is_told=True)
     return told
 
@@ -110,6 +124,8 @@ def follow(*, appointment: Appointment, at: datetime) -> None:
         return
     reason = "arrived" if appointment.status in PRESENT else "visit_over" if appointment.status == Status.DISCHARGED else "missed"
     _withdrawn(waiting.filter(kind__in=(*BEFORE_VISIT, *TOLD_AT_ONCE)), reason, at)
+    if appointment.status == Status.NO_SHOW:
+        desk_tasks.open_task(kind=TaskKind.MISSED, patient=appointment.patient, appointment=appointment, by=ACTOR, at=at)
     if appointment.status in (Status.DISCHARGED, Status.NO_SHOW):
         plan_case(appointment=appointment, at=min(at, database_now()), is_told=False)
 

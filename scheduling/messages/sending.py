@@ -19,19 +19,21 @@ from zoneinfo import ZoneInfo
 import structlog
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
-from django.db.models import DateTimeField, F, Func, QuerySet
+from django.db.models import DateTimeField, Exists, F, Func, OuterRef, QuerySet
 
 from pain_clinic import clock
 from pain_clinic.audit import trail
 from pain_clinic.errors import LOCK_NOT_AVAILABLE, sqlstate
-from scheduling import letters
+from scheduling import desk_tasks, letters, links
 from scheduling.channels import EmailGateway, Gateway, NotDelivered, Rejected, Unreachable
 from scheduling.messages import switch
 from scheduling.messages.words import (
     ACTOR,
     BATCH,
     BUDGET,
+    CALLS,
     FRESH,
+    INVITES,
     LEASE,
     MOST_ERRORS,
     MOST_TRIES,
@@ -44,14 +46,26 @@ from scheduling.models import (
     BEFORE_VISIT,
     PRESENT,
     TOLD_AT_ONCE,
+    CadenceStep,
+    DeskTask,
+    LinkPurpose,
     Message,
     MessageKind,
     MessageState,
     Status,
+    TaskKind,
+    Wording,
 )
 
 log = structlog.get_logger("scheduling.messages")
 
+NOW = Func(function="clinic_now", output_field=DateTimeField())
+_OTHERS = Message.objects.filter(appointment=OuterRef("appointment"))
+# The page of the visit says how things stand even when they have changed; after the visit there is nothing to open.
+PURPOSES = {
+    **dict.fromkeys((*INVITES, MessageKind.PLAN_READY, *BEFORE_VISIT), LinkPurpose.VISIT),
+    MessageKind.FOLLOW_UP: LinkPurpose.SCORE,
+}
 GLANCE = 2.0  # seconds of sending between two looks at what is due, so that a booking's mail waits for no pile of reminders
 
 
@@ -119,9 +133,10 @@ def deliver(*, claimed: Sequence[Claim], gateway: Gateway | None = None, budget:
     waiting = list(claimed)
     ends = time.monotonic() + budget.total_seconds()
     door = gateway or EmailGateway()
+    own = _own_words()
     try:
         while waiting and time.monotonic() < ends:
-            outcome = _deliver_one(waiting.pop(0), door)
+            outcome = _deliver_one(waiting.pop(0), door, own)
             tally[outcome] += 1
             if outcome in {"unreachable", "stopped"}:
                 break
@@ -133,7 +148,7 @@ def deliver(*, claimed: Sequence[Claim], gateway: Gateway | None = None, budget:
     return tally
 
 
-def _deliver_one(claim: Claim, gateway: Gateway) -> str:
+def _deliver_one(claim: Claim, gateway: Gateway, own: letters.OwnWords) -> str:
     """Look at the world again, write, renew the lease, send, record; return one word for what happened."""
     found = _look_again(claim)
     if found is None:
@@ -146,7 +161,7 @@ def _deliver_one(claim: Claim, gateway: Gateway) -> str:
     if quiet_until is not None:
         return _put_off(claim, message, until=quiet_until, reason="quiet_hours", counts=False)
     try:
-        letter = letters.write(message, at=now)
+        letter = letters.write(message, at=now, known=_known(message, own))
     except Exception as error:  # one letter that cannot be written must not hold up the others
         if not _renew(claim):
             return "lost"
@@ -183,16 +198,70 @@ def _look_again(claim: Claim) -> tuple[Message, datetime] | None:
     """Return the message with all that it speaks of, read now, and the instant; None when the claim is lost."""
     with connection.cursor() as cursor:
         clock.apply_clock(cursor)
-    message = (
+    message: Any = (
         Message.objects.filter(pk=claim.message_id, lease_token=claim.token, state=MessageState.DUE)
         .select_related("appointment__site", "appointment__procedure", "patient__home_site")
-        .annotate(now=Func(function="clinic_now", output_field=DateTimeField()))
+        .annotate(
+            now=NOW,
+            has_newer=Exists(_OTHERS.filter(kind__in=TOLD_AT_ONCE, calendar_sequence__gt=OuterRef("calendar_sequence"))
+                             .exclude(state=MessageState.WITHDRAWN)),
+            is_overtaken=Exists(_OTHERS.filter(kind=OuterRef("kind"), planned_at__gt=OuterRef("planned_at"), planned_at__lte=NOW,
+                                               state__in=(MessageState.DUE, MessageState.SENT))),
+            has_plan=Exists(_OTHERS.filter(kind=MessageKind.PLAN_READY,
+                                           calendar_sequence=OuterRef("appointment__calendar_sequence"))
+                            .exclude(state=MessageState.WITHDRAWN)),
+            is_question=Exists(CadenceStep.objects.filter(code=OuterRef("step"), asks_to_confirm=True)),
+            has_call=Exists(DeskTask.objects.filter(appointment=OuterRef("appointment"), done_at=None,
+                                                    kind__in=(TaskKind.MAIL_FAILED, TaskKind.NO_EMAIL))),
+            has_merged=Exists(_OTHERS.filter(calendar_sequence=OuterRef("calendar_sequence"), reason="merged",
+                                             step__in=CadenceStep.objects.filter(asks_to_confirm=True).values("code"))),
+        )
         .first()
-    )
+    )  # fmt: skip
     return (message, message.now) if message is not None else None
 
 
-def _why_not(message: Message, now: datetime) -> str:
+def _known(message: Any, own: letters.OwnWords) -> letters.Known:
+    """Make the links of this mail, and gather what the writer has to be told."""
+    now = message.now
+    purpose = PURPOSES.get(message.kind)
+    event = _last_told(message) if message.kind == MessageKind.CHANGE else None
+    return letters.Known(
+        link=links.issue(message=message, purpose=purpose, at=now) if purpose else "",
+        unsubscribe=links.issue(message=message, purpose=LinkPurpose.UNSUBSCRIBE, at=now),
+        asks=message.has_merged if message.kind in INVITES else message.kind == MessageKind.REMINDER,
+        is_question=message.is_question,
+        has_plan=message.has_plan,
+        old_arrives_at=event.arrives_at if event else None,
+        old_place=event.site.name if event else "",
+        own=own,
+    )
+
+
+def _last_told(message: Message) -> Any:
+    """Return the case as the last mail told it, out of its row history; None when what the patient sees is the same."""
+    last = (
+        Message.objects.filter(appointment=message.appointment_id, kind__in=INVITES, state=MessageState.SENT)
+        .filter(calendar_sequence__lt=message.appointment.calendar_sequence)
+        .order_by("-calendar_sequence", "-pk")
+        .first()
+    )
+    if last is None:
+        return None
+    history: Any = message.appointment
+    event = history.events.filter(calendar_sequence=last.calendar_sequence).select_related("site").order_by("-pgh_id").first()
+    if event is None or (event.arrives_at, event.site_id) == (message.appointment.arrives_at, message.appointment.site_id):
+        return None
+    return event
+
+
+def _own_words() -> letters.OwnWords:
+    """Return the clinic's own words as they are now, by passage and language."""
+    rows = Wording.objects.order_by("key", "language", "-version").distinct("key", "language")
+    return {(row.key, row.language): row.text for row in rows if row.text}
+
+
+def _why_not(message: Any, now: datetime) -> str:
     """Return the reason why this message is not to be sent any more, or an empty text."""
     appointment, patient = message.appointment, message.patient
     if patient.deceased_on is not None:
@@ -206,20 +275,12 @@ def _why_not(message: Message, now: datetime) -> str:
         return cannot
     if message.planned_at is None:
         # A later date without a message of its own is no reason: what is written is what is true now.
-        newer = Message.objects.filter(
-            appointment=appointment, kind__in=TOLD_AT_ONCE, calendar_sequence__gt=message.calendar_sequence
-        ).exclude(state=MessageState.WITHDRAWN)
-        return "superseded" if newer.exists() else ""
+        return "superseded" if message.has_newer else ""
     if message.calendar_sequence < appointment.calendar_sequence:
         return "superseded"
     if now - message.planned_at > STALE and message.kind in BEFORE_VISIT:
         return "stale"
-    if message.kind == MessageKind.REMINDER:
-        overtaking = Message.objects.filter(
-            appointment=appointment, kind=MessageKind.REMINDER, planned_at__gt=message.planned_at, planned_at__lte=now
-        ).filter(state__in=(MessageState.DUE, MessageState.SENT))
-        return "overtaken" if overtaking.exists() else ""
-    return ""
+    return "overtaken" if message.kind == MessageKind.REMINDER and message.is_overtaken else ""
 
 
 def _why_not_now(message: Message, now: datetime) -> str:
@@ -312,7 +373,7 @@ def _finish(
     changes: dict[str, Any] = {"state": state, "reason": reason, "lease_until": None, "lease_token": None,
                                "done_at": Func(function="clinic_now", output_field=DateTimeField())}  # fmt: skip
     if letter is not None:
-        changes |= {"subject": letter.subject[:200], "text": letter.text}
+        changes |= {"subject": letter.subject[:200], "text": links.mask(letter.text)}
         told = message.appointment.calendar_sequence
         if told != message.calendar_sequence and not _twin(message, told).exists():
             changes["calendar_sequence"] = told
@@ -322,6 +383,7 @@ def _finish(
             mine = mine.filter(state=MessageState.DUE)
         if not mine.update(**changes):
             return "lost"
+        _mind_the_desk(message, state, reason)
         trail.record(
             by=ACTOR,
             act="scheduling.send_message",
@@ -333,6 +395,19 @@ def _finish(
             details={"kind": message.kind, "appointment": str(message.appointment.public_id), "tries": message.attempts + begun},
         )
     return str(state)
+
+
+def _mind_the_desk(message: Any, state: MessageState, reason: str) -> None:
+    """Give the desk a call to make when a mail cannot say it, and take the call back when a later mail could."""
+    kind = TaskKind.MAIL_FAILED if state == MessageState.FAILED else CALLS.get(reason)
+    if kind is not None:
+        desk_tasks.open_task(
+            kind=kind, patient=message.patient, appointment=message.appointment, message=message, by=ACTOR, at=message.now,
+            reason=reason,
+        )  # fmt: skip
+    elif state == MessageState.SENT and message.has_call:
+        for each in (TaskKind.MAIL_FAILED, TaskKind.NO_EMAIL):
+            desk_tasks.settle(kind=each, appointment=message.appointment, by=ACTOR, at=message.now)
 
 
 def _twin(message: Message, sequence: int) -> QuerySet[Message]:

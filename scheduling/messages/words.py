@@ -10,7 +10,7 @@ from pain_clinic import clock
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.errors import Conflict
 from patients.models import Patient
-from scheduling.models import BounceKind, BouncingAddress, MessageKind
+from scheduling.models import BounceKind, BouncingAddress, MessageKind, TaskKind
 
 BATCH = 200
 LEASE = timedelta(seconds=25)
@@ -72,6 +72,15 @@ REASONS = {
     "mail_refused": "The mail server refuses this message",
     "error": "An error in the program",
     "gave_up": "Begun too often and never finished",
+}
+
+
+# What the desk does by telephone when a mail cannot.
+CALLS = {
+    "no_email": TaskKind.NO_EMAIL,
+    "opted_out": TaskKind.NO_EMAIL,
+    "bounced": TaskKind.ADDRESS_BOUNCES,
+    "complained": TaskKind.COMPLAINED,
 }
 
 

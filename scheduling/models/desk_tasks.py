@@ -25,6 +25,7 @@ class TaskKind(models.TextChoices):
     COMPLAINED = "complained", "Patient marked a mail as unwanted"
     NO_EMAIL = "no_email", "No e-mail address: tell the patient by telephone"
     UNCONFIRMED = "unconfirmed", "Visit not confirmed"
+    MISSED = "missed", "Patient did not come"
 
 
 class TaskOutcome(models.TextChoices):

@@ -1,0 +1,19 @@
+"""Letters to patients: the passages, what the case asks of the patient, and the mail made of both."""
+
+from scheduling.letters.passages import PASSAGES, OwnWords, Passage, placeholders_of
+from scheduling.letters.writing import DAY, NOTHING, SHORT_DAY, TIME, Known, Letter, message_id, write
+
+__all__ = [
+    "DAY",
+    "NOTHING",
+    "PASSAGES",
+    "SHORT_DAY",
+    "TIME",
+    "Known",
+    "Letter",
+    "OwnWords",
+    "Passage",
+    "message_id",
+    "placeholders_of",
+    "write",
+]

@@ -1,0 +1,49 @@
+"""Every passage in every language, with nothing missing and no placeholder lost."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import translation
+from django.utils.translation import gettext
+
+from patients.models import Language
+from scheduling.letters.passages import LABELS, PASSAGES, filled, placeholders_of, said
+from scheduling.models import MessageKind
+
+OTHERS = [code for code in Language.values if code != "en"]
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_no_passage_and_no_label_is_missing_in_any_language(language: str) -> None:
+    with translation.override(language):
+        untranslated = [text for text in (*(each.text for each in PASSAGES.values()), *LABELS) if gettext(text) == text]
+
+    assert untranslated == []
+
+
+@pytest.mark.parametrize("language", Language.values)
+def test_no_placeholder_is_lost_or_invented_in_any_language(language: str) -> None:
+    differing = {
+        key: each.as_shipped(language)
+        for key, each in PASSAGES.items()
+        if placeholders_of(each.as_shipped(language)) != each.needs
+    }
+
+    assert differing == {}
+
+
+def test_every_kind_of_message_has_subject_and_opening() -> None:
+    assert [kind for kind in MessageKind.values if f"subject_{kind}" not in PASSAGES or f"opening_{kind}" not in PASSAGES] == []
+
+
+def test_own_words_stand_in_the_place_of_those_shipped() -> None:
+    own = {("greeting", "en"): "Hello {first_name}!"}
+
+    with translation.override("en"):
+        assert said("greeting", "en", own, {"first_name": "Vera"}) == "Hello Vera!"
+    with translation.override("es"):
+        assert said("greeting", "es", own, {"first_name": "Vera"}) == "Hola, Vera:"
+
+
+def test_nothing_but_a_known_name_in_braces_means_anything() -> None:
+    assert filled("{{ a }} {b} {unknown} {% now %} {b.c}", {"b": "{a}", "a": "x"}) == "{{ a }} {a} {unknown} {% now %} {b.c}"
