@@ -58,7 +58,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     if user is None or not user.is_authenticated:
         return {"frame": Frame(clinic=settings.CLINIC_NAME, today=web.now().date())}
     shown = getattr(request, "shown_site", None)
-    sites = [shown] if shown else list(user.sites.filter(is_active=True).order_by("name", "pk"))
+    sites = (shown,) if shown else web.sites_of(request)
     zone = ZoneInfo(sites[0].time_zone) if sites else ZoneInfo("UTC")
     roles = set(user.groups.values_list("name", flat=True))
     return {

@@ -49,6 +49,15 @@ def show_site(request: HttpRequest, site: Site) -> None:
     request.shown_site = site  # type: ignore[attr-defined]
 
 
+def sites_of(request: HttpRequest) -> tuple[Site, ...]:
+    """Return the sites where the signed-in person works, in name order; read once per request."""
+    known: tuple[Site, ...] | None = getattr(request, "_clinic_sites", None)
+    if known is None:
+        known = tuple(Site.objects.visible_to(request.user).active().order_by("name", "pk"))
+        request._clinic_sites = known  # type: ignore[attr-defined]
+    return known
+
+
 def wants_fragment(request: HttpRequest) -> bool:
     """Say whether htmx asks for a part of the page: not for boosted links nor for a restored history."""
     htmx = getattr(request, "htmx", None)

@@ -142,8 +142,8 @@ def _user(request: HttpRequest) -> User:
 
 
 def _today(request: HttpRequest) -> date:
-    site = Site.objects.visible_to(_user(request)).order_by("name", "pk").first()
-    return web.now().astimezone(ZoneInfo(site.time_zone if site else "UTC")).date()
+    sites = web.sites_of(request)
+    return web.now().astimezone(ZoneInfo(sites[0].time_zone if sites else "UTC")).date()
 
 
 def _form_page(

@@ -1,0 +1,123 @@
+"""The board in a real browser: two desks at once, the age of what is shown, polls that are no use, a bar out of its lane."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.conf import settings
+from playwright.sync_api import Page, Response, expect
+
+from pain_clinic.audit.models import AuditEvent
+from scheduling.models import Appointment
+from tests import factories
+from tests.browser.conftest import sign_in
+from tests.factories import SmallClinic
+
+SOON = 12_000  # polls go out every five seconds; the machine may be busy
+
+
+@pytest.fixture
+def case(clinic_now: SmallClinic) -> Appointment:
+    """Return a case on the next day on which the small clinic is open."""
+    today = datetime.now(tz=ZoneInfo(clinic_now.site.time_zone)).date()
+    day = next(on for on in (today + timedelta(days=n) for n in range(1, 5)) if on.weekday() < 5)
+    return factories.appointment(
+        of=clinic_now.patient, at_site=clinic_now.site, for_procedure=clinic_now.procedure,
+        starts_at=factories.local(day, "10:00"), resources=[clinic_now.physician, clinic_now.room],
+    )  # fmt: skip
+
+
+def board_of(page: Page, case: Appointment, user: str = "desk") -> None:
+    sign_in(page, user)
+    page.goto(f"/board/?day={case.local_date}")
+    expect(page.locator(".bar")).to_have_count(1)
+
+
+def session_of(page: Page) -> Any:
+    """Return the session behind a page's cookie."""
+    key = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == settings.SESSION_COOKIE_NAME)
+    return import_module(settings.SESSION_ENGINE).SessionStore(session_key=key)
+
+
+def is_poll(answer: Response) -> bool:
+    return answer.request.headers.get("x-clinic-poll") == "1"
+
+
+def test_what_another_desk_does_appears_within_seconds(case: Appointment, open_page: Callable[..., Page]) -> None:
+    mine, theirs = open_page(), open_page()
+    board_of(mine, case)
+    sign_in(theirs, "manager")
+    expect(mine.locator(".bar.s-booked")).to_have_count(1)
+
+    theirs.goto(f"/appointments/{case.public_id}/")
+    theirs.get_by_role("button", name="Confirmed by the patient").first.click()
+
+    expect(mine.locator(".bar.s-confirmed")).to_have_count(1, timeout=SOON)
+    expect(mine.locator(".bar")).to_have_attribute("tabindex", "0")
+
+
+def test_polls_find_nothing_new_and_keep_no_session_alive(case: Appointment, open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    board_of(page, case)
+    session = session_of(page)
+    before = (datetime.now(tz=UTC) - timedelta(minutes=5)).timestamp()
+    session["used_at"] = before
+    session.save()
+
+    for _ in range(2):
+        with page.expect_response(is_poll, timeout=SOON) as found:
+            pass
+        assert found.value.status == 304
+    polled = session_of(page)["used_at"]
+    page.reload()
+
+    assert polled == before
+    assert session_of(page)["used_at"] > before
+
+
+def test_age_is_shown_and_grows_when_the_server_is_away(case: Appointment, open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    board_of(page, case)
+    age = page.locator("#age")
+    expect(age).to_have_text(re.compile(r"^updated (just now|\d+ s ago)$"))
+
+    page.context.set_offline(True)
+    expect(age).to_have_text(re.compile(r"^updated (8|9|1\d) s ago$"), timeout=SOON)
+    page.context.set_offline(False)
+    expect(age).to_have_text(re.compile(r"^updated (just now|[2-4] s ago)$"), timeout=SOON)
+
+
+def test_an_opened_case_is_one_reading_however_long_it_stays_open(case: Appointment, open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    board_of(page, case)
+    page.locator(".bar").click()
+    expect(page.locator("#case-panel h2")).to_be_visible()
+
+    for _ in range(2):
+        with page.expect_response(is_poll, timeout=SOON):
+            pass
+
+    assert AuditEvent.objects.filter(act="scheduling.appointment_read", subject_id=case.public_id).count() == 1
+
+
+def test_a_dragged_bar_may_leave_its_lane_and_comes_back(case: Appointment, open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    board_of(page, case)
+    box = page.locator(".bar").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 30, box["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 30, box["y"] + 60, steps=5)
+    expect(page.locator(".lane.is-lifted .bar.is-dragging")).to_have_count(1)
+
+    page.keyboard.press("Escape")
+    page.mouse.up()
+
+    expect(page.locator(".lane.is-lifted")).to_have_count(0)
+    expect(page.locator(".bar.is-dragging")).to_have_count(0)
