@@ -33,7 +33,7 @@ from scheduling.agenda.shapes import Bar, Board
 from tests.bench.clinic import BenchClinic
 from tests.bench.measuring import Line, line
 
-COLUMNS, BARS, ROUNDS, VISITS = 50, 643, 7, 5
+COLUMNS, BARS, ROUNDS, VISITS = 50, 643, 9, 5
 PASSWORD = "pain-clinic-demo"  # nosec B105 - the demo's, printed at every start
 STATIC_STYLE = """
 body{margin:0;font:12px/14px system-ui,sans-serif}main{display:grid;grid-auto-flow:column;grid-auto-columns:minmax(148px,1fr)}
