@@ -33,6 +33,13 @@ def now() -> datetime:
     return datetime.now(tz=UTC) + offset()
 
 
+def wall(moment: datetime) -> str:
+    """Return what a clock on the wall shows, "8:15"; with the zone's name, "1:30 EST", in an hour that comes twice."""
+    text = f"{moment.hour}:{moment.minute:02d}"
+    is_twice = moment.utcoffset() != moment.replace(fold=1 - moment.fold).utcoffset()
+    return f"{text} {moment.tzname()}" if is_twice else text
+
+
 def apply_clock(cursor: Any) -> None:
     """Make `clinic_now()` of this connection agree with `now()`; call it before SQL that compares due times."""
     if not settings.CLINIC_CLOCK and not _moved:

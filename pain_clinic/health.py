@@ -16,7 +16,6 @@ from kombu import Connection
 from kombu.exceptions import OperationalError as BrokerError
 
 from pain_clinic import clock
-from pain_clinic.audit.models import Heartbeat
 
 LIVE_PATH = "/health/live"
 FRESH = timedelta(seconds=45)
@@ -53,7 +52,13 @@ class LivenessMiddleware:
 def beat(name: str) -> None:
     """Note that a background process has just done something. A database that is away costs nothing but the note."""
     try:
-        Heartbeat.objects.update_or_create(name=name, defaults={"at": clock.now()})
+        with connection.cursor() as cursor:  # by the database's clock: those of web and worker may be apart
+            clock.apply_clock(cursor)
+            cursor.execute(
+                "INSERT INTO audit_heartbeat (name, at) VALUES (%s, clinic_now())"
+                " ON CONFLICT (name) DO UPDATE SET at = excluded.at",
+                [name],
+            )
     except (DatabaseError, InterfaceError):
         log.warning("heartbeat not written", name_of=name)
         connection.close()
@@ -66,12 +71,14 @@ def readiness() -> dict[str, str]:
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             found["migrations"] = "pending"
-        pulses = dict(Heartbeat.objects.filter(name__in=["worker", "beat"]).values_list("name", "at"))
+        with connection.cursor() as cursor:
+            clock.apply_clock(cursor)
+            cursor.execute("SELECT name, clinic_now() - at FROM audit_heartbeat WHERE name IN ('worker', 'beat')")
+            ages = dict(cursor.fetchall())
         for name in ("worker", "beat"):
-            at = pulses.get(name)
-            if at is None:
+            if name not in ages:
                 found[name] = "never seen"
-            elif clock.now() - at > FRESH:
+            elif ages[name] > FRESH:
                 found[name] = "stale"
     except (DatabaseError, InterfaceError):
         found.update(database="unreachable", migrations="unknown", worker="unknown", beat="unknown")

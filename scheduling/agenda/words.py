@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from django.core.paginator import Page as DjangoPage
 from django.urls import reverse
 
+from pain_clinic.clock import wall
 from patients.models import Patient
 from procedures import levels as target_words
 from scheduling.agenda.shapes import CaseLine, Flag, Page, Who
@@ -52,7 +53,7 @@ def short_day(day: date) -> str:
 
 
 def clock(moment: datetime) -> str:
-    return f"{moment.hour}:{moment.minute:02d}"
+    return wall(moment)
 
 
 def stamp(moment: datetime) -> str:

@@ -113,6 +113,7 @@ class MoveForm(forms.Form):
     time = forms.TimeField(
         input_formats=["%H:%M", "%H:%M:%S"], error_messages={"invalid": "Give the time as 9:15.", "required": "Give a time."}
     )
+    later = forms.BooleanField(required=False)  # of two equal hours, when clocks are put back, the second
     minutes = forms.IntegerField(required=False, min_value=5, max_value=720)
     physician = forms.UUIDField(required=False)
     room = forms.UUIDField(required=False)
@@ -153,11 +154,10 @@ class SpanForm(forms.Form):
         return cleaned
 
 
-def at_in(data: QueryDict) -> tuple[str, str] | None:
-    """Return day and time of a pressed "free near by" button, if one was pressed."""
+def at_in(data: QueryDict) -> datetime | None:
+    """Return the start that a pressed "free near by" button named, in its site's wall time, if one was pressed."""
     text = data.get("at", "")
     try:
-        moment = datetime.fromisoformat(text) if text else None
+        return datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
-    return (moment.strftime("%Y-%m-%d"), moment.strftime("%H:%M")) if moment else None

@@ -13,7 +13,7 @@ from pain_clinic.accounts.models import Site, User, check_time_zone
 from pain_clinic.texts import PlainField
 from procedures.models import Procedure
 from scheduling.forms.desk import WEEKDAYS, DayField
-from scheduling.intervals import instant, zone_of
+from scheduling.intervals import exists, instant, zone_of
 from scheduling.models import AbsenceKind, Kind, Resource
 from scheduling.resources import Span
 
@@ -223,8 +223,14 @@ class AbsenceForm(forms.Form):
         if not {"resource", "first_day", "first_time", "last_day", "last_time"} <= cleaned.keys():
             return cleaned
         zone = zone_of(cleaned["resource"].site.time_zone)
+        for end in ("first", "last"):
+            day, at = cleaned[f"{end}_day"], cleaned[f"{end}_time"]
+            if not exists(day, at, zone):
+                self.add_error(f"{end}_time", f"Clocks are put forward that night: there is no {at:%H:%M} on that day.")
+        if self.errors:
+            return cleaned
         cleaned["starts_at"] = instant(cleaned["first_day"], cleaned["first_time"], zone)
-        cleaned["ends_at"] = instant(cleaned["last_day"], cleaned["last_time"], zone)
+        cleaned["ends_at"] = instant(cleaned["last_day"], cleaned["last_time"], zone, later=True)  # of two equal hours both
         if cleaned["ends_at"] <= cleaned["starts_at"]:
             self.add_error("last_day", "It ends before it begins.")
         return cleaned

@@ -123,6 +123,7 @@ class _Mover:
             "version": str(self.row.version),
             "day": starts.date().isoformat(),
             "time": f"{starts:%H:%M}",
+            "later": "1" if starts.fold else "",
             "minutes": str(self._minutes()),
             "reason": "",
             **{field: str(self.options.current.get(field, "")) for field in BY_FIELD},
@@ -132,9 +133,14 @@ class _Mover:
         posted = {name: self.request.POST.get(name, "" if name in BY_FIELD else now[name]) for name in now}
         pressed = at_in(self.request.POST)
         if pressed:
-            posted["day"], posted["time"] = pressed
+            posted["day"], posted["time"] = f"{pressed:%Y-%m-%d}", f"{pressed:%H:%M}"
+            posted["later"] = "1" if self._is_later(pressed) else ""
             posted["room"] = posted["device"] = ""  # the opening near by was offered with whatever is free
         return posted
+
+    def _is_later(self, moment: datetime) -> bool:
+        """Say whether an instant with its offset lies in the second of two equal hours of this site."""
+        return moment.tzinfo is not None and moment.astimezone(self.zone).fold == 1
 
     def is_as_checked(self) -> bool:
         """Say whether the button's words still hold: what was edited after the check is checked again first."""
@@ -142,7 +148,7 @@ class _Mover:
 
     @staticmethod
     def _checked(values: Mapping[str, Any]) -> str:
-        return " ".join(str(values[name] or "any") for name in ("day", "time", *BY_FIELD))
+        return " ".join(str(values[name] or "any") for name in ("day", "time", "later", *BY_FIELD))
 
     def _minutes(self) -> int:
         return (self.row.ends_at - self.row.starts_at) // timedelta(minutes=1)
@@ -156,7 +162,7 @@ class _Mover:
         self._must_be_movable(given)
         if not exists(given["day"], given["time"], self.zone):
             raise NotFitting("Clocks change that night, and this time does not exist. Choose another.")
-        starts_at = instant(given["day"], given["time"], self.zone)
+        starts_at = instant(given["day"], given["time"], self.zone, later=given["later"])
         fit = self._fit(starts_at, self._wanted(given))
         if fit.opening is None:
             unpinned = self._wanted(given, only_changed=True)
@@ -239,6 +245,7 @@ class _Mover:
             request_key=form_key(self.request, error.code if error else ""),
             day=self.typed["day"],
             time=self.typed["time"],
+            later=self.typed["later"] == "1",
             minutes=self.typed["minutes"],
             site=self.row.site.name,
             reason=self.typed["reason"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
+from pain_clinic.clock import wall
 from pain_clinic.templatetags.clinic.library import register
 from pain_clinic.web import now
 
@@ -17,7 +18,7 @@ MONTHS = (
 @register.filter
 def clock(value: datetime | None) -> str:
     """The wall clock, 8:15."""
-    return f"{value.hour}:{value.minute:02d}" if value else ""
+    return wall(value) if value else ""
 
 
 @register.filter

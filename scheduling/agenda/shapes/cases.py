@@ -75,6 +75,7 @@ class MoveForm:
     request_key: str
     day: str
     time: str
+    later: bool  # the second of two equal hours is meant
     minutes: str
     site: str
     checked: str  # what the button speaks of; posted back, so that later edits are checked again
