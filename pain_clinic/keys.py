@@ -55,12 +55,19 @@ def once(*, by: Actor, verb: str, key: str, body_hash: str, produce: Callable[[]
             if kept is not None:
                 return kept
             answer = produce()
-            RequestKey.objects.filter(actor_key=by.key, verb=verb, key=key).update(
-                status=answer.status, answer=answer.text, location=answer.location, etag=answer.etag
-            )
+            _keep(by.key, verb, key, answer)
             return answer
     except _Waited as error:
         raise InProgress from error
+
+
+def _keep(actor_key: str, verb: str, key: str, answer: Answer) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE accounts_requestkey SET status = %s, answer = %s, location = %s, etag = %s"
+            " WHERE actor_key = %s AND verb = %s AND key = %s",
+            [answer.status, answer.text, answer.location, answer.etag, actor_key, verb, key],
+        )
 
 
 class _Waited(Exception):
@@ -69,7 +76,7 @@ class _Waited(Exception):
 
 def _claim(actor_key: str, verb: str, key: str, body_hash: str, at: datetime) -> Answer | None:
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
+        with connection.cursor() as cursor:  # a failure leaves the caller's transaction, so no savepoint is needed
             cursor.execute(
                 "INSERT INTO accounts_requestkey (actor_key, verb, key, body_hash, answer, location, etag, created_at)"
                 " VALUES (%s, %s, %s, %s, '', '', '', %s)"

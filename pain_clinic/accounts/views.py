@@ -117,7 +117,7 @@ def password(request: HttpRequest) -> HttpResponse:
         user=_person(request), password=form.cleaned_data["new_password"], by=Actor.of(request), at=web.now()
     )
     kept = {key: request.session[key] for key in ("signed_in_at", "used_at") if key in request.session}
-    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    login(request, user, backend="pain_clinic.accounts.backend.RoleBackend")
     request.session.update(kept)
     messages.success(request, "Your password is changed. All your other sessions have ended.")
     return web.redirect_to(request, "account")

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from pain_clinic import rest, rest_rules, web
+from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from patients.models import Patient
@@ -54,7 +55,8 @@ def one_of(rows: QuerySet[Any], field: str, public_id: Any) -> Any:
 def units_of(request: Request, public_ids: Iterable[Any]) -> list[int]:
     """Return the keys of resources that the asker may see, or refuse the field."""
     wanted = list(public_ids)
-    found = dict(Resource.objects.visible_to(web.member(request)).filter(public_id__in=wanted).values_list("public_id", "pk"))
+    mine = Resource.objects.at_sites(Actor.of(request).site_ids or ())
+    found = dict(mine.filter(public_id__in=wanted).values_list("public_id", "pk"))
     strange = [str(one) for one in wanted if one not in found]
     if strange:
         raise serializers.ValidationError({"resources": [f"There is no resource {strange[0]} that you may see."]})
@@ -106,6 +108,13 @@ def cases(request: Request) -> QuerySet[Appointment]:
         .select_related("patient", "procedure", "site")
         .prefetch_related(Prefetch("allocations", queryset=standing, to_attr="standing_allocations"))
     )
+
+
+def answer_new(appointment: Appointment) -> Response:
+    """Return the case just booked, from the rows in hand."""
+    appointment.standing_allocations.sort(key=lambda one: (one.starts_at, one.pk))  # type: ignore[attr-defined]
+    headers = {"ETag": rest.etag(appointment.version)}
+    return Response(words.AppointmentOut(appointment).data, status=201, headers=headers)
 
 
 def answer(request: Request, appointment: Appointment, status: int = 200) -> Response:
@@ -262,7 +271,7 @@ class Appointments(rest.View):
                 source=Source.API,
                 note=values["note"],
             )
-            return answer(request, appointment, status=201)
+            return answer_new(appointment)
 
         return rest.once(request, "appointments.book", produce)  # type: ignore[return-value]
 

@@ -95,8 +95,8 @@ VALUES """
 _ONE = "(%s, %s, %s, %s, %s, %s::varchar[], %s, %s, %s)"
 
 
-def take(board: Board, *, at: datetime, appointment: Appointment | None = None, hold: Hold | None = None) -> None:
-    """Write one allocation a run and clear its bits, in one statement.
+def take(board: Board, *, at: datetime, appointment: Appointment | None = None, hold: Hold | None = None) -> list[Allocation]:
+    """Write one allocation a run and clear its bits, in one statement; return the allocations.
 
     Raises:
         SlotTaken: something is lacking; the caller's transaction is then to be left.
@@ -104,14 +104,32 @@ def take(board: Board, *, at: datetime, appointment: Appointment | None = None, 
     if board.lacking:
         raise _taken(board.lacking[0].unit)
     if not board.runs:
-        return
+        return []
+    made = [
+        Allocation(
+            resource=unit,
+            site_id=board.site_id,
+            appointment=appointment,
+            hold=hold,
+            kind=unit.kind,
+            legs=list(legs),
+            starts_at=start,
+            ends_at=end,
+            created_at=at,
+        )
+        for unit, (start, end, legs) in board.runs
+    ]
     cleared = board.cleared()
     values: list[Any] = [[pk for pk, _ in cleared], [bits for _, bits in cleared]]
-    for unit, (start, end, legs) in board.runs:
-        owner = (appointment.pk if appointment else None, hold.pk if hold else None)
-        values += [unit.pk, board.site_id, *owner, unit.kind, list(legs), start, end, at]
+    for one in made:
+        values += [one.resource_id, one.site_id, one.appointment_id, one.hold_id, one.kind, one.legs]
+        values += [one.starts_at, one.ends_at, one.created_at]
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE + ", ".join([_ONE] * len(board.runs)), values)
+        cursor.execute(_TAKE + ", ".join([_ONE] * len(made)) + " RETURNING id", values)
+        for one, (pk,) in zip(made, cursor.fetchall(), strict=True):
+            one.pk = pk
+            one._state.adding, one._state.db = False, connection.alias
+    return made
 
 
 def _taken(unit: Resource) -> SlotTaken:

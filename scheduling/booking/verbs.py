@@ -68,7 +68,8 @@ def book(
         )
         staging.set_times(appointment, times, stage.site)
         statements.insert(appointment)
-        taking.take(board, at=at, appointment=appointment)
+        made = taking.take(board, at=at, appointment=appointment)
+        appointment.standing_allocations = made  # type: ignore[attr-defined]  # for who shows it next
         if not board.truth.is_known:
             staging.know_at_site(locked, stage.site, at)
         staging.keep(appointment, findings, lifted, by, at)

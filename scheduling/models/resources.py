@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import pghistory
@@ -44,9 +45,11 @@ class ResourceQuerySet(models.QuerySet["Resource"]):
 
     def visible_to(self, user: User) -> ResourceQuerySet:
         """Keep what works at a site of this user; one person is one resource at all sites."""
-        return self.filter(
-            Q(site__in=user.sites.all()) | Q(pk__in=WeeklyHours.objects.filter(site__in=user.sites.all()).values("resource"))
-        )
+        return self.at_sites(user.sites.all())
+
+    def at_sites(self, sites: Collection[int] | models.QuerySet[Site]) -> ResourceQuerySet:
+        """Keep what is at home or has hours at one of these sites."""
+        return self.filter(Q(site__in=sites) | Q(pk__in=WeeklyHours.objects.filter(site__in=sites).values("resource")))
 
     def in_order(self) -> ResourceQuerySet:
         return self.order_by("kind", "position", "name", "pk")
