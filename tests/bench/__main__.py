@@ -26,7 +26,7 @@ def main() -> int:
     django.setup()
     import logging
 
-    from tests.bench import booking, browser, clinic, measuring, pages, searching
+    from tests.bench import booking, browser, clinic, counting, measuring, pages, searching, serving
 
     logging.disable(logging.WARNING)
     begun = time.monotonic()
@@ -37,12 +37,15 @@ def main() -> int:
     tell("building the bench clinic ...")
     made = clinic.build(asked.size, at=datetime.now(UTC).replace(second=0, microsecond=0), seed=asked.seed)
     lines: list[measuring.Line] = []
-    for name, part in (
+    parts = (
         ("search", searching.lines),
         ("pages", pages.lines),
+        ("statements of the pages", counting.lines),
         ("booking", booking.lines),
+        ("booking over HTTP", serving.lines),
         ("browser", browser.lines),
-    ):
+    )
+    for name, part in parts:
         tell(f"measuring {name} ...")
         lines += part(made)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

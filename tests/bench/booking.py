@@ -85,7 +85,8 @@ class Bare:
         self.needs = FOUR if procedure == clinic.four else FIVE
         sample = Appointment.objects.filter(procedure=procedure, source="desk").latest("pk")
         self.case = self._row(Appointment, "id", sample.pk)
-        self.message = self._row(Message, "appointment_id", sample.pk)
+        # All its messages: what is told at once, and what the cadence planned.
+        self.messages = [self._row(Message, "id", pk) for pk in sample.messages.order_by("pk").values_list("pk", flat=True)]
         self.event = self._row(AuditEvent, "subject_id", sample.public_id)
 
     def _row(self, model: Any, column: str, value: object) -> dict[str, Any]:
@@ -150,7 +151,8 @@ class Bare:
             "INSERT INTO patients_patientsite (patient_id, site_id, because, since) VALUES (%s, %s, 'appointment', %s) ON CONFLICT DO NOTHING",
             [patient, site, at],
         )
-        self._insert(cursor, Message, self.message | {"public_id": uuid.uuid4(), "appointment_id": key, "patient_id": patient})
+        for message in self.messages:
+            self._insert(cursor, Message, message | {"public_id": uuid.uuid4(), "appointment_id": key, "patient_id": patient})
         self._insert(cursor, AuditEvent, self.event | {"subject_id": public_id})
         return True
 
@@ -229,13 +231,19 @@ def in_company(
     return max(ended for _, ended, _ in got) - begun, [found for _, _, found in got]
 
 
-def lines(clinic: BenchClinic, *, rounds: int = 5, count: int = 60, turns: int = 3) -> list[Line]:
-    """Measure booking alone, in company and among rivals."""
+def jobs_of(clinic: BenchClinic) -> Callable[[int], list[tuple[int, Place]]]:
+    """Return what hands out so many bookings, each of another patient at a place of its own."""
     dice = iter(range(1, 10**9))
 
     def jobs(number: int) -> list[tuple[int, Place]]:
         return [(clinic.patients[1 + next(dice) * 7919 % (len(clinic.patients) - 1)], place) for place in clinic.take(number)]
 
+    return jobs
+
+
+def lines(clinic: BenchClinic, *, rounds: int = 5, count: int = 60, turns: int = 3) -> list[Line]:
+    """Measure booking alone, in company and among rivals."""
+    jobs = jobs_of(clinic)
     found: list[Line] = []
     measured: list[tuple[str, float, float, list[float], list[float]]] = []
     for procedure, units in ((clinic.four, 4), (clinic.five, 5)):
