@@ -76,7 +76,10 @@ def relaxations(
     stock: Stock,
     blocked: Sequence[Blocked],
 ) -> list[Relaxation]:
-    """Return the single changes worth trying, from one more read of what the question left out."""
+    """Return the single changes worth trying, from one more read of what the question left out.
+
+    Another site or physician is worth it only where there is one.
+    """
     window, frame = question.window, question.frame
     end = asked.at + timedelta(days=settings.BOOKING_HORIZON_DAYS)
     later_days = min(LATER_DAYS, max((end - window.latest).days, 0))
@@ -92,9 +95,9 @@ def relaxations(
         return replace(question, frame=wider, plans=plans, window=new_window)
 
     found = []
-    if asked.physician is not None:
+    if asked.physician is not None and set(everything.privileges) - {asked.physician}:
         found.append(Relaxation("physician", "with another physician", asking(replace(asked, physician=None), window)))
-    if asked.site is not None:
+    if asked.site is not None and set(everything.sites) - {asked.site}:  # one search less where there is no other
         found.append(Relaxation("site", "at another site", asking(replace(asked, site=None), window)))
     if window.weekdays:
         found.append(Relaxation("weekday", "on another weekday", asking(asked, replace(window, weekdays=frozenset()))))
