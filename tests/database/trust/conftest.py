@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -30,5 +31,5 @@ def elsewhere(world: World, tmp_path: Path) -> World:
     """Return another site's world, of another patient."""
     return worlds.make(
         tmp_path, last_name="Otherling", first_name="Noa", phone="+12025550199", email="noa@mail.example",
-        external_id="EXT-2", record_number="REC-2", payer="Plain Health",
+        external_id="EXT-2", birth_date=date(1971, 8, 9), record_number="REC-2", payer="Plain Health",
     )  # fmt: skip
