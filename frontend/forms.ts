@@ -47,7 +47,7 @@ export function startMoves(): void {
 }
 
 const CHOICES = new Set(
-  "procedure side levels places sedation guidance site physician earliest latest weekday part waive".split(" "),
+  "procedure side levels regions sedation guidance site physician earliest latest weekday part waive".split(" "),
 );
 
 /** A choice asks for fresh openings at once; never while the answer to a press of a button is under way. */
@@ -78,6 +78,23 @@ function dressBooking(form: HTMLFormElement): void {
     const radio = one<HTMLInputElement>(`input[name="side"][value="${side}"]`, form);
     const current = one<HTMLInputElement>('input[name="side"]:checked', form);
     if (radio && !current) radio.checked = true;
+  });
+  for (const map of all<HTMLElement>(".body-map", form)) dressBody(map, form);
+}
+
+/** The figure is a second way to the boxes beside it: a press on a part ticks its first region, and says the side. */
+function dressBody(map: HTMLElement, form: HTMLFormElement): void {
+  map.classList.add("is-live");
+  map.addEventListener("click", (event) => {
+    const part = (event.target as Element).closest<SVGElement>("[data-part]");
+    const name = part?.dataset.part ?? "";
+    const limb = ["arm", "foot"].includes(name) ? ", .r-limb input" : "";
+    const box = name ? one<HTMLInputElement>(`.r-${name} input${limb}`, map) : null;
+    if (!part || !box) return;
+    const side = part.classList.contains("pr") ? "right" : part.classList.contains("pl") ? "left" : "";
+    const radio = side ? one<HTMLInputElement>(`input[name="side"][value="${side}"]`, form) : null;
+    if (radio && !one('input[name="side"]:checked', form)) radio.checked = true;
+    box.click();
   });
 }
 

@@ -29,7 +29,7 @@ export function panel(): HTMLElement | null {
 
 /** Is somebody filling in a form of the panel? Then nothing may replace it. */
 export function isBusy(): boolean {
-  return Boolean(one("#move-form, #cancel-form, #reinstate-form", panel() ?? document.createElement("i")));
+  return Boolean(one("#move-form, #swap-form, #cancel-form, #reinstate-form", panel() ?? document.createElement("i")));
 }
 
 function markSelected(id: string): void {

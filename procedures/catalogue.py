@@ -11,6 +11,7 @@ from django.db import transaction
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
 from pain_clinic.errors import Conflict, Forbidden, Refused
+from procedures.guidance import DEVICES, IMAGING, usual
 from procedures.models import NeedKind, NeedLeg, Procedure, ProcedureNeed
 
 CHANGE = "procedures.change_catalogue"
@@ -104,6 +105,24 @@ def needs_now(procedure: Procedure) -> list[dict[str, Any]]:
     """Return the needs as plain values, in the order in which tables and pages give them."""
     rows = ProcedureNeed.objects.filter(procedure=procedure)
     return tidy([{"kind": row.kind, "attribute": row.attribute, "count": row.count, "legs": row.legs} for row in rows])
+
+
+def needs_under(procedure: Procedure, guidance: str) -> list[ProcedureNeed]:
+    """Return the needs under a guidance: as they stand for the usual one, else with that guidance's own imaging device.
+
+    A device that only another guidance takes is left out; one that the chosen guidance takes is added, unsaved, for
+    the legs of the one that it stands for. Reads the needs through the relation, so that prefetched ones serve.
+    """
+    rows = list(procedure.needs.all())
+    if not guidance or guidance == usual(procedure):
+        return rows
+    device = DEVICES.get(guidance, "")
+    imaging = [row for row in rows if row.kind in IMAGING]
+    kept = [row for row in rows if row.kind not in IMAGING or row.kind == device]
+    if device and not any(row.kind == device for row in imaging):
+        legs = imaging[0].legs if imaging else [NeedLeg.PROCEDURE, NeedLeg.TURNOVER]
+        kept.append(ProcedureNeed(pk=0, procedure=procedure, kind=device, count=1, legs=[str(leg) for leg in legs]))
+    return kept
 
 
 def tidy(needs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

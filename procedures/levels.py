@@ -1,8 +1,9 @@
-"""Sides, regions and levels as coded data: which of them a procedure offers, and what is wrong with a chosen target.
+"""Sides, levels and regions as coded data: which of them a procedure offers, and what is wrong with a chosen target.
 
 A level is written as the pair of vertebrae (L4-L5), a sacral foramen as S1 to S4, a vertebral body or the nerve under
 a rib as its name (L4, T6). The first vertebra names the region: C7-T1 is cervical, T12-L1 thoracic. Which levels a
-kind of work has is its *scheme*; the scheme is chosen when the catalogue is loaded. Standard library only.
+kind of work has is its *scheme*; the scheme is chosen when the catalogue is loaded. Work without levels is done in a
+region of the body; the regions are the words of the catalogue and no others. Standard library only.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
+from procedures.guidance import guidance_findings
 from procedures.rules import Finding, structural
 
 SPINE = (
@@ -39,6 +41,16 @@ BODY_REGIONS = {
     "any": "Any part of the body",
 }
 ALL_REGIONS = {**REGIONS, **BODY_REGIONS}
+# From head to tail, as lists and the body map give them.
+BODY = (
+    "head_neck", "cervical", "shoulder", "thoracic", "abdomen", "flank", "lumbar", "pelvis", "groin", "hip", "sacral",
+    "sacrococcygeal", "thigh", "knee", "peripheral",
+)  # fmt: skip
+# Where the catalogue names no single part of the body: which of its other words come under it.
+WITHIN = {
+    "any": BODY,
+    "peripheral": ("shoulder", "abdomen", "flank", "groin", "hip", "thigh", "knee", "peripheral"),
+}
 SIDES = {"left": "left", "right": "right", "bilateral": "bilateral", "midline": "midline"}
 _LETTERS = {"C": "cervical", "T": "thoracic", "L": "lumbar", "S": "sacral"}
 _LEVEL = re.compile(r"[CTLS]\d{1,2}(-[CTLS]\d{1,2})?")
@@ -94,6 +106,8 @@ class ProcedureLike(Protocol):
     regions: list[str]
     level_scheme: str
     laterality: list[str]
+    guidance_default: str
+    guidance_alternatives: list[str]
     is_offered: bool
     is_retired: bool
 
@@ -166,6 +180,29 @@ def needs_levels(procedure: ProcedureLike) -> bool:
     return procedure.family in NEED_LEVELS and bool(levels_offered(procedure))
 
 
+def regions_offered(procedure: ProcedureLike) -> tuple[str, ...]:
+    """Return the regions of the body that may be chosen, from head to tail.
+
+    Levels say their region themselves: beside a level scheme only regions off the spine are offered.
+    """
+    has_levels = bool(levels_offered(procedure))
+    words = [word for word in procedure.regions if not (has_levels and word in REGIONS)]
+    meant = {region for word in words for region in WITHIN.get(word, (word,))}
+    return tuple(region for region in BODY if region in meant)
+
+
+def default_regions(procedure: ProcedureLike) -> tuple[str, ...]:
+    """Return the region where there is only one and no level says it, else nothing."""
+    offered = regions_offered(procedure)
+    return offered if len(offered) == 1 and not levels_offered(procedure) else ()
+
+
+def touched(levels: Iterable[str], regions: Iterable[str]) -> tuple[str, ...]:
+    """Return the regions of a target, those that its levels lie in included, from head to tail."""
+    found = {*regions, *(region_of(level) for level in levels if _LEVEL.fullmatch(level))}
+    return tuple(region for region in BODY if region in found)
+
+
 def default_side(procedure: ProcedureLike) -> str:
     """Return the side where there is only one, else an empty text."""
     return procedure.laterality[0] if len(procedure.laterality) == 1 else ""
@@ -176,12 +213,27 @@ def in_order(levels: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(levels), key=lambda level: (_ORDER.get(level, 9999), level)))
 
 
-def validate_target(procedure: ProcedureLike, side: str, levels: Sequence[str]) -> list[Finding]:
+def validate_target(
+    procedure: ProcedureLike,
+    side: str,
+    levels: Sequence[str],
+    regions: Sequence[str] = (),
+    guidance: str = "",
+    *,
+    is_booked: bool = False,
+) -> list[Finding]:
     """Return everything that is wrong with the chosen target; an empty list when it can be booked.
 
-    How many levels are wise or paid for is for the rules to say, not for this.
+    Where there is one region only, it need not be said; a case that is booked already may lack it. How many levels
+    are wise or paid for is for the rules to say, not for this.
     """
-    return [*_offer_findings(procedure), *_side_findings(procedure, side), *_level_findings(procedure, levels)]
+    return [
+        *_offer_findings(procedure),
+        *_side_findings(procedure, side),
+        *_level_findings(procedure, levels),
+        *_region_findings(procedure, regions, may_lack=is_booked),
+        *guidance_findings(procedure, guidance),
+    ]
 
 
 def _offer_findings(procedure: ProcedureLike) -> list[Finding]:
@@ -223,6 +275,50 @@ def _level_findings(procedure: ProcedureLike, levels: Sequence[str]) -> list[Fin
     return found
 
 
+def _region_findings(procedure: ProcedureLike, regions: Sequence[str], *, may_lack: bool) -> list[Finding]:
+    offered = regions_offered(procedure)
+    choices = _either([ALL_REGIONS[region] for region in offered]) if offered else ""
+    evidence = {"offered": ", ".join(offered)}
+    if not regions and len(offered) > 1 and not levels_offered(procedure) and not may_lack:
+        message = f"Where on the body is not chosen. Choose {choices}."
+        return [structural("region_not_offered", message, evidence=evidence)]
+    return [
+        structural(
+            "region_not_offered",
+            f"{procedure.name} is not offered for {ALL_REGIONS.get(region, region)}."
+            + (f" Choose {choices}." if offered else " It has no region to choose."),
+            evidence={"region": region, **evidence},
+            about=region,
+        )
+        for region in dict.fromkeys(regions)
+        if region not in offered
+    ]
+
+
+def read_regions(text: str) -> tuple[str, ...]:
+    """Read regions as files give them: codes or the words of the screen, "knee", "Head and neck; low back".
+
+    Raises:
+        ValueError: a part is no region; the message names it.
+    """
+    known = {word.casefold(): region for region in BODY for word in (region, region.replace("_", " "), ALL_REGIONS[region])}
+    found = set()
+    for part in re.split(r"[;+/|]", text) if re.search(r"[;+/|]", text) else [text]:
+        word = " ".join(part.casefold().split())
+        if word and word not in known:
+            raise ValueError(f"{part.strip()} is not a region of the body")
+        if word:
+            found.add(known[word])
+    return tuple(region for region in BODY if region in found)
+
+
+def regions_in_words(regions: Iterable[str]) -> str:
+    """Return regions as staff say them: "knee", "low back and pelvis"."""
+    told = [ALL_REGIONS.get(region, region) for region in regions]
+    text = " and ".join(part for part in (", ".join(told[:-1]), *told[-1:]) if part)
+    return text[:1] + text[1:].lower()
+
+
 def read_levels(text: str, *, runs: bool = False) -> tuple[str, ...]:
     """Read levels as people type them: "L4-5, l5/s1", "C5-C6 C6-C7"; with `runs`, "L3-L5" is two joints.
 
@@ -255,10 +351,11 @@ def _read_part(part: str, *, runs: bool) -> tuple[str, ...]:
     raise ValueError(f"{part} is not a level")
 
 
-def shown(levels: Iterable[str], side: str, *, scheme: str = "") -> str:
-    """Return a target as staff say it: "L3-L5 right" for joints next to each other, else "L4-L5, L5-S1 bilateral"."""
+def shown(levels: Iterable[str], side: str, *, scheme: str = "", regions: Iterable[str] = ()) -> str:
+    """Return a target as staff say it: "L3-L5 right" for joints next to each other, "knee left" where a region is named."""
     chosen = in_order(levels)
     text = ", ".join(_runs(chosen)) if scheme in RUNS else ", ".join(chosen)
+    text = ", ".join(part for part in (text, regions_in_words(regions).lower()) if part)
     return " ".join(part for part in (text, "" if side == "midline" and text else side) if part)
 
 

@@ -46,6 +46,8 @@ def hold(
             site=stage.site,
             side=target.side,
             levels=list(target.levels),
+            regions=list(stage.regions),
+            guidance=stage.guidance,
             sedation=target.sedation,
             arrives_at=times.arrives_at,
             starts_at=times.starts_at,

@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from scheduling.views import answers, blocks, book, cases, hooks, hours, mailbox, move, pages, setup
+from scheduling.views import answers, blocks, book, cases, hooks, hours, mailbox, move, pages, setup, swap
 
 app_name = "scheduling"
 urlpatterns = [
@@ -9,6 +9,7 @@ urlpatterns = [
     path("book/", book.book, name="book"),
     path("appointments/<uuid:public_id>/", cases.appointment, name="appointment"),
     path("appointments/<uuid:public_id>/move/", move.move, name="move"),
+    path("appointments/<uuid:public_id>/swap/", swap.swap, name="swap"),
     path("appointments/<uuid:public_id>/cancel/", cases.cancel, name="cancel"),
     path("appointments/<uuid:public_id>/reinstate/", cases.reinstate, name="reinstate"),
     path("appointments/<uuid:public_id>/confirm/", cases.confirm, name="confirm"),

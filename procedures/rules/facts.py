@@ -77,6 +77,8 @@ class Request:
     levels: tuple[str, ...] = ()
     starts_at: datetime | None = None
     sedation: str = "none"
+    guidance: str = field(default="", kw_only=True)  # empty: none
+    regions: tuple[str, ...] = field(default=(), kw_only=True)  # of the body, those of the levels included
     several: tuple[Wanted, ...] = field(default=(), kw_only=True)
     place_of_service: str | None = field(default=None, kw_only=True)
     state: str | None = field(default=None, kw_only=True)
@@ -90,7 +92,7 @@ class Request:
     @cached_property
     def wanted(self) -> tuple[Wanted, ...]:
         """Return everything that is asked for."""
-        return self.several or (Wanted(self.procedure, self.family, self.side, self.levels),)
+        return self.several or (Wanted(self.procedure, self.family, self.side, self.levels, guidance=self.guidance),)
 
 
 @dataclass(frozen=True, slots=True)

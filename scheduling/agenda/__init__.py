@@ -1,9 +1,10 @@
 """What the desk sees, each page in a fixed number of statements: the board, a case, home, lists."""
 
 from scheduling.agenda.board import BYS, VIEWS, board, finished
-from scheduling.agenda.cases import PREVIEWED, READ, WAIVER_REASONS, case, lines_of
-from scheduling.agenda.lists import STATES, findings, home, messages, patient_dates, patient_messages, person
+from scheduling.agenda.cases import PREVIEWED, READ, WAIVER_REASONS, case, changes_since, lines_of
+from scheduling.agenda.lists import STATES, findings, home, messages, patient_dates, patient_messages, person, swappable
 from scheduling.agenda.rows import Asked, sites_of
+from scheduling.agenda.shapes import CaseLine
 
 __all__ = [
     "BYS",
@@ -13,8 +14,10 @@ __all__ = [
     "VIEWS",
     "WAIVER_REASONS",
     "Asked",
+    "CaseLine",
     "board",
     "case",
+    "changes_since",
     "findings",
     "finished",
     "home",
@@ -24,4 +27,5 @@ __all__ = [
     "patient_messages",
     "person",
     "sites_of",
+    "swappable",
 ]

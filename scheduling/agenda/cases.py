@@ -13,7 +13,9 @@ from django.urls import reverse
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
 from patients.models import Patient
-from procedures.models import Guidance, Sedation
+from procedures import levels as target_words
+from procedures.guidance import MODALITIES, usual
+from procedures.models import Sedation
 from scheduling.agenda import words
 from scheduling.agenda.shapes import (
     Act,
@@ -22,11 +24,12 @@ from scheduling.agenda.shapes import (
     Field,
     LegLine,
     Line,
+    Meanwhile,
     MessageLine,
     OverrideLine,
     Use,
 )
-from scheduling.agenda.story import story
+from scheduling.agenda.story import meanwhile, story
 from scheduling.models import (
     Allocation,
     Appointment,
@@ -108,7 +111,8 @@ def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reaso
         side=Side(appointment.side).label if appointment.side else "",
         levels=tuple(appointment.levels),
         sedation=sedation_word(appointment.sedation),
-        guidance=guidance_word(getattr(appointment, "guidance", "") or appointment.procedure.guidance_default),
+        guidance=MODALITIES[appointment.guidance or usual(appointment.procedure)],
+        where=target_words.regions_in_words(appointment.regions),
         uses=_uses(standing, zone),
         legs=_legs(appointment, standing, zone),
         lines=_lines(rows),
@@ -136,10 +140,6 @@ def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reaso
 
 def sedation_word(value: str) -> str:
     return Sedation(value).label if value in Sedation.values else value
-
-
-def guidance_word(value: str) -> str:
-    return str(Guidance(value).label) if value in Guidance.values else value
 
 
 def reason_word(code: str) -> str:
@@ -175,22 +175,14 @@ def twins_of(patient: Patient, user: User) -> list[Patient]:
 
 
 def _load(appointment: Appointment, user: User, by: Actor) -> _Rows:
-    history = appointment._meta.get_field("events").related_model if _has_events() else None
     return _Rows(
         allocations=list(
             Allocation.objects.filter(appointment=appointment).select_related("resource").order_by("starts_at", "kind", "pk")
         ),
         findings=list(AppointmentFinding.objects.filter(appointment=appointment).order_by("pk")),
         overrides=list(RuleOverride.objects.filter(appointment=appointment).select_related("by").order_by("at", "pk")),
-        events=list(
-            AuditEvent.objects.filter(subject_id=appointment.public_id)
-            .exclude(act__in=(READ, PREVIEWED))
-            .select_related("user")
-            .order_by("at", "pk")
-        ),
-        history=list(history._default_manager.filter(pgh_obj_id=appointment.pk).order_by("pgh_created_at", "pgh_id"))
-        if history
-        else [],
+        events=_events(appointment),
+        history=_history(appointment),
         messages=list(
             Message.objects.filter(appointment=appointment)
             .select_related("patient", "appointment")
@@ -200,6 +192,31 @@ def _load(appointment: Appointment, user: User, by: Actor) -> _Rows:
         else [],
         twins=twins_of(appointment.patient, user),
     )
+
+
+def changes_since(appointment: Appointment, version: int) -> tuple[Meanwhile, ...]:
+    """Return what others did to a case since it had this version, in two statements; nothing when it still has it."""
+    if appointment.version == version:
+        return ()
+    return meanwhile(
+        events=_events(appointment),
+        history=_history(appointment),
+        version=version,
+        zone=ZoneInfo(appointment.site.time_zone),
+        whose=appointment.patient.short_name,
+    )
+
+
+def _events(appointment: Appointment) -> list[AuditEvent]:
+    found = AuditEvent.objects.filter(subject_id=appointment.public_id).exclude(act__in=(READ, PREVIEWED))
+    return list(found.select_related("user").order_by("at", "pk"))
+
+
+def _history(appointment: Appointment) -> list[Any]:
+    history = appointment._meta.get_field("events").related_model if _has_events() else None
+    if history is None:
+        return []
+    return list(history._default_manager.filter(pgh_obj_id=appointment.pk).order_by("pgh_created_at", "pgh_id"))
 
 
 def _has_events() -> bool:
@@ -272,7 +289,7 @@ def acts(*, appointment: Appointment, by: Actor, at: datetime) -> tuple[Act, ...
 
     address = {
         name: reverse(f"scheduling:{name}", args=[appointment.public_id])
-        for name in ("confirm", "status", "move", "cancel", "reinstate")
+        for name in ("confirm", "status", "move", "swap", "cancel", "reinstate")
     }
     zone = ZoneInfo(appointment.site.time_zone)
     is_today_or_past = appointment.starts_at.astimezone(zone).date() <= at.astimezone(zone).date()
@@ -297,6 +314,7 @@ def acts(*, appointment: Appointment, by: Actor, at: datetime) -> tuple[Act, ...
             )
     if appointment.status in BEFORE_ARRIVAL and by.may("scheduling.move_appointment"):
         found.append(Act("move", "Move", address["move"], method="get"))
+        found.append(Act("swap", "Swap", address["swap"], method="get"))
     if Status.CANCELLED in legal and by.may("scheduling.cancel_appointment"):
         found.append(Act("cancel", "Cancel", address["cancel"], method="get", is_danger=True))
     if appointment.status in AWAY and by.may("scheduling.reinstate_appointment"):

@@ -216,7 +216,7 @@ class Drawing:
             minutes=(case.ends_at - case.starts_at) // MINUTE,
             patient=short_name(case.first_name, case.last_name, case.birth_date),
             procedure=case.procedure,
-            target=words.target(tuple(case.levels), case.side, case.level_scheme),
+            target=words.target(*case.target),
             physician=self._names(uses, "physician"),
             room=self._names(uses, "room"),
             device=self._names(uses, "device"),
@@ -264,7 +264,7 @@ class Drawing:
             clock=words.clock(case.starts_at.astimezone(self.zone)),
             patient=short_name(case.first_name, case.last_name, case.birth_date),
             procedure=case.procedure,
-            target=words.target(tuple(case.levels), case.side, case.level_scheme),
+            target=words.target(*case.target),
             status=case.status,
             hue=hue_of(case.category, case.family),
         )

@@ -19,7 +19,7 @@ from scheduling.agenda import cases, story, words
 from scheduling.agenda.shapes import CaseLine, Count, FindingPage, FindingRow, Home, HomeAct, MessagePage, Panel, Tab, Who
 from scheduling.intervals import local_day
 from scheduling.models import Appointment, Message, MessageState, RuleOverride, Status
-from scheduling.models.appointments import PRESENT
+from scheduling.models.appointments import BEFORE_ARRIVAL, PRESENT
 
 if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
@@ -150,6 +150,20 @@ def person(*, patient: Patient, user: User, by: Actor, at: datetime) -> Who:
         same_name=cases.same_name(cases.twins_of(patient, user)),
         upcoming=cases.lines_of(upcoming),
     )
+
+
+def swappable(*, appointment: Appointment, user: User, day: date) -> tuple[CaseLine, ...]:
+    """Return the other cases of a day at a case's site that have not begun: those it could be swapped with."""
+    whole = local_day(day, ZoneInfo(appointment.site.time_zone))
+    rows = (
+        Appointment.objects.visible_to(user)
+        .filter(site=appointment.site, status__in=BEFORE_ARRIVAL, is_history=False)
+        .filter(starts_at__gte=whole.starts_at, starts_at__lt=whole.ends_at)
+        .exclude(pk=appointment.pk)
+        .select_related(*JOINED)
+        .order_by("starts_at", "pk")
+    )
+    return cases.lines_of(list(rows[:200]), day_shown=False, with_patient=True)
 
 
 def patient_dates(*, patient: Patient, user: User, by: Actor, at: datetime, number: str = "1") -> Panel:

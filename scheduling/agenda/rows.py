@@ -108,6 +108,7 @@ class CaseRow(NamedTuple):
     status: str
     side: str
     levels: list[str]
+    regions: list[str]
     arrives_at: datetime
     starts_at: datetime
     ends_at: datetime
@@ -121,8 +122,14 @@ class CaseRow(NamedTuple):
     category: str
     family: str
     level_scheme: str
+    offered_regions: list[str]
     has_twin: bool
     is_waiting: bool
+
+    @property
+    def target(self) -> tuple[tuple[str, ...], str, str, tuple[str, ...], tuple[str, ...]]:
+        """Return what names the target, as `words.target` takes it."""
+        return tuple(self.levels), self.side, self.level_scheme, tuple(self.regions), tuple(self.offered_regions)
 
 
 Row = TypeVar("Row", AwayRow, KeptRow)
@@ -236,9 +243,11 @@ def _cases(site: Site, starts: datetime, ends: datetime) -> list[CaseRow]:
         .annotate(has_twin=Exists(twins), is_waiting=Exists(waiting))
         .order_by("starts_at", "pk")
         .values_list(
-            "pk", "public_id", "version", "status", "side", "levels", "arrives_at", "starts_at", "ends_at", "leaves_at",
+            "pk", "public_id", "version", "status", "side", "levels", "regions",
+            "arrives_at", "starts_at", "ends_at", "leaves_at",
             "patient__first_name", "patient__last_name", "patient__birth_date", "patient__deceased_on", "patient__language",
             "procedure__short_name", "procedure__category", "procedure__family", "procedure__level_scheme",
+            "procedure__regions",
             "has_twin", "is_waiting",
         )
     )  # fmt: skip

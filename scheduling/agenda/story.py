@@ -9,8 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pain_clinic.audit.models import AuditEvent
+from procedures.levels import regions_in_words
 from scheduling.agenda import words
-from scheduling.agenda.shapes import Change, StoryLine
+from scheduling.agenda.shapes import Change, Meanwhile, StoryLine
 from scheduling.models import Allocation, CancelReason, Kind, Status
 
 ACT_WORDS = {
@@ -33,6 +34,8 @@ TOLD = {
     "ends_at": "Ends",
     "side": "Side",
     "levels": "Levels",
+    "regions": "Where",
+    "guidance": "Guidance",
     "sedation": "Sedation",
     "note": "Note",
 }
@@ -63,6 +66,24 @@ def story(
             )
         )
     return tuple(reversed(lines))
+
+
+def meanwhile(
+    *, events: Iterable[AuditEvent], history: Sequence[Any], version: int, zone: ZoneInfo, whose: str = ""
+) -> tuple[Meanwhile, ...]:
+    """Return what was done to a case since it had this version, the latest first."""
+    changes = _changes(history, zone)
+    return tuple(
+        Meanwhile(
+            at=event.at.astimezone(zone),
+            who=event.user.shown_name if event.user else event.actor_name,
+            act=act_word(event.act),
+            changes=changes.get(event.context_id, ()),
+            whose=whose,
+        )
+        for event in reversed(list(events))
+        if event.outcome == "done" and int(event.details.get("version", 0)) > version
+    )
 
 
 def act_word(act: str) -> str:
@@ -96,6 +117,8 @@ def _said(name: str, value: Any, zone: ZoneInfo) -> str:
         return words.stamp(value.astimezone(zone))
     if name == "status":
         return str(Status(value).label) if value in Status.values else str(value)
+    if name == "regions":
+        return regions_in_words(value)
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 

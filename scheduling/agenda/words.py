@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -70,14 +70,24 @@ def full_name(patient: Patient) -> str:
 
 
 @lru_cache(maxsize=4096)
-def target(levels: tuple[str, ...], side: str, scheme: str) -> str:
-    """Return levels and side as short as the board needs them: "L4-L5 R"."""
-    text = target_words.shown(levels, "", scheme=scheme)
+def target(levels: tuple[str, ...], side: str, scheme: str, regions: tuple[str, ...] = (), offered: tuple[str, ...] = ()) -> str:
+    """Return levels, region and side as short as the board needs them: "L4-L5 R", "knee L"."""
+    text = target_words.shown(levels, "", scheme=scheme, regions=regions_told(regions, offered))
     return " ".join(part for part in (text, SIDE_LETTERS.get(side, "")) if part)
 
 
+def regions_told(regions: Sequence[str], offered: Sequence[str]) -> Sequence[str]:
+    """Return the regions of a case where the procedure's own name does not say them."""
+    return () if len(offered) == 1 and offered[0] not in target_words.WITHIN else regions
+
+
 def case_title(appointment: Appointment) -> str:
-    text = target_words.shown(appointment.levels, appointment.side, scheme=appointment.procedure.level_scheme)
+    text = target_words.shown(
+        appointment.levels,
+        appointment.side,
+        scheme=appointment.procedure.level_scheme,
+        regions=regions_told(appointment.regions, appointment.procedure.regions),
+    )
     return f"{appointment.procedure.short_name} {text}".strip()
 
 

@@ -11,6 +11,7 @@ urlpatterns = [
     path("appointments/", rest.Appointments.as_view(), name="api_appointments"),
     path("appointments/<uuid:public_id>/", rest.OneAppointment.as_view(), name="api_appointment"),
     path("appointments/<uuid:public_id>/move/", rest.Move.as_view(), name="api_move"),
+    path("appointments/<uuid:public_id>/swap/", rest.Swap.as_view(), name="api_swap"),
     path("appointments/<uuid:public_id>/cancel/", rest.Cancel.as_view(), name="api_cancel"),
     path("appointments/<uuid:public_id>/confirm/", rest.Confirm.as_view(), name="api_confirm"),
     path("appointments/<uuid:public_id>/reinstate/", rest.Reinstate.as_view(), name="api_reinstate"),

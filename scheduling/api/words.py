@@ -9,9 +9,10 @@ from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 
 from pain_clinic import rest
+from procedures.levels import ALL_REGIONS, BODY
 from procedures.models import Sedation
 from scheduling.forms import MOVE_REASONS
-from scheduling.models import AskedBy, CancelReason, Kind, Side, Status
+from scheduling.models import AskedBy, CancelReason, Guidance, Kind, Side, Status
 
 
 class Instant(serializers.DateTimeField):
@@ -42,6 +43,16 @@ class Chosen(serializers.Serializer[object]):
     procedure = serializers.CharField(max_length=60, help_text="The procedure's id or code.")
     side = serializers.ChoiceField(choices=Side.choices, required=False, allow_blank=True, default="")
     levels = serializers.ListField(child=serializers.CharField(max_length=24), required=False, max_length=24, default=list)
+    regions = serializers.ListField(
+        child=serializers.ChoiceField(choices=[(region, ALL_REGIONS[region]) for region in BODY]),
+        required=False,
+        max_length=len(BODY),
+        default=list,
+        help_text="Where on the body, for work without levels. Left out: the only one there is.",
+    )
+    guidance = serializers.ChoiceField(
+        choices=Guidance.choices, required=False, allow_blank=True, default="", help_text="Left out: the usual one."
+    )
     sedation = serializers.ChoiceField(choices=Sedation.choices, required=False, default="none")
 
 
@@ -74,6 +85,15 @@ class AppointmentIn(Chosen, Place):
 
 class MoveIn(Place):
     reason = serializers.ChoiceField(choices=list(MOVE_REASONS.items()), required=False, allow_blank=True, default="")
+
+
+class SwapIn(serializers.Serializer[object]):
+    """The other case, at the version that was read of it. Waivers are for the findings of one case each."""
+
+    other = serializers.UUIDField()
+    other_version = serializers.IntegerField(min_value=1)
+    waivers = WaiverIn(many=True, required=False, default=list)
+    other_waivers = WaiverIn(many=True, required=False, default=list)
 
 
 class CancelIn(serializers.Serializer[object]):
@@ -157,6 +177,8 @@ class AppointmentOut(serializers.Serializer[object]):
     site = serializers.UUIDField(source="site.public_id")
     side = serializers.CharField()
     levels = serializers.ListField(child=serializers.CharField())
+    regions = serializers.ListField(child=serializers.CharField())
+    guidance = serializers.CharField(help_text="fluoroscopy, ct, ultrasound or none; empty on old cases: the usual one.")
     sedation = serializers.CharField()
     status = serializers.ChoiceField(choices=Status.choices)
     arrives_at = serializers.DateTimeField()
@@ -174,6 +196,13 @@ class AppointmentOut(serializers.Serializer[object]):
 
     def get_resources(self, appointment: Any) -> list[dict[str, Any]]:
         return list(AllocationOut(appointment.standing_allocations, many=True).data)
+
+
+class SwapOut(serializers.Serializer[object]):
+    """Both cases as they are now."""
+
+    case = AppointmentOut()
+    other = AppointmentOut()
 
 
 class ResourceOut(serializers.Serializer[object]):

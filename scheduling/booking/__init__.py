@@ -4,20 +4,24 @@ Every verb locks in one order (patient, resources, appointment), judges under th
 word to the exclusion constraints.
 """
 
-from scheduling.booking.verbs import book, cancel, confirm, preview, reinstate, reschedule, swap
+from scheduling.booking.swapping import SameCase, Traded, preview_swap, swap
+from scheduling.booking.verbs import book, cancel, confirm, preview, reinstate, reschedule
 from scheduling.booking.words import HoldEnded, RulesRefused, SlotTaken, Stale, Target, Times
 
 __all__ = [
     "HoldEnded",
     "RulesRefused",
+    "SameCase",
     "SlotTaken",
     "Stale",
     "Target",
     "Times",
+    "Traded",
     "book",
     "cancel",
     "confirm",
     "preview",
+    "preview_swap",
     "reinstate",
     "reschedule",
     "swap",

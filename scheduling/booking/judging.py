@@ -11,7 +11,8 @@ from django.conf import settings
 from pain_clinic.accounts.actors import Actor
 from patients.facts import facts_of
 from procedures import rulebook
-from procedures.levels import validate_target
+from procedures.guidance import in_sentence, needs_reason, usual
+from procedures.levels import touched, validate_target
 from procedures.rules import Finding, Request, Session, Severity, Waiver, assess, ordered, structural, unwaived
 from scheduling.booking.scene import Scene
 from scheduling.booking.taking import Lack
@@ -28,12 +29,23 @@ _WORDS = {
 
 
 def findings_of(
-    scene: Scene, *, others: Sequence[Appointment], lacking: Sequence[Lack], blocks: Sequence[BlockTime], at: datetime
+    scene: Scene,
+    *,
+    others: Sequence[Appointment],
+    lacking: Sequence[Lack],
+    blocks: Sequence[BlockTime],
+    at: datetime,
+    is_booked: bool = False,
 ) -> tuple[Finding, ...]:
-    """Return everything that speaks about this scene, hidden by nothing."""
+    """Return everything that speaks about this scene, hidden by nothing; `is_booked` says that the case stands already."""
     times, zone = scene.times, ZoneInfo(scene.site.time_zone)
     on = times.starts_at.astimezone(zone).date()
-    found: list[Finding] = list(validate_target(scene.procedure, scene.target.side, scene.target.levels))
+    target = scene.target
+    found: list[Finding] = validate_target(
+        scene.procedure, target.side, target.levels, target.regions, target.guidance, is_booked=is_booked
+    )
+    reason = needs_reason(scene.procedure, target.guidance)
+    found += [reason] if reason is not None else []
     found += fitness(scene, lacking, at)
     found += _about_patient(scene, others)
     found += _about_blocks(scene, blocks)
@@ -41,10 +53,12 @@ def findings_of(
         on=on,
         procedure=scene.procedure.code,
         family=scene.procedure.family,
-        side=scene.target.side,
-        levels=tuple(scene.target.levels),
+        side=target.side,
+        levels=tuple(target.levels),
         starts_at=times.starts_at,
-        sedation=scene.target.sedation,
+        sedation=target.sedation,
+        guidance="" if scene.guidance == "none" else scene.guidance,
+        regions=touched(target.levels, scene.regions),
     )
     sessions = (_session(other) for other in others)
     if scene.patient is not None:
@@ -107,17 +121,21 @@ def _about_units(scene: Scene) -> list[Finding]:
             row.procedure_id == scene.procedure.pk
             and (row.valid_from is None or row.valid_from <= on)
             and (row.valid_until is None or on <= row.valid_until)
-            and (not row.modalities or not scene.target.guidance or scene.target.guidance in row.modalities)
+            and (not row.modalities or scene.guidance in row.modalities)
             for row in unit.privileges.all()
         ):
             found.append(
                 structural(
                     "not_privileged",
-                    f"{unit.name} does not hold the privilege for {scene.procedure.name} on that day.",
+                    f"{unit.name} does not hold the privilege for {scene.procedure.name}{_under(scene)} on that day.",
                     about=str(unit.pk),
                 )
             )
     return found
+
+
+def _under(scene: Scene) -> str:
+    return "" if scene.guidance == usual(scene.procedure) else f" under {in_sentence(scene.guidance)}"
 
 
 def _about_patient(scene: Scene, others: Sequence[Appointment]) -> list[Finding]:

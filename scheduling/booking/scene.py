@@ -9,6 +9,9 @@ from typing import TypeAlias
 
 from pain_clinic.accounts.models import Site
 from patients.models import Patient
+from procedures.catalogue import needs_under
+from procedures.guidance import usual
+from procedures.levels import default_regions
 from procedures.models import Procedure, ProcedureNeed
 from scheduling.booking.words import Target, Times
 from scheduling.models import Kind, Resource
@@ -34,6 +37,16 @@ class Scene:
     chosen: dict[int, tuple[Resource, ...]] = field(default_factory=dict)  # need id -> units
     unfit: tuple[Resource, ...] = ()
     missing: tuple[ProcedureNeed, ...] = ()
+
+    @property
+    def guidance(self) -> str:
+        """Give the guidance chosen, or the usual one."""
+        return self.target.guidance or usual(self.procedure)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Give the regions chosen, or the only one there is."""
+        return self.target.regions or default_regions(self.procedure)
 
     @property
     def physician(self) -> Resource | None:
@@ -108,6 +121,6 @@ def _merged(legs: Iterable[tuple[str, datetime, datetime]]) -> list[Run]:
     return runs
 
 
-def needs_of(procedure: Procedure) -> tuple[ProcedureNeed, ...]:
-    """Return the needs, those that ask for an attribute first, so that they choose first."""
-    return tuple(sorted(procedure.needs.all(), key=lambda need: (not need.attribute, need.kind, need.pk)))
+def needs_of(procedure: Procedure, guidance: str) -> tuple[ProcedureNeed, ...]:
+    """Return the needs under a guidance, those that ask for an attribute first, so that they choose first."""
+    return tuple(sorted(needs_under(procedure, guidance), key=lambda need: (not need.attribute, need.kind, need.pk)))

@@ -31,6 +31,7 @@ from scheduling.models import (
 __all__ = [
     "TIME_FIELDS",
     "fitness",
+    "is_there",
     "judged",
     "keep",
     "know_at_site",
@@ -78,7 +79,7 @@ def stage(
         target=target,
         starts_at=opening.starts_at,
         resources={pk: resources[pk] for pk in sorted(wanted) if pk in resources},
-        needs=needs_of(procedure),
+        needs=needs_of(procedure, target.guidance),
         also_locked=tuple(sorted(set(resources) - wanted)),
     )
     scene.cast()
@@ -144,7 +145,10 @@ def judged(
             if any(unit.pk == resource and run[0] < ends_at and starts_at < run[1] for unit, run in board.runs)
         ]
     )
-    return judging.findings_of(scene, others=others, lacking=board.lacking, blocks=blocks, at=at), board
+    findings = judging.findings_of(
+        scene, others=others, lacking=board.lacking, blocks=blocks, at=at, is_booked=leaving_out is not None
+    )
+    return findings, board
 
 
 def locked_case(appointment: Appointment, version: int | None) -> Appointment:
@@ -169,6 +173,14 @@ def must_be_before_arrival(case: Appointment) -> None:
             f"This case is {case.get_status_display().lower()}; only one that has not begun can be moved.",
             {"status": case.status},
         )
+
+
+def is_there(case: Appointment, scene: Scene, own: Sequence[Allocation]) -> bool:
+    """Say whether a case has this place already: the same people and things, and the same times by today's lengths."""
+    if case.starts_at != scene.starts_at or {one.resource_id for one in own} != set(scene.resources):
+        return False
+    times = scene.times
+    return (case.arrives_at, case.ends_at, case.leaves_at) == (times.arrives_at, times.ends_at, times.leaves_at)
 
 
 def standing_allocations(appointment: Appointment) -> list[Allocation]:
@@ -196,7 +208,13 @@ def _belongs(row: Allocation, case: Appointment) -> bool:
 
 
 def target_of(appointment: Appointment) -> Target:
-    return Target(side=appointment.side, levels=tuple(appointment.levels), sedation=appointment.sedation)
+    return Target(
+        side=appointment.side,
+        levels=tuple(appointment.levels),
+        sedation=appointment.sedation,
+        guidance=appointment.guidance,
+        regions=tuple(appointment.regions),
+    )
 
 
 def set_times(appointment: Appointment, times: Times, site: Site) -> None:

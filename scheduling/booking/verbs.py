@@ -1,4 +1,4 @@
-"""Book, move, swap, cancel, reinstate and confirm: each one transaction under the same locks and checks."""
+"""Book, move, cancel, reinstate and confirm: each one transaction under the same locks and checks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from pain_clinic import statements
 from pain_clinic.accounts.actors import Actor
@@ -16,7 +16,6 @@ from procedures.rules import Finding, Waiver
 from scheduling import messages
 from scheduling.availability import Opening
 from scheduling.booking import judging, staging, taking
-from scheduling.booking.scene import Scene, needs_of
 from scheduling.booking.words import NotMoved, SlotTaken, Target, guarded
 from scheduling.models import Appointment, AskedBy, CancelReason, Hold, MessageKind, Source, Status
 
@@ -64,6 +63,8 @@ def book(
             created_by_id=by.user_id,
             side=target.side,
             levels=list(target.levels),
+            regions=list(stage.regions),
+            guidance=stage.guidance,
             sedation=target.sedation,
         )
         staging.set_times(appointment, times, stage.site)
@@ -137,7 +138,7 @@ def reschedule(
         )
         case = staging.locked_case(appointment, version)
         staging.must_be_before_arrival(case)
-        if case.starts_at == stage.starts_at and {one.resource_id for one in own} == set(stage.resources):
+        if staging.is_there(case, stage, own):
             raise NotMoved
         taking.give_back(own, at)
         findings, board = staging.judged(stage, at, leaving_out=case)
@@ -157,58 +158,6 @@ def reschedule(
         messages.lay_down(appointment=case, kind=MessageKind.CHANGE, at=at)
         staging.record("scheduling.move", case, by, reason_code=reason[:80])
         return case
-
-
-def swap(
-    *, first: Appointment, second: Appointment, by: Actor, at: datetime, waivers: Sequence[Waiver] = ()
-) -> tuple[Appointment, Appointment]:
-    """Let two cases trade their times and resources, both or neither.
-
-    Raises:
-        Stale, InvalidMove, RulesRefused, SlotTaken, Busy: as for `reschedule`, for either case.
-    """
-    with guarded(), transaction.atomic():
-        own = {case.pk: staging.standing_allocations(case) for case in (first, second)}
-        patients = staging.lock_patients([first.patient_id, second.patient_id])
-        everything = {one.resource_id for rows in own.values() for one in rows}
-        resources, _ = staging.lock_resources(everything)
-        cases = [staging.locked_case(case, case.version) for case in sorted((first, second), key=lambda one: one.pk)]
-        for case in cases:
-            staging.must_be_before_arrival(case)
-        one, other = cases
-        stages = []
-        for case, place in ((one, other), (other, one)):
-            stage = Scene(
-                patient=patients[case.patient_id],
-                procedure=case.procedure,
-                site=place.site,
-                target=staging.target_of(case),
-                starts_at=place.starts_at,
-                resources={row.resource_id: resources[row.resource_id] for row in own[place.pk]},
-                needs=needs_of(case.procedure),
-            )
-            stage.cast()
-            stages.append((case, stage))
-        taking.give_back([row for rows in own.values() for row in rows], at)
-        with connection.cursor() as cursor:  # two cases of one patient pass each other: look at the end, not half-way
-            cursor.execute("SET CONSTRAINTS patient_not_in_two_places DEFERRED")
-        for case, stage in stages:
-            findings, board = staging.judged(stage, at, leaving_out=one, also_leaving_out=other)
-            lifted = judging.refuse_unless_waived(findings, waivers, by)
-            if case.status == Status.CONFIRMED:
-                case.move_to(Status.BOOKED)
-            case.site = stage.site
-            staging.set_times(case, stage.times, stage.site)
-            case.version += 1
-            case.calendar_sequence += 1
-            case.save(update_fields=[*staging.TIME_FIELDS, "site", "status", "version", "calendar_sequence"])
-            taking.take(board, at=at, appointment=case)
-            staging.keep(case, findings, lifted, by, at)
-            messages.lay_down(appointment=case, kind=MessageKind.CHANGE, at=at)
-            staging.record("scheduling.swap", case, by)
-        with connection.cursor() as cursor:
-            cursor.execute("SET CONSTRAINTS patient_not_in_two_places IMMEDIATE")
-        return (one, other) if one.pk == first.pk else (other, one)
 
 
 def cancel(

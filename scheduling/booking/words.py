@@ -18,7 +18,8 @@ class Target:
     side: str = ""
     levels: tuple[str, ...] = ()
     sedation: str = "none"
-    guidance: str = ""
+    guidance: str = ""  # empty: the usual one
+    regions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

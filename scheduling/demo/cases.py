@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from procedures.levels import default_side, levels_offered
+from procedures.levels import default_side, levels_offered, regions_offered
 from procedures.models import Procedure
 from scheduling.demo.people import Person
 from scheduling.intervals import instant
@@ -61,6 +61,7 @@ class Case:
     public_id: uuid.UUID
     side: str
     levels: list[str]
+    regions: list[str]
     arrives_at: datetime
     starts_at: datetime
     ends_at: datetime
@@ -242,6 +243,7 @@ class Packer:
             public_id=uuid.UUID(int=self.rng.getrandbits(128), version=4),
             side=side,
             levels=levels,
+            regions=_regions(procedure, person),
             arrives_at=day.moment(arrives),
             starts_at=day.moment(starts),
             ends_at=day.moment(ends),
@@ -301,3 +303,9 @@ def _target(procedure: Procedure, person: Person) -> tuple[str, list[str]]:
     count = 2 if (procedure.max_levels or 1) > 1 and person.height > 0.6 else 1
     first = max(0, place - count + 1)
     return side, list(group[first : place + 1])
+
+
+def _regions(procedure: Procedure, person: Person) -> list[str]:
+    """Return one region for work that no level places; the same for the same person."""
+    offered = () if levels_offered(procedure) else regions_offered(procedure)
+    return [offered[int(person.height * len(offered))]] if offered else []

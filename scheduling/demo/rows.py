@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pain_clinic.accounts.models import User
 from patients import records
 from patients.models import Patient, PatientSite, folded
+from procedures.guidance import usual
 from scheduling.demo.cases import Case
 from scheduling.demo.people import Person
 from scheduling.demo.writing import copy, reserve
@@ -94,6 +95,8 @@ def write_cases(cases: list[Case], rng: random.Random, at: datetime) -> int:
             "site",
             "side",
             "levels",
+            "regions",
+            "guidance",
             "sedation",
             "status",
             "arrives_at",
@@ -125,6 +128,8 @@ def write_cases(cases: list[Case], rng: random.Random, at: datetime) -> int:
                 case.site,
                 case.side,
                 case.levels,
+                case.regions,
+                usual(case.procedure),
                 case.procedure.planned_sedation,
                 case.status,
                 case.arrives_at,

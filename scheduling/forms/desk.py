@@ -11,12 +11,12 @@ from django import forms
 from django.http import QueryDict
 
 from pain_clinic.texts import PlainField, clean_text
-from procedures.levels import FORAMINA, PAIRS, SPINE
-from procedures.models import Guidance, Sedation
+from procedures.levels import BODY, FORAMINA, PAIRS, SPINE
+from procedures.models import Sedation
 from procedures.rules import Waiver
 from scheduling.agenda import WAIVER_REASONS
 from scheduling.agenda.shapes import Pair
-from scheduling.models import AskedBy, CancelReason, Side
+from scheduling.models import AskedBy, CancelReason, Guidance, Side
 
 PARTS = {"any": "Any time", "morning": "Morning", "afternoon": "Afternoon"}
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -86,6 +86,7 @@ class BookForm(forms.Form):
     procedure = forms.CharField(required=False, max_length=60)
     side = forms.ChoiceField(required=False, choices=[("", ""), *Side.choices])
     levels = forms.MultipleChoiceField(required=False, choices=[(level, level) for level in ALL_LEVELS])
+    regions = forms.MultipleChoiceField(required=False, choices=[(region, region) for region in BODY])
     sedation = forms.ChoiceField(required=False, choices=[("", ""), *Sedation.choices])
     guidance = forms.ChoiceField(required=False, choices=[("", ""), *Guidance.choices])
     site = forms.SlugField(required=False)
@@ -127,6 +128,22 @@ class MoveForm(forms.Form):
         return given
 
 
+class SwapAskForm(forms.Form):
+    """Whom to swap with, from a query string: a case, or the day of which to see the cases."""
+
+    day = DayField(required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["with"] = forms.UUIDField(required=False)  # the word is Python's own
+
+
+class SwapForm(forms.Form):
+    version = forms.IntegerField(min_value=1)
+    other = forms.UUIDField(error_messages={"required": "Choose the other case."})
+    other_version = forms.IntegerField(min_value=1)
+
+
 class CancelForm(forms.Form):
     version = forms.IntegerField(min_value=1)
     asked_by = forms.ChoiceField(choices=AskedBy.choices, error_messages={"required": "Say who asked."})
@@ -156,7 +173,7 @@ class SpanForm(forms.Form):
 
 def at_in(data: QueryDict) -> datetime | None:
     """Return the start that a pressed "free near by" button named, in its site's wall time, if one was pressed."""
-    text = data.get("at", "")
+    text = data.get("at", "").partition(" ")[0]
     try:
         return datetime.fromisoformat(text) if text else None
     except ValueError:

@@ -19,12 +19,12 @@ from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 from patients.models import Patient, PatientSite, folded
 from patients.sheets import CellError, Problem, Sheet, SheetRow
-from procedures.levels import RUNS, default_side, read_levels, validate_target
+from procedures.levels import RUNS, default_regions, default_side, read_levels, read_regions, validate_target
 from procedures.models import Procedure
 from procedures.rules import Finding
 from scheduling import booking, desk_tasks, openings
 from scheduling.availability import Opening
-from scheduling.importing.words import MARK, MAY_COME, REQUIRED, SIDES, STATUSES, Line, Outcome, Unfit, read_moment
+from scheduling.importing.words import GUIDANCES, MARK, MAY_COME, REQUIRED, SIDES, STATUSES, Line, Outcome, Unfit, read_moment
 from scheduling.models import (
     TOLD_AT_ONCE,
     Appointment,
@@ -41,6 +41,7 @@ from scheduling.models import (
 
 T = TypeVar("T")
 BATCH = 100
+FIELD_OF = {"side": "side", "level": "levels", "region": "regions", "guidance": "guidance"}  # by a finding's first word
 
 
 @dataclass
@@ -132,8 +133,8 @@ class AppointmentImport:
                 if not is_past:
                     raise
                 self._note(row, "physician", error.reason)
-        side, levels = self._target(row, procedure, is_past=is_past)
-        return Line(row.line, cells["external_id"], patient, procedure, side, levels, starts_at, site, physician, status)
+        target = self._target(row, procedure, is_past=is_past)
+        return Line(row.line, cells["external_id"], patient, procedure, *target, starts_at, site, physician, status)
 
     def _site(self, cell: str) -> Site:
         if not cell:
@@ -157,7 +158,7 @@ class AppointmentImport:
                 return status
         raise Unfit("status", "is not a status known here; give it a meaning with --map FILE")
 
-    def _target(self, row: SheetRow, procedure: Procedure, *, is_past: bool) -> tuple[str, tuple[str, ...]]:
+    def _target(self, row: SheetRow, procedure: Procedure, *, is_past: bool) -> tuple[str, tuple[str, ...], tuple[str, ...], str]:
         word = folded(row.cells.get("side", ""))
         side = next((name for name, words in SIDES.items() if word and word in words), "")
         if not side or (side == "midline" and side not in procedure.laterality):
@@ -169,17 +170,37 @@ class AppointmentImport:
                 raise Unfit("levels", "is not a level such as L4-L5") from error
             self._note(row, "levels", "is not a level such as L4-L5")
             levels = ()
+        regions, guidance = self._region_and_guidance(row, is_past=is_past)
         if is_past:
             if word and not side:
                 self._note(row, "side", "is not left, right, bilateral or midline")
-            return side, levels
-        wrong = [finding for finding in validate_target(procedure, side, levels) if finding.code != "procedure_not_offered"]
+            return side, levels, regions, guidance
+        found = validate_target(procedure, side, levels, regions, guidance)
+        wrong = [finding for finding in found if finding.code != "procedure_not_offered"]
         if wrong:
-            raise Unfit("side" if "side" in wrong[0].code else "levels", wrong[0].message)
-        return side, levels
+            raise Unfit(FIELD_OF[wrong[0].code.partition("_")[0]], wrong[0].message)
+        return side, levels, regions, guidance
+
+    def _region_and_guidance(self, row: SheetRow, *, is_past: bool) -> tuple[tuple[str, ...], str]:
+        """Read where on the body and under what, where the file says it; of the past what cannot be read is left out."""
+        typed = folded(row.cells.get("guidance", ""))
+        guidance = next((name for name, words in GUIDANCES.items() if typed in words), "")
+        try:
+            regions = read_regions(row.cells.get("regions", ""))
+        except ValueError as error:
+            if not is_past:
+                raise Unfit("regions", "is not a region such as knee or low back") from error
+            self._note(row, "regions", "is not a region such as knee or low back")
+            regions = ()
+        if typed and not guidance:
+            if not is_past:
+                raise Unfit("guidance", "is not fluoroscopy, CT, ultrasound or none")
+            self._note(row, "guidance", "is not fluoroscopy, CT, ultrasound or none")
+        return regions, guidance
 
     def _is_repeated(self, line: Line) -> bool:
-        said = hash((line.patient.pk, line.procedure.pk, line.side, line.levels, line.starts_at, line.site.pk, line.status))
+        target = (line.side, line.levels, line.regions, line.guidance)
+        said = hash((line.patient.pk, line.procedure.pk, target, line.starts_at, line.site.pk, line.status))
         first, before = self._seen.setdefault(line.external_id, (line.line, said))
         if first == line.line:
             return False
@@ -238,7 +259,13 @@ class AppointmentImport:
         appointment = booking.book(
             patient=line.patient,
             procedure=line.procedure,
-            target=booking.Target(side=line.side, levels=line.levels, sedation=line.procedure.planned_sedation),
+            target=booking.Target(
+                side=line.side,
+                levels=line.levels,
+                sedation=line.procedure.planned_sedation,
+                guidance=line.guidance,
+                regions=line.regions,
+            ),
             opening=self._opening(line, None),
             by=self.by,
             at=self.at,
@@ -264,8 +291,12 @@ class AppointmentImport:
             return
         if not known.is_standing:
             raise Unfit("status", "this case was cancelled here; reinstate it by hand if it is to stand")
-        if (known.procedure_id, known.side, tuple(known.levels)) != (line.procedure.pk, line.side, line.levels):
-            raise Unfit("procedure", "procedure, side or levels differ from the case booked here; change it by hand")
+        here = (known.procedure_id, known.side, tuple(known.levels), tuple(known.regions), known.guidance)
+        there = (line.procedure.pk, line.side, line.levels, line.regions or here[3], line.guidance or here[4])
+        if here != there:
+            raise Unfit(
+                "procedure", "procedure, side or levels differ from the case booked here, or how it is done: change it here"
+            )
         is_changed = False
         if (known.starts_at, known.site_id) != (line.starts_at, line.site.pk) or not self._is_with(known, line.physician):
             known = booking.reschedule(
@@ -290,6 +321,9 @@ class AppointmentImport:
             units=[line.physician.pk] if line.physician else None,
             patient=line.patient,
             moving=moving,
+            options=openings.Options(
+                sedation=line.procedure.planned_sedation, guidance=line.guidance or (moving.guidance if moving else "")
+            ),
         )
         if fit.opening is None:
             raise Unfit("starts_at", " ".join(finding.message for finding in fit.findings) or "This time is not free.")
@@ -325,6 +359,7 @@ def _tell_history(appointment: Appointment, line: Line) -> None:
     wall = line.starts_at.astimezone(ZoneInfo(line.site.time_zone))
     appointment.procedure, appointment.site = procedure, line.site
     appointment.side, appointment.levels, appointment.status = line.side, list(line.levels), line.status
+    appointment.regions, appointment.guidance = list(line.regions or default_regions(procedure)), line.guidance
     appointment.starts_at = line.starts_at
     appointment.arrives_at = line.starts_at - timedelta(minutes=procedure.prep_minutes)
     appointment.ends_at = line.starts_at + timedelta(minutes=procedure.room_minutes)
@@ -342,6 +377,8 @@ def _facts(appointment: Appointment) -> tuple[object, ...]:
         appointment.site_id,
         appointment.side,
         tuple(appointment.levels),
+        tuple(appointment.regions),
+        appointment.guidance,
         str(appointment.status),
         appointment.starts_at,
     )

@@ -21,6 +21,8 @@ FIELDS = (
     "procedure",
     "side",
     "levels",
+    "regions",
+    "guidance",
     "starts_at",
     "starts_time",
     "site",
@@ -63,6 +65,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     ),
     "side": ("laterality", "seite", "lado"),
     "levels": ("level", "target", "spine levels", "region level", "niveles", "hohe"),
+    "regions": ("region", "body region", "body part", "body site", "anatomic location", "korperregion", "region corporal"),
+    "guidance": ("imaging", "modality", "image guidance", "bildgebung", "guia"),
     "starts_at": (
         "start",
         "starts",
@@ -87,6 +91,12 @@ SIDES = {
     "right": ("right", "r", "rt", "rechts", "derecha", "derecho"),
     "bilateral": ("bilateral", "b", "bl", "both", "bilat", "50", "beidseitig", "both sides"),
     "midline": ("midline", "m", "central", "na", "n/a", "none"),
+}
+GUIDANCES = {
+    "fluoroscopy": ("fluoroscopy", "fluoro", "fl", "c-arm", "c arm", "x-ray", "xray"),
+    "ct": ("ct", "computed tomography", "cat scan"),
+    "ultrasound": ("ultrasound", "us", "sono", "sonography", "usg"),
+    "none": ("none", "blind", "landmark", "no imaging"),
 }
 STATUSES = {
     Status.BOOKED: ("", "booked", "scheduled", "pending", "active", "new", "planned", "open", "proposed"),
@@ -150,6 +160,8 @@ class Line:
     procedure: Procedure
     side: str
     levels: tuple[str, ...]
+    regions: tuple[str, ...]  # empty: the file does not say
+    guidance: str  # empty: the file does not say
     starts_at: datetime
     site: Site
     physician: Resource | None

@@ -16,6 +16,7 @@ from django.db.models import Deferrable, F, Func, Q
 from pain_clinic.accounts.models import Site
 from pain_clinic.errors import Conflict
 from patients.models import Patient
+from procedures.guidance import MODALITIES
 from procedures.models import Procedure
 from scheduling.models.resources import Kind, Resource
 
@@ -72,6 +73,15 @@ class Side(models.TextChoices):
     RIGHT = "right", "Right"
     BILATERAL = "bilateral", "Both sides"
     MIDLINE = "midline", "Midline"
+
+
+class Guidance(models.TextChoices):
+    """By which imaging a case is done; the catalogue's own words are those of `procedures.models.Guidance`."""
+
+    FLUOROSCOPY = "fluoroscopy", MODALITIES["fluoroscopy"]
+    CT = "ct", MODALITIES["ct"]
+    ULTRASOUND = "ultrasound", MODALITIES["ultrasound"]
+    NONE = "none", MODALITIES["none"]
 
 
 class Source(models.TextChoices):
@@ -134,6 +144,8 @@ class Appointment(models.Model):
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="appointments")
     side = models.CharField(max_length=9, choices=Side.choices, blank=True)
     levels = ArrayField(models.CharField(max_length=24), default=list, blank=True)
+    regions = ArrayField(models.CharField(max_length=24), default=list, blank=True)  # where no level says it
+    guidance = models.CharField(max_length=12, choices=Guidance.choices, blank=True)  # empty: the usual one
     sedation = models.CharField(max_length=10, default="none")
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.BOOKED)
     arrives_at = models.DateTimeField()
@@ -238,6 +250,8 @@ class Hold(models.Model):
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
     side = models.CharField(max_length=9, choices=Side.choices, blank=True)
     levels = ArrayField(models.CharField(max_length=24), default=list, blank=True)
+    regions = ArrayField(models.CharField(max_length=24), default=list, blank=True)
+    guidance = models.CharField(max_length=12, choices=Guidance.choices, blank=True)
     sedation = models.CharField(max_length=10, default="none")
     arrives_at = models.DateTimeField()
     starts_at = models.DateTimeField()

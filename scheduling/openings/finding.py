@@ -10,6 +10,7 @@ from django.conf import settings
 
 from pain_clinic.accounts.models import Site
 from patients.models import Patient
+from procedures.catalogue import needs_under
 from procedures.models import Procedure, ProcedureNeed
 from scheduling.availability import Frame, Question, Relaxation, Window, explain, search
 from scheduling.intervals import SLOT_MINUTES
@@ -47,7 +48,7 @@ def find_openings(
     window = window_of(at, earliest, latest, frozenset(weekdays), part_of_day)
     frame = frame_of(procedure, window, at)
     asked = Asked(procedure, options, at, site.pk if site else None, sites, physician.pk if physician else None)
-    needs = list(procedure.needs.all())
+    needs = needs_under(procedure, options.guidance)
     stock = read_stock(asked, needs, frame)
     if moving is not None:
         stock.give_back(moving, frame)

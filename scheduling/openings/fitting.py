@@ -9,6 +9,7 @@ from django.conf import settings
 
 from pain_clinic.accounts.models import Site
 from patients.models import Patient
+from procedures.catalogue import needs_under
 from procedures.models import Procedure
 from procedures.rules import Finding, structural
 from scheduling.availability import Demand, Question, Unit, Window, search
@@ -40,7 +41,7 @@ def fit(
     window = Window(starts_at, starts_at + SLOT, arrives_from=round_up(at))
     frame = frame_of(procedure, window, at)
     asked = Asked(procedure, options, at, site.pk, None, None, frozenset(units or ()))
-    needs = list(procedure.needs.all())
+    needs = needs_under(procedure, options.guidance)
     stock = read_stock(asked, needs, frame)
     if moving is not None:
         stock.give_back(moving, frame)

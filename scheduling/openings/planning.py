@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from procedures.guidance import usual
 from procedures.models import ProcedureNeed
 from scheduling.availability import Demand, Frame, Plan, Unit, runs_of
 from scheduling.intervals import SLOT_MINUTES, local_day, ones, zone_of
@@ -36,6 +37,7 @@ def plans_of(
 
 
 def _privileged(asked: Asked, stock: Stock, where: int) -> list[tuple[int, Held]]:
+    guidance = asked.options.guidance or usual(asked.procedure)
     wanted = {pk for pk in asked.wanted if pk in stock.rows and stock.rows[pk][0].kind == Kind.PHYSICIAN}
     return [
         (resource, privilege)
@@ -43,7 +45,7 @@ def _privileged(asked: Asked, stock: Stock, where: int) -> list[tuple[int, Held]
         if (resource, where) in stock.free
         and (not wanted or resource in wanted)
         and (asked.physician is None or resource == asked.physician)
-        and (not asked.options.guidance or not privilege.modalities or asked.options.guidance in privilege.modalities)
+        and (not privilege.modalities or guidance in privilege.modalities)
     ]
 
 

@@ -62,7 +62,7 @@ class Options:
     """How a procedure is to be done, where that changes lengths or needs."""
 
     sedation: str = ""
-    guidance: str = ""
+    guidance: str = ""  # empty: the usual one
     minutes: int | None = None  # of the procedure leg; None: the physician's own or the catalogue's
 
 

@@ -9,7 +9,6 @@ from pain_clinic import web
 from pain_clinic.accounts.gates import requires
 from pain_clinic.accounts.models import Site
 from pain_clinic.errors import DomainError
-from procedures import levels as anatomy
 from scheduling import booking, holds, openings
 from scheduling.agenda import words
 from scheduling.agenda.shapes import Pair
@@ -20,7 +19,13 @@ from scheduling.openings import FoundUnit
 from scheduling.views import doors
 from scheduling.views.desk import NOON, Chosen, Desk
 
-FIELD_OF = {"side_not_offered": "side", "level_not_offered": "levels", "procedure_not_offered": "procedure"}
+FIELD_OF = {
+    "side_not_offered": "side",
+    "level_not_offered": "levels",
+    "region_not_offered": "regions",
+    "guidance_not_offered": "guidance",
+    "procedure_not_offered": "procedure",
+}
 
 
 @require_http_methods(["GET", "POST"])
@@ -95,7 +100,8 @@ class Booker(Desk):
         )
         if hold is None:
             return
-        if self.procedure is None or hold.procedure_id != self.procedure.pk or hold.sedation != self.target.sedation:
+        kept = (hold.procedure_id, hold.sedation, hold.guidance)
+        if self.procedure is None or kept != (self.procedure.pk, self.target.sedation, self.target.guidance):
             holds.release(hold=hold, by=self.by, at=self.at)
             self.given["opening"] = ""
             return
@@ -159,7 +165,7 @@ class Booker(Desk):
         if self.procedure is None:
             found.append(Pair("procedure", "Choose a procedure."))
         else:
-            problems = anatomy.validate_target(self.procedure, self.target.side, self.target.levels)
+            problems = self._problems(self.procedure)
             found += [Pair(FIELD_OF.get(finding.code, "procedure"), finding.message) for finding in problems]
         if self.chosen is None and not self.given.get("opening"):
             found.append(Pair("earliest", "Choose a time."))

@@ -68,7 +68,7 @@ def confirm(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         )
     except DomainError as error:
         doors.refused(request, error, act="scheduling.confirm", case=row)
-        return doors.not_changed(request, row, error)
+        return doors.not_changed(request, row, error, seen=version)
     return doors.changed(request, done)
 
 
@@ -88,7 +88,7 @@ def status(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         )
     except DomainError as error:
         doors.refused(request, error, act=f"scheduling.{to}", case=row)
-        return doors.not_changed(request, row, error)
+        return doors.not_changed(request, row, error, seen=version)
     return doors.changed(request, done)
 
 
@@ -122,7 +122,9 @@ def cancel(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         )
     except DomainError as error:
         doors.refused(request, error, act="scheduling.cancel", case=row)
-        return _cancel_page(request, row, refusal=doors.refusal_of(error), status=error.status, code=error.code)
+        changes = doors.changes_since(doors.the_case(request, public_id), given["version"])
+        refusal = doors.refusal_of(error, changes=changes)
+        return _cancel_page(request, row, refusal=refusal, status=error.status, code=error.code)
     return doors.changed(request, done)
 
 
@@ -191,6 +193,8 @@ def _reinstate_page(
 ) -> HttpResponse:
     row, by = doors.the_case(request, row.public_id), Actor.of(request)
     place = staging.old_place(row)
+    typed = request.POST.get("version", "")
+    seen = int(typed) if typed.isdecimal() else row.version
     findings: tuple[Finding, ...] = ()
     problem = error
     if row.status not in AWAY:
@@ -215,7 +219,9 @@ def _reinstate_page(
         lines=lines,
         can=can,
         errors=errors,
-        refusal=doors.refusal_of(problem, kept="The case stays as it is.") if problem else None,
+        refusal=doors.refusal_of(problem, kept="The case stays as it is.", changes=doors.changes_since(row, seen))
+        if problem
+        else None,
         opening=doors.offer_of(place, row),
     )
     return web.respond(request, "scheduling/reinstate.html", {"case": doors.shown(request, row, reinstate=form)}, status=status)

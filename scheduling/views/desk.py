@@ -18,11 +18,25 @@ from pain_clinic.accounts.models import Site
 from pain_clinic.errors import DomainError
 from patients.models import Patient
 from procedures import levels as anatomy
-from procedures.models import Category, Driver, Fasting, Guidance, NeedKind, Procedure, Sedation
+from procedures.catalogue import needs_under
+from procedures.guidance import MODALITIES, guidance_offered, usual
+from procedures.models import Category, Driver, Fasting, NeedKind, Procedure, Sedation
 from procedures.rules import Finding
 from scheduling import agenda, booking, openings
 from scheduling.agenda import words
-from scheduling.agenda.shapes import Booked, BookPage, Choice, HoldLine, LevelChoice, OpeningDay, OpeningLine, Pair, Refusal, What
+from scheduling.agenda.shapes import (
+    Booked,
+    BookPage,
+    Choice,
+    HoldLine,
+    LevelChoice,
+    OpeningDay,
+    OpeningLine,
+    Pair,
+    Refusal,
+    RegionChoice,
+    What,
+)
 from scheduling.availability import Opening
 from scheduling.booking import Target
 from scheduling.forms import PARTS, WEEKDAYS, typed_waivers
@@ -85,20 +99,16 @@ class Desk:
             return Target()
         offered = {level for group in anatomy.levels_offered(procedure) for level in group.levels}
         side = given.get("side") if given.get("side") in procedure.laterality else anatomy.default_side(procedure)
-        guidances = self._guidances(procedure)
+        regions = anatomy.regions_offered(procedure)
         typed = given.get("guidance") or ""
-        guidance = typed if typed in guidances else procedure.guidance_default
         return Target(
             side=side or "",
             levels=anatomy.in_order(level for level in given.get("levels") or () if level in offered),
             sedation=given.get("sedation") or procedure.planned_sedation,
-            guidance=guidance or "",
+            guidance=typed if typed in guidance_offered(procedure) else usual(procedure),
+            regions=tuple(region for region in regions if region in (given.get("regions") or ()))
+            or anatomy.default_regions(procedure),
         )
-
-    @staticmethod
-    def _guidances(procedure: Procedure) -> list[str]:
-        known = [value for value in (procedure.guidance_default, *procedure.guidance_alternatives) if value in Guidance.values]
-        return list(dict.fromkeys(known))
 
     def _the_procedure(self) -> Procedure:
         if self.procedure is None:
@@ -161,17 +171,25 @@ class Desk:
         )
         return replace(
             page,
-            procedure=_what(chosen),
+            procedure=_what(chosen, self.target.guidance),
             sides=tuple(
                 Choice(side, str(Side(side).label), side == self.target.side) for side in chosen.laterality if side in Side.values
             ),
             levels=levels,
             levels_hint=_levels_hint(chosen, levels),
+            regions=self._regions(chosen),
             sedations=tuple(Choice(str(value), str(label), value == self.target.sedation) for value, label in Sedation.choices),
             guidances=tuple(
-                Choice(value, str(Guidance(value).label), value == self.target.guidance) for value in self._guidances(chosen)
+                Choice(value, MODALITIES[value], value == self.target.guidance) for value in guidance_offered(chosen)
             ),
         )
+
+    def _regions(self, procedure: Procedure) -> tuple[RegionChoice, ...]:
+        """Return the regions to choose from; where there is only one there is nothing to choose."""
+        offered = anatomy.regions_offered(procedure)
+        if offered == anatomy.default_regions(procedure):
+            return ()
+        return tuple(RegionChoice(each, anatomy.ALL_REGIONS[each], each in self.target.regions) for each in offered)
 
     def _when(self, page: BookPage, error: DomainError | None) -> BookPage:
         page = replace(page, **self._narrowed())
@@ -305,7 +323,7 @@ class Desk:
         if isinstance(error, booking.RulesRefused):
             return error.findings, None
         if self.patient is None:
-            return tuple(anatomy.validate_target(self.procedure, self.target.side, self.target.levels)), None
+            return tuple(self._problems(self.procedure)), None
         try:
             return (
                 booking.preview(
@@ -322,6 +340,10 @@ class Desk:
         except DomainError as refusal:
             return (), refusal
 
+    def _problems(self, procedure: Procedure) -> list[Finding]:
+        target = self.target
+        return anatomy.validate_target(procedure, target.side, target.levels, target.regions, target.guidance)
+
     def _booked(self, row: Appointment) -> Booked:
         case = agenda.lines_of([row], with_patient=True, day_shown=False)[0]
         patient = row.patient
@@ -337,8 +359,8 @@ class Desk:
         )
 
 
-def _what(procedure: Procedure) -> What:
-    told = [need for need in procedure.needs.all() if need.kind not in (NeedKind.PHYSICIAN, NeedKind.ROOM)]
+def _what(procedure: Procedure, guidance: str) -> What:
+    told = [need for need in needs_under(procedure, guidance) if need.kind not in (NeedKind.PHYSICIAN, NeedKind.ROOM)]
     needs = [f"{need.count} x {NeedKind(need.kind).label}" if need.count > 1 else str(NeedKind(need.kind).label) for need in told]
     return What(
         code=procedure.code,

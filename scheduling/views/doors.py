@@ -27,12 +27,12 @@ from patients.models import Patient
 from procedures.rules import Finding
 from scheduling import agenda, booking, messages
 from scheduling.agenda import words
-from scheduling.agenda.shapes import Case, Choice, Line, OpeningLine, Refusal
+from scheduling.agenda.shapes import Case, Choice, Line, Meanwhile, OpeningLine, Refusal
 from scheduling.availability import Opening
 from scheduling.booking import staging
 from scheduling.booking.judging import OVERRIDES
 from scheduling.models import Appointment, Kind, Resource
-from scheduling.openings import FoundSite, FoundUnit
+from scheduling.openings import FoundSite, FoundUnit, Options
 
 SALT, TOKEN_LIFE = "scheduling.opening", 30 * 60
 NOT_PART_OF_THE_BODY = frozenset({"csrfmiddlewaretoken", "request_key"})
@@ -49,6 +49,8 @@ TITLES = {
     "not_free": "This time is not free",
     "cases_in_the_way": "Booked cases are in the way",
     "name_taken": "This name is taken",
+    "same_case": "This is one and the same case",
+    "not_moved": "It is there already",
     "absence_over": "There is nothing to end",
 }
 NEXT = {
@@ -179,11 +181,19 @@ def line_of(finding: Finding, by: Actor, typed: Mapping[str, tuple[bool, str, st
 
 
 def refusal_of(
-    error: DomainError, *, kept: str = "Nothing was changed; what you typed is still here.", lines: Sequence[Line] = ()
+    error: DomainError,
+    *,
+    kept: str = "Nothing was changed; what you typed is still here.",
+    lines: Sequence[Line] = (),
+    changes: Sequence[Meanwhile] = (),
 ) -> Refusal:
-    """Return a refusal in words: what happened, what was kept, what to do."""
+    """Return a refusal in words: what happened, what was kept, what to do; for a stale case what others did to it."""
     title = TITLES.get(error.code, "This was refused")
-    return Refusal(error.code, title, error.message, kept, NEXT.get(error.code, ""), tuple(lines))
+    told = tuple(changes) if error.code in ("stale", "invalid_move") else ()
+    return Refusal(error.code, title, error.message, kept, NEXT.get(error.code, ""), tuple(lines), told)
+
+
+changes_since = agenda.changes_since
 
 
 def refused(
@@ -264,6 +274,11 @@ def offer(
     )
 
 
+def options_of(row: Appointment) -> Options:
+    """Return how a case is to be done, where that changes what it takes."""
+    return Options(sedation=row.sedation, guidance=row.guidance)
+
+
 def previewed(row: Appointment, opening: Opening, by: Actor) -> tuple[Finding, ...]:
     return booking.preview(
         patient=row.patient,
@@ -319,9 +334,11 @@ def changed(request: HttpRequest, appointment: Appointment) -> HttpResponse:
     return response
 
 
-def not_changed(request: HttpRequest, appointment: Appointment, error: DomainError) -> HttpResponse:
+def not_changed(request: HttpRequest, appointment: Appointment, error: DomainError, *, seen: int = 0) -> HttpResponse:
     """Answer a refused one-button act: the case as it is, with the refusal and its true status."""
-    case = shown(request, the_case(request, appointment.public_id), refusal=refusal_of(error, kept="Nothing was changed."))
+    now = the_case(request, appointment.public_id)
+    refusal = refusal_of(error, kept="Nothing was changed.", changes=changes_since(now, seen) if seen else ())
+    case = shown(request, now, refusal=refusal)
     if getattr(request, "htmx", None) and request.htmx.target == "case-panel":  # type: ignore[attr-defined]
         return render(request, "scheduling/_case_panel.html", {"case": case}, status=error.status)
     return web.respond(request, "scheduling/appointment.html", {"case": case}, status=error.status)

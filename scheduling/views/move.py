@@ -17,21 +17,23 @@ from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import Conflict, DomainError, Refused
+from procedures.catalogue import needs_under
 from procedures.rules import Finding
 from scheduling import agenda, booking, openings
 from scheduling.agenda import words
-from scheduling.agenda.shapes import Choice, OpeningLine, Pair
+from scheduling.agenda.shapes import Choice, OpeningLine, Pair, Refusal
 from scheduling.agenda.shapes import MoveForm as MovePage
 from scheduling.availability import Opening
 from scheduling.forms import MOVE_REASONS, MoveForm, at_in, pairs, typed_waivers, waivers_in
 from scheduling.intervals import exists, instant, local_day
 from scheduling.models import BEFORE_ARRIVAL, Allocation, Appointment, Kind, Resource
 from scheduling.models.appointments import InvalidMove
-from scheduling.openings import FoundUnit
+from scheduling.openings import FoundUnit, OpeningsFound
 from scheduling.views import doors
 from scheduling.views.cases import form_key
 
-NEARBY = 6
+NEARBY, FIRST, PER_DAY, GRID = 6, 9, 3, 15
+ANYBODY = " any"  # ends the value of an opening that was looked for with whichever physician
 BY_FIELD: dict[str, tuple[str, ...]] = {"physician": (Kind.PHYSICIAN,), "room": (Kind.ROOM,), "device": words.DEVICES}
 
 
@@ -91,7 +93,7 @@ class _Mover:
         self.findings: tuple[Finding, ...] = ()
 
     def _options(self) -> _Options:
-        needs = list(self.row.procedure.needs.all())
+        needs = needs_under(self.row.procedure, self.row.guidance)
         kinds = {need.kind for need in needs}
         rows = list(Resource.objects.active().filter(kind__in=kinds).filter(pk__in=self._pool()).in_order())
         held = (
@@ -136,6 +138,8 @@ class _Mover:
             posted["day"], posted["time"] = f"{pressed:%Y-%m-%d}", f"{pressed:%H:%M}"
             posted["later"] = "1" if self._is_later(pressed) else ""
             posted["room"] = posted["device"] = ""  # the opening near by was offered with whatever is free
+            if self.request.POST.get("at", "").endswith(ANYBODY):
+                posted["physician"] = ""
         return posted
 
     def _is_later(self, moment: datetime) -> bool:
@@ -209,7 +213,7 @@ class _Mover:
             units=units,
             patient=self.row.patient,
             moving=self.row,
-            options=openings.Options(sedation=self.row.sedation),
+            options=doors.options_of(self.row),
         )
 
     def carry_out(self, given: dict[str, Any]) -> Appointment:
@@ -238,6 +242,7 @@ class _Mover:
         )
         choices = {field: self._choices(field) for field in BY_FIELD}
         shown = {field: next((each.value for each in given if each.is_selected), "") for field, given in choices.items()}
+        title, nearby = self._offers(error, is_checked=preview is not None)
         form = MovePage(
             checked=self._checked({**self.typed, **shown}),
             action=reverse("scheduling:move", args=[self.row.public_id]),
@@ -261,15 +266,22 @@ class _Mover:
                 line.severity not in ("structural",) and (line.can_waive or line.severity in ("info", "pending"))
                 for line in lines
             ),
-            nearby=self._nearby() if error is not None and error.code in ("not_free", "slot_taken") else (),
+            nearby=nearby,
+            nearby_title=title,
+            length=self._length(preview),
             errors=errors,
-            refusal=doors.refusal_of(error, kept="The case stays where it was; what you typed is still here.") if error else None,
+            refusal=self._refusal(error) if error else None,
             tells_patient=self._tells(),
             **choices,
         )
         return web.respond(
             self.request, "scheduling/move.html", {"case": doors.shown(self.request, self.row, move=form)}, status=status
         )
+
+    def _refusal(self, error: DomainError) -> Refusal:
+        seen = self.typed["version"]
+        changes = doors.changes_since(self.row, int(seen)) if seen.isdecimal() else ()
+        return doors.refusal_of(error, kept="The case stays where it was; what you typed is still here.", changes=changes)
 
     def _tells(self) -> str:
         patient = self.row.patient
@@ -295,6 +307,52 @@ class _Mover:
         free = Choice("", "Any that is free", not selected)
         return (free, *(Choice(str(each.public_id), each.name, str(each.public_id) == selected) for each in rows))
 
+    def _length(self, preview: OpeningLine | None) -> str:
+        """Say how long it takes, and when that is no longer what it took when it was booked."""
+        now = self._minutes()
+        new = (preview.ends_at - preview.starts_at) // timedelta(minutes=1) if preview else now
+        if new == now:
+            return f"It takes {now} minutes in the room."
+        return f"It will take {new} minutes in the room instead of {now}, by what procedure and physician take now."
+
+    def _offers(self, error: DomainError | None, *, is_checked: bool) -> tuple[str, tuple[OpeningLine, ...]]:
+        """Return free times to choose from: near by when a time was refused, else the first there are."""
+        if is_checked and not isinstance(error, booking.RulesRefused):
+            return "", ()
+        if error is not None and error.code in ("not_free", "slot_taken", "rules_refused"):
+            return "Free near by", self._nearby()
+        if self.row.status not in BEFORE_ARRIVAL or (error is not None and error.code != "stale"):
+            return "", ()
+        return "First free", self._first()
+
+    def _first(self) -> tuple[OpeningLine, ...]:
+        """Return the first free times with the physician chosen, or with anybody when that one has none."""
+        physician = self._physician()
+        found = self._search(physician, per_day=PER_DAY, limit=FIRST)
+        is_anybody = physician is None or not found.openings
+        if physician is not None and not found.openings:
+            found = self._search(None, per_day=PER_DAY, limit=FIRST)
+        lines = [doors.offer(each, found.units, found.sites, is_first=place == 0) for place, each in enumerate(found.openings)]
+        return tuple(replace(line, token=ANYBODY if is_anybody else "", why="") for line in lines)
+
+    def _physician(self) -> Resource | None:
+        rows = self.options.by_field["physician"]
+        return next((each for each in rows if str(each.public_id) == self.typed["physician"]), None)
+
+    def _search(self, physician: Resource | None, **other: Any) -> OpeningsFound:
+        return openings.find_openings(
+            procedure=self.row.procedure,
+            at=self.at,
+            site=self.row.site,
+            physician=physician,
+            patient=self.row.patient,
+            moving=self.row,
+            options=doors.options_of(self.row),
+            grid_minutes=GRID,
+            with_reasons=False,
+            **other,
+        )
+
     def _nearby(self) -> tuple[OpeningLine, ...]:
         """Return the free times nearest to the one asked for, on that day and the two after it."""
         form = MoveForm(self.typed)
@@ -302,23 +360,16 @@ class _Mover:
             return ()
         day = form.cleaned_data["day"]
         wished = instant(day, form.cleaned_data["time"], self.zone)
-        physician = next(
-            (each for each in self.options.by_field["physician"] if str(each.public_id) == self.typed["physician"]), None
-        )
-        found = openings.find_openings(
-            procedure=self.row.procedure,
-            at=self.at,
-            earliest=local_day(day, self.zone).starts_at,
-            latest=local_day(day + timedelta(days=2), self.zone).ends_at,
-            site=self.row.site,
-            physician=physician,
-            patient=self.row.patient,
-            moving=self.row,
-            options=openings.Options(sedation=self.row.sedation),
-            grid_minutes=15,
-            limit=200,
-            with_reasons=False,
-        )
+        around = {
+            "earliest": local_day(day, self.zone).starts_at,
+            "latest": local_day(day + timedelta(days=2), self.zone).ends_at,
+            "limit": 200,
+        }
+        physician = self._physician()
+        found = self._search(physician, **around)
+        is_anybody = physician is None or not found.openings
+        if physician is not None and not found.openings:
+            found = self._search(None, **around)
         nearest = sorted(found.openings, key=lambda each: (abs(each.starts_at - wished), each.starts_at))[:NEARBY]
         lines = [doors.offer(each, found.units, found.sites) for each in sorted(nearest, key=lambda each: each.starts_at)]
-        return tuple(replace(line, why="") for line in lines)
+        return tuple(replace(line, token=ANYBODY if is_anybody else "", why="") for line in lines)

@@ -337,15 +337,15 @@ def _cases(
         out = starts + timedelta(minutes=ROOM)
         leaves = out + timedelta(minutes=RECOVERY)
         return (
-            key, uuid.UUID(int=rng.getrandbits(128)), patient, procedure.pk, site.pk, "left", [], "none",
+            key, uuid.UUID(int=rng.getrandbits(128)), patient, procedure.pk, site.pk, "left", [], [], "fluoroscopy", "none",
             "discharged" if leaves < at else "booked", starts - timedelta(minutes=PREP), starts, out, leaves, wall.date(), wall.time(),
             ZONE.key, "demo", False, "", "", "", "", False, 1, 0, created, desk.pk,
         )  # fmt: skip
 
     copy(
         Appointment,
-        ("id", "public_id", "patient", "procedure", "site", "side", "levels", "sedation", "status", "arrives_at", "starts_at",
-         "ends_at", "leaves_at", "local_date", "local_time", "zone", "source", "is_history", "note", "cancel_reason",
+        ("id", "public_id", "patient", "procedure", "site", "side", "levels", "regions", "guidance", "sedation", "status",
+         "arrives_at", "starts_at", "ends_at", "leaves_at", "local_date", "local_time", "zone", "source", "is_history", "note", "cancel_reason",
          "cancel_note", "asked_by", "is_late", "version", "calendar_sequence", "created_at", "created_by"),
         (row(*case) for case in cases),
     )  # fmt: skip

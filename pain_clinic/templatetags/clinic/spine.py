@@ -17,7 +17,8 @@ BODY_OF_REGION = {
     "head": "head", "face": "head", "head_neck": "head", "neck": "neck", "shoulder": "shoulder", "chest": "chest",
     "back": "chest", "abdomen": "abdomen", "flank": "abdomen", "groin": "pelvis", "pelvis": "pelvis",
     "sacrococcygeal": "pelvis", "hip": "hip", "thigh": "thigh", "knee": "knee", "foot": "foot", "leg": "foot",
-    "arm": "arm", "hand": "arm",
+    "arm": "arm", "hand": "arm", "cervical": "neck", "thoracic": "chest", "lumbar": "abdomen", "sacral": "pelvis",
+    "peripheral": "limb",
 }  # fmt: skip
 
 

@@ -8,20 +8,21 @@ from scheduling.agenda.shapes.booking import (
     LevelChoice,
     OpeningDay,
     OpeningLine,
-    PlaceChoice,
+    RegionChoice,
     What,
     Who,
 )
 from scheduling.agenda.shapes.cases import (
     CancelForm,
     Case,
-    Change,
     LegLine,
     MessageLine,
     MoveForm,
     OverrideLine,
     ReinstateForm,
     StoryLine,
+    SwapForm,
+    SwapSide,
     Use,
 )
 from scheduling.agenda.shapes.pages import (
@@ -42,7 +43,7 @@ from scheduling.agenda.shapes.pages import (
     SettingsLink,
     SettingsPage,
 )
-from scheduling.agenda.shapes.parts import Act, CaseLine, Choice, Field, Flag, Line, Page, Pair, Refusal, Tab
+from scheduling.agenda.shapes.parts import Act, CaseLine, Change, Choice, Field, Flag, Line, Meanwhile, Page, Pair, Refusal, Tab
 
 __all__ = [
     "Act",
@@ -76,6 +77,7 @@ __all__ = [
     "LevelChoice",
     "Line",
     "Listing",
+    "Meanwhile",
     "MessageLine",
     "MessagePage",
     "MoveForm",
@@ -85,14 +87,16 @@ __all__ = [
     "Page",
     "Pair",
     "Panel",
-    "PlaceChoice",
     "Refusal",
+    "RegionChoice",
     "ReinstateForm",
     "Row",
     "SettingsGroup",
     "SettingsLink",
     "SettingsPage",
     "StoryLine",
+    "SwapForm",
+    "SwapSide",
     "Tab",
     "Use",
     "WeekCell",

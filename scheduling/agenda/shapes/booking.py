@@ -56,10 +56,11 @@ class LevelChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceChoice:
+class RegionChoice:
+    """A part of the body that may be chosen where no level says it."""
+
     code: str
     label: str
-    region: str
     is_selected: bool = False
 
 
@@ -119,7 +120,7 @@ class BookPage:
     procedure: What | None = None
     sides: tuple[Choice, ...] = ()
     levels: tuple[LevelChoice, ...] = ()
-    places: tuple[PlaceChoice, ...] = ()
+    regions: tuple[RegionChoice, ...] = ()
     levels_hint: str = ""
     sedations: tuple[Choice, ...] = ()
     guidances: tuple[Choice, ...] = ()

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from scheduling.agenda.shapes.booking import OpeningLine, Who
-from scheduling.agenda.shapes.parts import Act, Choice, Line, Pair, Refusal
+from scheduling.agenda.shapes.parts import Act, CaseLine, Change, Choice, Line, Pair, Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,6 @@ class OverrideLine:
     text: str
     by: str
     at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    field: str
-    old: str
-    new: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +82,39 @@ class MoveForm:
     button: str = ""
     can_move: bool = False
     nearby: tuple[OpeningLine, ...] = ()
+    nearby_title: str = ""
+    length: str = ""
     errors: tuple[Pair, ...] = ()
     refusal: Refusal | None = None
     tells_patient: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SwapSide:
+    """One of two cases that would trade places."""
+
+    patient: str
+    title: str
+    before: datetime
+    after: OpeningLine
+    lines: tuple[Line, ...]
+    tells: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwapForm:
+    action: str
+    version: int
+    request_key: str
+    day: str
+    sides: tuple[SwapSide, ...] = ()
+    other: str = ""
+    other_version: int = 0
+    candidates: tuple[CaseLine, ...] = ()
+    button: str = ""
+    can_swap: bool = False
+    errors: tuple[Pair, ...] = ()
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +173,7 @@ class Case:
     levels: tuple[str, ...]
     sedation: str
     guidance: str
+    where: str = ""  # on the body, where no level says it
     uses: tuple[Use, ...] = ()
     legs: tuple[LegLine, ...] = ()
     lines: tuple[Line, ...] = ()
@@ -162,5 +186,6 @@ class Case:
     refusal: Refusal | None = None
     may_open_patient: bool = False
     move: MoveForm | None = None
+    swap: SwapForm | None = None
     cancel: CancelForm | None = None
     reinstate: ReinstateForm | None = None

@@ -58,6 +58,24 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    field: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meanwhile:
+    """What somebody else did to a case while it was on this person's screen."""
+
+    at: datetime
+    who: str
+    act: str
+    changes: tuple[Change, ...] = ()
+    whose: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """What happened, what was kept, what to do."""
 
@@ -67,6 +85,7 @@ class Refusal:
     kept: str = ""
     next_act: str = ""
     lines: tuple[Line, ...] = ()
+    changes: tuple[Meanwhile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
 from pain_clinic.errors import DomainError
 from procedures import catalogue
+from procedures.catalogue import needs_under
 from procedures.models import Procedure, ProcedureNeed
 from tests import factories
 
@@ -187,3 +188,38 @@ def test_database_refuses_needs_that_make_no_sense(values: dict[str, Any], const
     factories.procedure()
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
         ProcedureNeed.objects.filter(kind="nurse").update(**values)
+
+
+def under(procedure: Procedure, guidance: str) -> list[tuple[str, tuple[str, ...]]]:
+    return [(need.kind, tuple(need.legs)) for need in needs_under(procedure, guidance)]
+
+
+def test_needs_under_the_usual_guidance_are_those_of_the_catalogue() -> None:
+    procedure = factories.procedure(guidance_alternatives=["ultrasound", "ct"])
+
+    assert under(procedure, "") == under(procedure, "fluoroscopy")
+    assert [kind for kind, _ in under(procedure, "")] == ["physician", "nurse", "room", "bay", "c_arm"]
+
+
+def test_needs_under_another_guidance_trade_the_imaging_device() -> None:
+    procedure = factories.procedure(guidance_alternatives=["ultrasound", "ct"])
+
+    assert under(procedure, "ultrasound") == [*under(procedure, "")[:4], ("ultrasound", ("procedure", "turnover"))]
+    assert under(procedure, "ct") == under(procedure, "")[:4]
+
+
+def test_needs_under_a_guidance_that_the_clinic_equipped_for_both_keep_its_own_row() -> None:
+    needs = (*factories.NEEDS, ("ultrasound", "", ("procedure",)))
+    procedure = factories.procedure(guidance_alternatives=["ultrasound"], needs=needs)
+
+    assert under(procedure, "ultrasound")[-1] == ("ultrasound", ("procedure",))
+    assert "c_arm" not in dict(under(procedure, "ultrasound"))
+
+
+def test_needs_under_fluoroscopy_where_the_usual_way_has_no_imaging() -> None:
+    procedure = factories.procedure(
+        guidance_default="optional_fluoroscopy", needs=(("physician", "", ("procedure",)), ("room", "", ("procedure",)))
+    )
+
+    assert under(procedure, "none") == under(procedure, "")
+    assert under(procedure, "fluoroscopy")[-1] == ("c_arm", ("procedure", "turnover"))

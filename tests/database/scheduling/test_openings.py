@@ -154,19 +154,24 @@ def test_a_moving_case_is_free_of_its_way_to_another_site(clinic: SmallClinic) -
 def test_find_openings_takes_privileged_physicians_only_within_their_dates_and_modalities(clinic: SmallClinic) -> None:
     stranger = factories.resource(kind=Kind.PHYSICIAN, at_site=clinic.site)
     late = factories.resource(kind=Kind.PHYSICIAN, at_site=clinic.site)
-    for each in (stranger, late):
+    probe = factories.resource(kind=Kind.ULTRASOUND, at_site=clinic.site)
+    for each in (stranger, late, probe):
         factories.weekly_hours(of=each)
     factories.privilege(of=late, for_procedure=clinic.procedure, valid_from=TOMORROW + DAY, valid_until=TOMORROW + DAY,
                         modalities=["ultrasound"])  # fmt: skip
     free_time.rebuild(at=NOW)
-
-    everyone = found(clinic, per_physician=True, limit=2000, latest=NOW + 4 * DAY)
+    asked = {"per_physician": True, "limit": 2000, "latest": NOW + 4 * DAY}
+    everyone = found(clinic, options=Options(guidance="ultrasound"), **asked)
     days = {opening.starts_at.date() for opening in everyone.openings if opening.units["physician"] == (late.pk,)}
-    by_x_ray = found(clinic, options=Options(guidance="fluoroscopy"), per_physician=True, limit=2000, latest=NOW + 4 * DAY)
+    by_x_ray = found(clinic, options=Options(guidance="fluoroscopy"), **asked)
+    as_usual = found(clinic, **asked)
 
     assert days == {TOMORROW + DAY}
     assert {opening.units["physician"] for opening in everyone.openings} == {(clinic.physician.pk,), (late.pk,)}
+    assert {opening.units["ultrasound"] for opening in everyone.openings} == {(probe.pk,)}
+    assert all("c_arm" not in opening.units for opening in everyone.openings)
     assert {opening.units["physician"] for opening in by_x_ray.openings} == {(clinic.physician.pk,)}
+    assert as_usual.openings == by_x_ray.openings
 
 
 def test_find_openings_uses_the_physicians_own_length(clinic: SmallClinic) -> None:

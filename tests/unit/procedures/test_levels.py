@@ -9,16 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from procedures.levels import (
+    ALL_REGIONS,
+    BODY,
     PAIRS,
     SCHEMES,
+    WITHIN,
+    default_regions,
     default_side,
     in_order,
     levels_offered,
     needs_levels,
     read_levels,
+    read_regions,
     region_of,
+    regions_in_words,
+    regions_offered,
     scheme_of,
     shown,
+    touched,
     validate_target,
 )
 
@@ -33,6 +41,8 @@ class Work:
     regions: list[str] = field(default_factory=lambda: ["lumbar", "sacral"])
     level_scheme: str = "foramina"
     laterality: list[str] = field(default_factory=lambda: ["left", "right", "bilateral"])
+    guidance_default: str = "fluoroscopy"
+    guidance_alternatives: list[str] = field(default_factory=list)
     is_offered: bool = True
     is_retired: bool = False
 
@@ -217,3 +227,84 @@ def test_unknown_levels_come_last_in_order() -> None:
 def test_what_is_shown_can_be_read_again(levels: set[str], scheme: str) -> None:
     text = shown(levels, "", scheme=scheme)
     assert read_levels(text, runs=scheme == "facet_nerves") == in_order(levels)
+
+
+# --- regions -------------------------------------------------------------------------------------------------------
+
+JOINT = Work(name="Joint injection", family="joint_injection", approach="", regions=["shoulder", "hip", "knee"], level_scheme="")
+ANYWHERE = Work(name="Trigger points", family="tpi", approach="", regions=["any"], level_scheme="")
+NERVE = Work(name="Nerve block", family="peripheral_nerve_block", approach="", regions=["peripheral"], level_scheme="")
+PULSED = Work(name="Pulsed RF", family="pulsed_rf", regions=["cervical", "lumbar", "peripheral"], level_scheme="foramina")
+
+
+def test_regions_are_the_words_of_the_catalogue_from_head_to_tail() -> None:
+    assert set(BODY) == set(ALL_REGIONS) - {"any"}
+    assert all(set(within) <= set(BODY) for within in WITHIN.values())
+
+
+@pytest.mark.parametrize(
+    ("work", "offered", "default"),
+    [
+        (KNEE, ("knee",), ("knee",)),
+        (JOINT, ("shoulder", "hip", "knee"), ()),
+        (ANYWHERE, BODY, ()),
+        (NERVE, WITHIN["peripheral"], ()),
+        (TFESI, (), ()),  # its levels say where
+        (PULSED, WITHIN["peripheral"], ()),  # off the spine only
+    ],
+)
+def test_regions_offered_are_those_that_no_level_says(work: Work, offered: tuple[str, ...], default: tuple[str, ...]) -> None:
+    assert regions_offered(work) == offered
+    assert default_regions(work) == default
+
+
+def codes_of(work: Work, *regions: str, is_booked: bool = False) -> list[str]:
+    return [finding.key for finding in validate_target(work, "left", (), regions, is_booked=is_booked)]
+
+
+def test_region_is_asked_for_only_where_there_is_a_choice() -> None:
+    assert codes_of(KNEE) == codes_of(KNEE, "knee") == codes_of(JOINT, "hip", "knee") == codes_of(PULSED) == []
+    assert codes_of(JOINT) == codes_of(ANYWHERE) == ["region_not_offered"]
+    assert codes_of(JOINT, is_booked=True) == []
+
+
+def test_region_that_is_not_offered_is_refused_even_for_a_booked_case() -> None:
+    assert codes_of(KNEE, "hip", is_booked=True) == ["region_not_offered:hip"]
+    (finding,) = validate_target(JOINT, "left", (), ("groin",))
+    assert finding.message == "Joint injection is not offered for Groin. Choose Shoulder, Hip or Knee."
+    (finding,) = validate_target(TFESI, "left", ("L4-L5",), ("knee",))
+    assert finding.message == "Transforaminal epidural is not offered for Knee. It has no region to choose."
+
+
+def test_guidance_is_part_of_the_target() -> None:
+    assert [finding.code for finding in validate_target(KNEE, "left", (), (), "ct")] == ["guidance_not_offered"]
+
+
+def test_target_touches_the_regions_of_its_levels_too() -> None:
+    assert touched(("L4-L5", "C5-C6", "what"), ("knee",)) == ("cervical", "lumbar", "knee")
+
+
+@pytest.mark.parametrize(
+    ("text", "regions"),
+    [("", ()), ("knee", ("knee",)), ("Head and neck; LOW  back", ("head_neck", "lumbar")), ("hip+knee", ("hip", "knee"))],
+)
+def test_regions_are_read_as_files_give_them(text: str, regions: tuple[str, ...]) -> None:
+    assert read_regions(text) == regions
+
+
+@pytest.mark.parametrize("text", ["elbow", "knee; elbow", "any"])
+def test_read_regions_refuses_what_is_no_region(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a region of the body"):
+        read_regions(text)
+
+
+@pytest.mark.parametrize("region", BODY)
+def test_region_in_words_can_be_read_again(region: str) -> None:
+    assert read_regions(regions_in_words([region])) == (region,)
+
+
+def test_regions_are_shown_as_staff_say_them() -> None:
+    assert regions_in_words(()) == ""
+    assert regions_in_words(("lumbar", "pelvis", "hip")) == "Low back, pelvis and hip"
+    assert shown((), "left", regions=("knee",)) == "knee left"
+    assert shown(("L4-L5",), "right", regions=("knee",)) == "L4-L5, knee right"

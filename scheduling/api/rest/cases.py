@@ -1,0 +1,210 @@
+"""Cases: list, book, read, and every act on one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from pain_clinic import rest, rest_rules, web
+from pain_clinic.audit import trail
+from patients.models import Patient
+from scheduling import booking, openings, visits
+from scheduling.api import words
+from scheduling.api.rest.asking import answer, answer_new, cases, one_of, options_of, place_of, procedure_of, target_of, waivers_of
+from scheduling.availability import Opening
+from scheduling.models import Allocation, Appointment, Hold, Source
+
+
+class Appointments(rest.View):
+    """List the cases of the asker's sites from a day on, or book one."""
+
+    required = {"GET": "scheduling.view_appointment", "POST": "scheduling.book_appointment"}
+
+    @extend_schema(operation_id="appointments_list", responses=words.AppointmentOut(many=True))
+    def get(self, request: Request) -> Response:
+        pages = rest_rules.Pages()
+        rows = pages.paginate_queryset(cases(request).order_by("-starts_at", "-pk"), request, self)
+        trail.record(by=self.actor, act="scheduling.list", details={"count": len(rows or ())})
+        return pages.get_paginated_response(words.AppointmentOut(rows, many=True).data)
+
+    @extend_schema(operation_id="appointments_book", request=words.AppointmentIn, responses={201: words.AppointmentOut})
+    def post(self, request: Request) -> Response:
+        given = words.AppointmentIn(data=request.data)
+        given.is_valid(raise_exception=True)
+        values = given.validated_data
+        procedure = procedure_of(values["procedure"])
+        patient = one_of(Patient.objects.visible_to(web.member(request)), "patient", values["patient"])
+        mine = Hold.objects.visible_to(web.member(request))
+        hold = one_of(mine, "hold", values["hold"]) if values["hold"] else None
+
+        def produce() -> Response:
+            opening = (
+                held_place(hold)
+                if hold is not None
+                else place_of(request, values, procedure, options=options_of(values), patient=patient)
+            )
+            appointment = booking.book(
+                patient=patient,
+                procedure=procedure,
+                target=target_of(values),
+                opening=opening,
+                by=self.actor,
+                at=web.now(),
+                hold=hold,
+                waivers=waivers_of(values),
+                source=Source.API,
+                note=values["note"],
+            )
+            return answer_new(appointment)
+
+        return rest.once(request, "appointments.book", produce)  # type: ignore[return-value]
+
+
+def held_place(hold: Hold) -> Opening:
+    """Return the opening that a hold keeps."""
+    units = Allocation.objects.filter(hold=hold).order_by("pk").values_list("resource_id", flat=True)
+    named = tuple(dict.fromkeys(units))
+    return Opening(hold.arrives_at, hold.starts_at, hold.procedure_ends_at, hold.leaves_at, hold.site_id, {"held": named})
+
+
+class OneAppointment(rest.View):
+    """Read one case; the reading is recorded."""
+
+    required = {"GET": "scheduling.view_appointment"}
+
+    @extend_schema(operation_id="appointments_read", responses=words.AppointmentOut)
+    def get(self, request: Request, public_id: str) -> Response:
+        case = get_object_or_404(cases(request), public_id=public_id)
+        trail.record(by=self.actor, act="scheduling.read", subject=case, patient=case.patient.public_id, site_id=case.site_id)
+        return answer(request, case)
+
+
+class Act(rest.View):
+    """The shape of every act on a case: find it, check its version, one verb, answer."""
+
+    given: type[serializers.Serializer[object]] | None = None
+
+    def act_on(self, request: Request, public_id: str, verb: Callable[[Appointment, dict[str, Any]], Appointment]) -> Response:
+        case = get_object_or_404(cases(request), public_id=public_id)
+        values: dict[str, Any] = {}
+        if self.given is not None:
+            given = self.given(data=request.data)
+            given.is_valid(raise_exception=True)
+            values = given.validated_data
+
+        def produce() -> Response:
+            rest.check_version(request, case.version, must=True)
+            return answer(request, verb(case, values))
+
+        name = f"appointments.{type(self).__name__.lower()}:{public_id}"
+        return rest.once(request, name, produce)  # type: ignore[return-value]
+
+
+class Move(Act):
+    required = {"POST": "scheduling.move_appointment"}
+    given = words.MoveIn
+
+    @extend_schema(operation_id="appointments_move", request=words.MoveIn, responses=words.AppointmentOut)
+    def post(self, request: Request, public_id: str) -> Response:
+        def verb(case: Appointment, values: dict[str, Any]) -> Appointment:
+            options = openings.Options(sedation=case.sedation, guidance=case.guidance)
+            opening = place_of(request, values, case.procedure, options=options, patient=case.patient, moving=case)
+            return booking.reschedule(
+                appointment=case,
+                opening=opening,
+                by=self.actor,
+                at=web.now(),
+                version=case.version,
+                waivers=waivers_of(values),
+                reason=values["reason"],
+            )
+
+        return self.act_on(request, public_id, verb)
+
+
+class Swap(rest.View):
+    """Let a case trade its place with another, both or neither."""
+
+    required = {"POST": "scheduling.move_appointment"}
+
+    @extend_schema(operation_id="appointments_swap", request=words.SwapIn, responses=words.SwapOut)
+    def post(self, request: Request, public_id: str) -> Response:
+        case = get_object_or_404(cases(request), public_id=public_id)
+        given = words.SwapIn(data=request.data)
+        given.is_valid(raise_exception=True)
+        values = given.validated_data
+        other = one_of(cases(request), "other", values["other"])
+
+        def produce() -> Response:
+            rest.check_version(request, case.version, must=True)
+            pair = booking.swap(
+                first=case,
+                second=other,
+                by=self.actor,
+                at=web.now(),
+                versions=(case.version, values["other_version"]),
+                waivers=waivers_of(values),
+                second_waivers=waivers_of({"waivers": values["other_waivers"]}),
+            )
+            rows = {row.pk: row for row in cases(request).filter(pk__in=[each.pk for each in pair])}
+            told = words.SwapOut({"case": rows[pair[0].pk], "other": rows[pair[1].pk]}).data
+            return Response(told, headers={"ETag": rest.etag(pair[0].version)})
+
+        return rest.once(request, f"appointments.swap:{public_id}", produce)  # type: ignore[return-value]
+
+
+class Cancel(Act):
+    required = {"POST": "scheduling.cancel_appointment"}
+    given = words.CancelIn
+
+    @extend_schema(operation_id="appointments_cancel", request=words.CancelIn, responses=words.AppointmentOut)
+    def post(self, request: Request, public_id: str) -> Response:
+        def verb(case: Appointment, values: dict[str, Any]) -> Appointment:
+            return booking.cancel(appointment=case, by=self.actor, at=web.now(), version=case.version, **values)
+
+        return self.act_on(request, public_id, verb)
+
+
+class Confirm(Act):
+    required = {"POST": "scheduling.confirm_appointment"}
+
+    @extend_schema(operation_id="appointments_confirm", request=None, responses=words.AppointmentOut)
+    def post(self, request: Request, public_id: str) -> Response:
+        return self.act_on(
+            request,
+            public_id,
+            lambda case, _: booking.confirm(appointment=case, by=self.actor, at=web.now(), version=case.version),
+        )
+
+
+class Reinstate(Act):
+    required = {"POST": "scheduling.reinstate_appointment"}
+
+    @extend_schema(operation_id="appointments_reinstate", request=None, responses=words.AppointmentOut)
+    def post(self, request: Request, public_id: str) -> Response:
+        return self.act_on(
+            request,
+            public_id,
+            lambda case, _: booking.reinstate(appointment=case, by=self.actor, at=web.now(), version=case.version),
+        )
+
+
+class MoveOn(Act):
+    required = {"POST": "scheduling.check_in"}
+    given = words.StatusIn
+
+    @extend_schema(operation_id="appointments_status", request=words.StatusIn, responses=words.AppointmentOut)
+    def post(self, request: Request, public_id: str) -> Response:
+        return self.act_on(
+            request,
+            public_id,
+            lambda case, values: visits.move_on(
+                appointment=case, to=values["to"], by=self.actor, at=web.now(), version=case.version
+            ),
+        )
