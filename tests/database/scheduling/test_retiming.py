@@ -31,7 +31,8 @@ def booked(clinic: SmallClinic, by: Actor, clock: str, **values: Any) -> Appoint
 def as_of_old_zone_data(*cases: Appointment, shift: timedelta = HOUR) -> None:
     """Leave these cases as they would be had the zone's clocks been set otherwise when they were booked."""
     for case in sorted(cases, key=lambda each: each.starts_at, reverse=shift > timedelta()):
-        for row in [*Allocation.objects.filter(appointment=case).order_by("-starts_at"), case]:
+        order = "-starts_at" if shift > timedelta() else "starts_at"
+        for row in [*Allocation.objects.filter(appointment=case).order_by(order), case]:
             names = [name for name in ("arrives_at", "starts_at", "ends_at", "leaves_at") if hasattr(row, name)]
             for name in names:
                 setattr(row, name, getattr(row, name) + shift)
