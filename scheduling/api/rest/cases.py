@@ -16,7 +16,17 @@ from pain_clinic.audit import trail
 from patients.models import Patient
 from scheduling import booking, openings, visits
 from scheduling.api import words
-from scheduling.api.rest.asking import answer, answer_new, cases, one_of, options_of, place_of, procedure_of, target_of, waivers_of
+from scheduling.api.rest.asking import (
+    answer,
+    answer_new,
+    cases,
+    one_of,
+    options_of,
+    place_of,
+    procedure_of,
+    target_of,
+    waivers_of,
+)
 from scheduling.availability import Opening
 from scheduling.models import Allocation, Appointment, Hold, Source
 
