@@ -1,4 +1,4 @@
-"""The catalogue: what the clinic offers, how long it takes and what it needs, and which tables it came from."""
+"""The catalogue, what its procedures need, and the clinic's rows of the rule tables, with the tables they came from."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import uuid
 from typing import ClassVar
 
 import pghistory
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
@@ -240,3 +241,56 @@ class ProcedureNeed(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} x {self.kind}"
+
+
+class RuleSeverity(models.TextChoices):
+    DENY = "deny", "Not allowed"
+    WARN = "warn", "Needs a reason"
+    INFO = "info", "Note"
+
+
+class RuleRowQuerySet(models.QuerySet["RuleRow"]):
+    def in_order(self) -> RuleRowQuerySet:
+        return self.order_by("table", "section", "position", "row_id", "pk")
+
+
+@pghistory.track()
+class RuleRow(models.Model):
+    """One row of a rule table as the clinic has it. What the row means is code; which rows count is this.
+
+    ``data`` is the row without what stands in the columns; ``table_values`` the whole row as last loaded: what differs
+    from them is the clinic's own edit. A row outside the lists of rows (the limits of a laboratory, the drug classes that
+    raise a bleeding class) holds its value in ``data`` under ``value``.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    table = models.CharField(max_length=40)
+    section = models.CharField(max_length=40)
+    row_id = models.CharField(max_length=60)
+    position = models.PositiveSmallIntegerField(default=0)
+    data = models.JSONField(default=dict)
+    severity = models.CharField(max_length=4, choices=RuleSeverity.choices, blank=True)
+    is_enabled = models.BooleanField(default=True)
+    effective_from = models.DateField(null=True, blank=True)
+    effective_to = models.DateField(null=True, blank=True)
+    source = models.JSONField(default=list, blank=True)
+    verified = models.BooleanField(null=True, blank=True)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    table_values = models.JSONField(default=dict, editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    objects = RuleRowQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["table", "section", "row_id"], name="rule_row_once"),
+            models.CheckConstraint(
+                condition=Q(effective_from__isnull=True)
+                | Q(effective_to__isnull=True)
+                | Q(effective_from__lte=F("effective_to")),
+                name="rule_row_begins_before_it_ends",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.row_id}"

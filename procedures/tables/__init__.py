@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,58 +15,26 @@ from procedures.catalogue import needs_now, put_needs, tidy
 from procedures.models import ClinicalTable, Procedure
 from procedures.tables.derived import values_of
 from procedures.tables.files import DATA, MalformedTables, Problem, Table, book_of_files, read
+from procedures.tables.reports import Change, Report, told
+from procedures.tables.rows import NoTables, clinic_book, load_rules, written_as
 
-__all__ = ["DATA", "Change", "MalformedTables", "Problem", "Report", "book_of_files", "load", "read"]
+__all__ = [
+    "DATA",
+    "Change",
+    "MalformedTables",
+    "NoTables",
+    "Problem",
+    "Report",
+    "book_of_files",
+    "clinic_book",
+    "load",
+    "read",
+    "told",
+    "written_as",
+]
 
 # Held to the end of the transaction, so that two loads stand in line. Any fixed number will do.
 LOAD_LOCK = 7_305_501
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One field of one procedure: what it was, what the table says now."""
-
-    code: str
-    name: str
-    old: Any
-    new: Any
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.name}: {told(self.old)} -> {told(self.new)}"
-
-
-@dataclass(slots=True)
-class Report:
-    """What a load did, or would do."""
-
-    tables: list[str] = field(default_factory=list)
-    added: list[str] = field(default_factory=list)
-    changed: list[Change] = field(default_factory=list)
-    kept: list[Change] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    row_count: int = 0
-
-    @property
-    def did_something(self) -> bool:
-        """Say whether any row or table record differs from before."""
-        return bool(self.tables or self.added or self.changed)
-
-    def lines(self) -> list[str]:
-        """Return the differences, one a line."""
-        return [
-            *(f"table    {line}" for line in self.tables),
-            *(f"added    {code}" for code in self.added),
-            *(f"changed  {change}" for change in self.changed),
-            *(f"kept     {it.code}: {it.name}: clinic has {told(it.old)}, table says {told(it.new)}" for it in self.kept),
-            *(f"missing  {code}: not in this table any more; kept, retire it on its page" for code in self.missing),
-        ]  # fmt: skip
-
-    def summary(self) -> str:
-        """Return the counts in one line."""
-        return (
-            f"{self.row_count} procedures in the table: {len(self.added)} added, {len(self.changed)} fields changed, "
-            f"{len(self.kept)} clinic edits kept, {len(self.missing)} missing"
-        )
 
 
 class _DryRun(Exception):
@@ -90,10 +57,12 @@ def load(*, by: Actor, at: datetime, folder: Path = DATA, is_dry_run: bool = Fal
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOAD_LOCK])
             _load_catalogue(found["catalogue"], found["short_names"], report)
+            load_rules(found, report.rules)
             for table in found.values():
                 _record_table(table, at, report)
             if report.did_something and not is_dry_run:
                 counts = {"added": len(report.added), "changed": len(report.changed), "kept": len(report.kept)}
+                counts |= {"rules_added": len(report.rules.added), "rules_changed": len(report.rules.changed)}
                 digests = {table.name: table.digest[:16] for table in found.values()}
                 trail.record(by=by, act="procedures.load_tables", details={**counts, "digests": digests})
             if is_dry_run:
@@ -172,17 +141,3 @@ def _record_table(table: Table, at: datetime, report: Report) -> None:
         for name, value in {**values, "loaded_at": at}.items():
             setattr(row, name, value)
         row.save(update_fields=[*values, "loaded_at"])
-
-
-def told(value: Any) -> str:
-    """Return a value as the report prints it: short, on one line."""
-    if isinstance(value, list) and value and isinstance(value[0], dict) and "legs" in value[0]:
-        return ", ".join(_need_told(need) for need in value)
-    text = ", ".join(str(part) for part in value) if isinstance(value, list) else str(value)
-    text = " / ".join(text.split("\n")) or "(empty)"
-    return text if len(text) <= 120 else f"{text[:117]}..."
-
-
-def _need_told(need: Mapping[str, Any]) -> str:
-    kind = f"{need['kind']}[{need['attribute']}]" if need["attribute"] else need["kind"]
-    return f"{need['count']} {kind} ({'+'.join(need['legs'])})"

@@ -10,10 +10,13 @@ from zoneinfo import ZoneInfo
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from pain_clinic.accounts.models import Site
 from procedures import cases, tables
 from procedures.rules.book import Book
 
 MALFORMED = 2
+# Where nothing else says so: no time zone in the file, and no clinic to ask.
+ZONE = "America/New_York"
 
 
 class Command(BaseCommand):
@@ -33,7 +36,13 @@ class Command(BaseCommand):
             for problem in error.problems:
                 self.stderr.write(str(problem))
             sys.exit(MALFORMED)
+        except tables.NoTables as error:
+            self.stderr.write(error.message)
+            sys.exit(MALFORMED)
         self.stdout.write(json.dumps(answer, indent=2, ensure_ascii=False))
 
     def _book(self, folder: Path | None) -> tuple[Book, ZoneInfo]:
-        return tables.book_of_files(folder or tables.DATA), ZoneInfo("America/New_York")
+        if folder is not None:
+            return tables.book_of_files(folder), ZoneInfo(ZONE)
+        site = Site.objects.order_by("pk").first()
+        return tables.clinic_book(), ZoneInfo(site.time_zone if site else ZONE)

@@ -33,4 +33,5 @@ class Command(BaseCommand):
         for line in lines if options["verbosity"] else []:
             self.stdout.write(line)
         prefix = "Dry run, nothing changed. " if options["dry_run"] else ""
+        self.stdout.write(f"{prefix}{report.rules.summary()}.")
         self.stdout.write(f"{prefix}{report.summary()}.")

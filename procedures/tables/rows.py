@@ -1,0 +1,174 @@
+"""The clinic's own rows of the rule tables: loaded from the files with its edits kept, and made into a book of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from pain_clinic.errors import Refused
+from procedures.models import Procedure, RuleRow
+from procedures.rules.book import Book
+from procedures.rules.shapes import MalformedRows, date_of
+from procedures.tables.files import MalformedTables, Problem, Table
+from procedures.tables.reports import Change, RuleReport
+
+# The lists of rows that rules are made of, with what names a row in each; and what stands beside the lists.
+LISTS: Mapping[str, Mapping[str, str]] = {
+    "payer_rules": {"payer_rule_sets": "id", "rules": "id"},
+    "antithrombotics": {"drugs": "id", "lab_limits": "lab"},
+    "steroids": {"drugs": "id", "rules": "id"},
+    "fasting": {"minimum_hours": "intake", "glp1": "id", "escort": "id"},
+}
+VALUES: Mapping[str, tuple[str, ...]] = {"antithrombotics": ("finding_ids", "upgrade_drug_classes")}
+VALUE_SECTION = "values"
+# What a row writes and a column holds.
+COLUMNS = {
+    "severity": "severity",
+    "enabled_by_default": "is_enabled",
+    "effective_from": "effective_from",
+    "effective_to": "effective_to",
+    "source": "source",
+    "verified": "verified",
+}
+Key = tuple[str, str, str]
+
+
+class NoTables(Refused):
+    """The clinic has no rule rows yet."""
+
+
+def load_rules(found: Mapping[str, Table], report: RuleReport) -> None:
+    """Bring the clinic's rule rows up to the tables inside the caller's transaction; the clinic's edits stay."""
+    rows = {_key(row): row for row in RuleRow.objects.select_for_update(no_key=True).order_by("pk")}
+    fresh: list[RuleRow] = []
+    for key, position, values in _written(found):
+        report.row_count += 1
+        row = rows.pop(key, None)
+        if row is None:
+            fresh.append(_put(RuleRow(table=key[0], section=key[1], row_id=key[2], table_values=values), values, position))
+            report.added.append(_name(key))
+        else:
+            _merge(row, values, position, report)
+    RuleRow.objects.bulk_create(fresh)
+    report.missing.extend(_name(key) for key in sorted(rows))
+
+
+def _written(found: Mapping[str, Table]) -> Iterator[tuple[Key, int, dict[str, Any]]]:
+    for table, lists in LISTS.items():
+        content = found[table].content
+        for section, identity in lists.items():
+            for position, row in enumerate(content.get(section) or (), start=1):
+                yield (table, section, row[identity]), position, _plain(row)
+        for position, name in enumerate(VALUES.get(table, ()), start=1):
+            yield (table, VALUE_SECTION, name), position, {"value": _plain(content[name])}
+
+
+def _merge(row: RuleRow, values: dict[str, Any], position: int, report: RuleReport) -> None:
+    """Take over what the clinic left alone: compare the row as last loaded, as the clinic has it, and as it is now."""
+    loaded, current = row.table_values, written_as(row)
+    wanted = dict(current)
+    for name in sorted({*values, *loaded}):
+        new, old = values.get(name), current.get(name)
+        if new == old:
+            continue
+        change = Change(_name(_key(row)), name, old, new)
+        if old != loaded.get(name):
+            report.kept.append(change)
+            continue
+        report.changed.append(change)
+        if name in values:
+            wanted[name] = new
+        else:
+            wanted.pop(name, None)
+    if loaded != values or row.position != position:
+        row.table_values = values
+        row.version += 1
+        _put(row, wanted, position).save()
+
+
+def _put(row: RuleRow, values: Mapping[str, Any], position: int) -> RuleRow:
+    row.position = position
+    row.data = {name: value for name, value in values.items() if name not in COLUMNS}
+    row.severity = values.get("severity", "")
+    row.is_enabled = values.get("enabled_by_default", True)
+    row.effective_from, row.effective_to = date_of(values.get("effective_from")), date_of(values.get("effective_to"))
+    row.source, row.verified = values.get("source", []), values.get("verified")
+    return row
+
+
+def written_as(row: RuleRow) -> dict[str, Any]:
+    """Return a row in the form of the tables, with the clinic's edits."""
+    written = dict(row.data)
+    if row.severity:
+        written["severity"] = row.severity
+    if not row.is_enabled or "enabled_by_default" in row.table_values:
+        written["enabled_by_default"] = row.is_enabled
+    for name, day in (("effective_from", row.effective_from), ("effective_to", row.effective_to)):
+        if day is not None:
+            written[name] = day.isoformat()
+    if row.source:
+        written["source"] = row.source
+    if row.verified is not None:
+        written["verified"] = row.verified
+    return written
+
+
+def clinic_book() -> Book:
+    """Return the book of rules that the clinic's own rows make.
+
+    Raises:
+        NoTables: nothing was loaded yet.
+        MalformedTables: an edit made a row that cannot be used; it is named.
+    """
+    tables: dict[str, dict[str, Any]] = {name: {section: [] for section in lists} for name, lists in LISTS.items()}
+    rows = list(RuleRow.objects.in_order())
+    if not rows:
+        raise NoTables("no_tables", "The clinic has no rule tables yet: run manage.py load_clinical_tables.")
+    for row in rows:
+        written = written_as(row)
+        if row.section == VALUE_SECTION:
+            tables[row.table][row.row_id] = written["value"]
+        else:
+            tables[row.table][row.section].append(written)
+    tables["catalogue"] = {"procedures": [_procedure(row) for row in Procedure.objects.in_order()]}
+    try:
+        return Book(tables)
+    except MalformedRows as error:
+        problems = [Problem(fault.table, fault.row, fault.field, fault.expected) for fault in error.faults]
+        raise MalformedTables(problems) from error
+
+
+def _procedure(row: Procedure) -> dict[str, Any]:
+    return {
+        "id": row.code,
+        "family": row.family,
+        "category": row.category,
+        "approach": row.approach,
+        "cpt": {"primary": row.cpt_primary, "add_on": row.cpt_add_on, "hcpcs": row.hcpcs},
+        "regions": row.regions,
+        "laterality": row.laterality,
+        "guidance": {"default": row.guidance_default},
+        "equipment": row.equipment,
+        "steroid": row.steroid,
+        "bleeding_risk": {"asra_2018": row.bleeding_class},
+        "driver": row.driver,
+    }
+
+
+def _key(row: RuleRow) -> Key:
+    return row.table, row.section, row.row_id
+
+
+def _name(key: Key) -> str:
+    table, section, row_id = key
+    return f"{table} {section} {row_id}"
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON keeps it: dates as texts."""
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
