@@ -902,42 +902,36 @@ class Postgres:
 
     def _make_database(self) -> None:
         """Make the two roles and the database where they are absent."""
-        ask = [
-            "-X",
-            "-q",
-            "-A",
-            "-t",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-h",
-            str(self.place.sockets),
-            "-U",
-            "clinic",
-            "-d",
-            "postgres",
-            "-f",
-            "-",
-        ]
-        found = self._run(
-            "psql",
-            *ask,
-            text="SELECT rolname FROM pg_roles UNION ALL SELECT 'database' FROM pg_database WHERE datname = 'clinic';",
-        )
-        have = set(found.stdout.split())
+        found = self.ask("SELECT rolname FROM pg_roles UNION ALL SELECT 'database' FROM pg_database WHERE datname = 'clinic';")
+        have = set(found.split())
         wanted = {
             "clinic_owner": "CREATE ROLE clinic_owner LOGIN CREATEDB;",
             "clinic_app": "CREATE ROLE clinic_app LOGIN;",
             "database": "CREATE DATABASE clinic OWNER clinic_owner;",
         }
         missing = [name for name in wanted if name not in have]
-        if found.returncode == 0 and missing:
-            found = self._run("psql", *ask, text="\n".join(wanted[name] for name in missing))
+        if missing:
+            self.ask("\n".join(wanted[name] for name in missing))
             self.made_now = "database" in missing
+
+    def ask(self, text: str, *, database: str = "postgres") -> str:
+        """Run statements as the cluster's own superuser and return what they answer."""
+        options = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", str(self.place.sockets), "-U", "clinic"]
+        found = self._run("psql", *options, "-d", database, "-f", "-", text=text)
         if found.returncode:
             raise Trouble(
                 f"{found.stderr.strip()}\nThe database did not answer as expected "
                 f"({shown(self.place.home / 'logs' / 'postgres.log')})."
             )
+        return found.stdout
+
+    def dump(self, database: str) -> str:
+        """Return a database as statements that `ask` can run in an empty one."""
+        options = ["--no-comments", "-h", str(self.place.sockets), "-U", "clinic", database]
+        found = self._run("pg_dump", *options)
+        if found.returncode:
+            raise Trouble(f"{found.stderr.strip()}\nThe database could not be dumped.")
+        return found.stdout
 
 
 def _is_server(pid: int, data: str) -> bool:
@@ -1036,7 +1030,11 @@ class Clinic:
 
     place: Place
     env: dict[str, str]
-    owns_database: bool
+    server: Postgres | None
+
+    @property
+    def owns_database(self) -> bool:
+        return self.server is not None
 
     @property
     def fresh_marker(self) -> Path:
@@ -1074,8 +1072,8 @@ def clinic_environment(place: Place) -> dict[str, str]:
 def start_servers(place: Place, *, kind: str, is_throwaway: bool = False, needs_redis: bool = False) -> Clinic:
     """Start what the environment does not name, and write down where it is."""
     env = clinic_environment(place)
-    owns_database = not (env.get("DATABASE_URL") or env.get("DATABASE_URL_FILE"))
-    if owns_database:
+    server = None
+    if not (env.get("DATABASE_URL") or env.get("DATABASE_URL_FILE")):
         server = Postgres(place=place, is_throwaway=is_throwaway)
         server.start()
         env["DATABASE_URL"], env["DATABASE_OWNER_URL"] = server.url("clinic_app"), server.url("clinic_owner")
@@ -1088,8 +1086,8 @@ def start_servers(place: Place, *, kind: str, is_throwaway: bool = False, needs_
         env["REDIS_URL"] = start_redis(place, is_required=needs_redis)
     if not (env.get("EMAIL_URL") or env.get("EMAIL_URL_FILE")):
         env["EMAIL_URL"] = start_mailbox(place)
-    clinic = Clinic(place=place, env=env, owns_database=owns_database)
-    if owns_database and server.made_now:
+    clinic = Clinic(place=place, env=env, server=server)
+    if server and server.made_now:
         write_private(clinic.fresh_marker, "")
     known = {name: env[name] for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "EMAIL_URL") if name in env}
     write_private(place.home / "servers.json", json.dumps(known | {"pid": os.getpid(), "kind": kind}, indent=1) + "\n")
@@ -1285,7 +1283,7 @@ def demo(*arguments: str) -> int:
     wanted = arguments if any(word.startswith("--patients") for word in arguments) else ("--patients", "400", *arguments)
     if _running(home).get("kind") == "run":
         place = Place(home=home, base=home, sockets=home, account=None)
-        clinic = Clinic(place=place, env=clinic_environment(place), owns_database=False)
+        clinic = Clinic(place=place, env=clinic_environment(place), server=None)
         return _reset_demo(clinic, wanted)
     with clinic_at(Place.at(home), kind="manage", patience=600) as clinic:
         clinic.prepare()
@@ -1320,6 +1318,7 @@ def test(*arguments: str) -> int:
     browser = _browser()
     with throwaway_clinic(kind="test", is_fast=True) as clinic:
         env = clinic.env | {"DJANGO_SETTINGS_MODULE": "tests.settings", "CLINIC_DATABASE_ROLE": "owner"}
+        env["TEST_DATABASE_TEMPLATE"] = _template(clinic)
         if browser:
             env["CHROMIUM"] = browser
         if "--full" in options:
@@ -1329,6 +1328,28 @@ def test(*arguments: str) -> int:
         if any(_is_path(word) for word in options):
             return processes.foreground([*pytest, *options], env=env, interactive=True)
         return _layers(pytest, options, env, browser)
+
+
+def _template(clinic: Clinic) -> str:
+    """Return the database whose migrated schema the layers copy. Its dump is kept in build/ until a migration changes."""
+    server, name = clinic.server, "clinic_template"
+    if server is None:
+        return ""
+    sources = [LOCK_FILE, *(path for path in ROOT.glob("**/migrations/*.py") if not path.is_relative_to(VENV))]
+    kept = BUILD / f"schema-{digest_of(sources)[:12]}.sql"
+    server.ask(f"CREATE DATABASE {name} OWNER clinic_owner;")
+    if kept.is_file():
+        server.ask(kept.read_text(encoding="utf-8"), database=name)
+        return name
+    say("Migrating the tests' schema ...")
+    env = clinic.env | {"CLINIC_DATABASE_ROLE": "owner"}
+    env["DATABASE_OWNER_URL"] = env["DATABASE_OWNER_URL"].removesuffix("/clinic") + f"/{name}"
+    if processes.foreground([PYTHON, ROOT / "manage.py", "migrate", "--verbosity=0"], env=env):
+        raise Trouble("The migrations do not run: mend what is said above.")
+    for old in BUILD.glob("schema-*.sql"):
+        old.unlink()
+    write_private(kept, server.dump(name))
+    return name
 
 
 def _is_path(word: str) -> bool:

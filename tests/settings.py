@@ -11,7 +11,10 @@ from pain_clinic.settings import CLINIC_HOME, DATABASES, REST_FRAMEWORK
 SECRET_KEY = "tests-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 AUDIT_KEY = "tests-audit-0123456789-abcdefghijklmnopqrstuvwxyz"
 AUDIT_HEAD_FILE = str(CLINIC_HOME / "tests" / "audit-head.txt")
-DATABASES["default"]["TEST"] = {"NAME": os.environ.get("TEST_DATABASE_NAME", "test_clinic")}
+DATABASES["default"]["TEST"] = {
+    "NAME": os.environ.get("TEST_DATABASE_NAME", "test_clinic"),
+    "TEMPLATE": os.environ.get("TEST_DATABASE_TEMPLATE") or None,  # migrated once by dev.py, for all layers
+}
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

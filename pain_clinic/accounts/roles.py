@@ -18,6 +18,10 @@ _DESK = (
     "patients.register_patient",
     "patients.change_patient",
     "patients.import_patients",
+    "patients.view_safety",
+    "patients.view_coverage",
+    "patients.change_coverage",
+    "patients.record_outcome",
     "scheduling.view_board",
     "scheduling.view_appointment",
     "scheduling.book_appointment",
@@ -41,16 +45,44 @@ _BOOKING = (
     "scheduling.hold_opening",
     "scheduling.override_warn",
 )
+_CARING = (
+    "patients.view_history",
+    "patients.view_safety",
+    "patients.view_coverage",
+    "patients.record_clinical",
+    "patients.record_performed",
+    "patients.record_outcome",
+    "patients.break_glass",
+)
 _LOOKING = ("patients.search_patients", "patients.view_patient", "scheduling.view_board", "scheduling.view_appointment")
 
 ROLES: dict[str, frozenset[str]] = {
     "desk": frozenset(_DESK),
-    "nurse": frozenset({*ALL_STAFF, *_LOOKING, "patients.view_history", "scheduling.check_in"}),
+    "nurse": frozenset({*ALL_STAFF, *_LOOKING, *_CARING, "scheduling.check_in"}),
     "physician": frozenset(
-        {*ALL_STAFF, *_LOOKING, *_BOOKING, "patients.view_history", "scheduling.override_deny", "scheduling.check_in"}
+        {
+            *ALL_STAFF,
+            *_LOOKING,
+            *_BOOKING,
+            *_CARING,
+            "patients.sign_note",
+            "patients.view_outcomes",
+            "patients.import_history",
+            "scheduling.override_deny",
+            "scheduling.check_in",
+        }
     ),
-    "biller": frozenset({*ALL_STAFF, *_LOOKING}),
-    "manager": frozenset({*_DESK, "procedures.change_catalogue", "scheduling.manage_resources", "accounts.view_audit"}),
+    "biller": frozenset({*ALL_STAFF, *_LOOKING, "patients.view_coverage", "patients.change_coverage"}),
+    "manager": frozenset(
+        {
+            *_DESK,
+            "patients.view_outcomes",
+            "patients.import_history",
+            "procedures.change_catalogue",
+            "scheduling.manage_resources",
+            "accounts.view_audit",
+        }
+    ),
     "admin": frozenset(
         {
             *ALL_STAFF,

@@ -19,7 +19,7 @@ from patients.models.clinical import (
     VaccineKind,
 )
 from patients.models.coverage import Authorization, AuthorizationUse, Coverage, Decision, PlanType, Presentation
-from patients.models.outcomes import Aspect, Phase, Score
+from patients.models.outcomes import Aspect, Phase, Score, SessionOutcome
 from patients.models.people import Language, Patient, PatientQuerySet, PatientSite, Sex, folded, short_name
 from patients.models.performed import (
     Addendum,
@@ -32,7 +32,7 @@ from patients.models.performed import (
     PerformedProcedure,
     Role,
 )
-from patients.models.records import Origin, Recorded, RecordedQuerySet
+from patients.models.records import FactChange, Origin, Recorded, RecordedQuerySet
 
 __all__ = [
     "Addendum",
@@ -52,6 +52,7 @@ __all__ = [
     "Decision",
     "Device",
     "DrugKind",
+    "FactChange",
     "GivenDrug",
     "Grade",
     "Implant",
@@ -73,6 +74,7 @@ __all__ = [
     "RecordedQuerySet",
     "Role",
     "Score",
+    "SessionOutcome",
     "Sex",
     "Topic",
     "Vaccination",

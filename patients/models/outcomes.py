@@ -71,3 +71,33 @@ class Score(Recorded):
 
     def __str__(self) -> str:
         return f"{self.measure} {self.value if self.value is not None else self.range_text}"
+
+
+class SessionOutcome(models.Model):
+    """What a performed procedure has brought so far, computed from its scores by `patients.relief` whenever one changes.
+
+    Percentages are of the pain scale that has the most scores. ``held_50_until`` is the last day on which at least 50 % was
+    recorded before the first score below it, ``lost_50_on`` the day of that score; both are None where 50 % was never reached.
+    Rebuilt by `manage.py check_outcomes`; reports read only this.
+    """
+
+    performed = models.OneToOneField(PerformedProcedure, on_delete=models.PROTECT, related_name="outcome", primary_key=True)
+    measure = models.CharField(max_length=24, blank=True)
+    baseline = models.DecimalField(max_digits=6, decimal_places=2, null=True)
+    score_count = models.PositiveSmallIntegerField(default=0)  # scores after the procedure
+    first_pct = models.DecimalField(max_digits=8, decimal_places=4, null=True)
+    best_pct = models.DecimalField(max_digits=8, decimal_places=4, null=True)
+    last_pct = models.DecimalField(max_digits=8, decimal_places=4, null=True)
+    last_on = models.DateField(null=True)
+    held_50_until = models.DateField(null=True)
+    lost_50_on = models.DateField(null=True)
+    held_80_until = models.DateField(null=True)
+    lost_80_on = models.DateField(null=True)
+    peg_before = models.DecimalField(max_digits=6, decimal_places=2, null=True)
+    peg_last = models.DecimalField(max_digits=6, decimal_places=2, null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"outcome of {self.performed_id}"
