@@ -12,6 +12,7 @@ from procedures.rules.clinic.antithrombotics import Antithrombotics
 from procedures.rules.clinic.compiling import antithrombotics_of, fasting_of, steroids_of
 from procedures.rules.clinic.shapes import check_antithrombotics, check_fasting, check_steroids
 from procedures.rules.dates import DAY
+from procedures.rules.earliest import turning_points
 from procedures.rules.facts import Facts
 from procedures.rules.findings import Rule
 from procedures.rules.offers import Offer, offer_of
@@ -94,9 +95,7 @@ class Book:
     def turning_points(self, facts: Facts, on: date, switches: Switches = _NO_SWITCHES) -> set[date]:
         """Return the dates after one on which other rules come into force or the answer of one may change by itself."""
         dates = {*self._turns, *(day for data in switches.extra for day in _bounds(data))}
-        for rule in self.rules(facts, on, switches):
-            if isinstance(rule, Ruled):
-                dates.update(rule.turning_points(facts))
+        dates.update(turning_points(self.rules(facts, on, switches), facts))
         return {day for day in dates if day > on}
 
     def _payer_rules(self, payer: str, plan_type: str, on: date, switches: Switches) -> Mapping[str, tuple[Ruled, ...]]:

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from procedures.rules.dates import DAY
 from procedures.rules.facts import Facts
 from procedures.rules.findings import Finding, Rule, Severity, assess
-from procedures.rules.rows import Ruled
+from procedures.rules.rows import Turning
 
 Rules = Iterable[Rule] | Callable[[date], Iterable[Rule]]
 # More steps than any set of rules needs; each one is a date on which something changes.
@@ -19,6 +19,16 @@ MOST_STEPS = 500
 def blocks(finding: Finding) -> bool:
     """Say whether a finding stands in the way: not allowed, and not only waiting for a fact."""
     return finding.severity is Severity.BLOCKER and finding.refuses
+
+
+def turning_points(rules: Iterable[Rule], facts: Facts) -> list[date]:
+    """Return the dates on which an answer may change without a finding telling so."""
+    # A session counts from the day after it; sessions that still lie ahead come into view on the way.
+    found = [session.on + DAY for session in facts.standing]
+    for rule in rules:
+        if isinstance(rule, Turning):
+            found.extend(rule.turning_points(facts))
+    return found
 
 
 def at_date(facts: Facts, on: date) -> Facts:
@@ -43,9 +53,7 @@ def earliest_covered(
         standing = [finding for finding in assess(in_force, moved, on) if blocks(finding)]
         if not standing:
             return on
-        changes = (
-            turns(on) if turns else (day for rule in in_force if isinstance(rule, Ruled) for day in rule.turning_points(moved))
-        )
+        changes = turns(on) if turns else turning_points(in_force, moved)
         ahead = min((day for day in changes if day > on), default=None)
         waits = [finding.earliest for finding in standing]
         if any(moment is None for moment in waits):

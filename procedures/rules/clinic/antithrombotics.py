@@ -5,7 +5,7 @@ Nothing here tells anybody to stop a medicine. It tells the clinic what would ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -81,6 +81,11 @@ class Antithrombotics:
                 return []
             return [self._finding("antithrombotic_hold", None, "Nobody has asked yet about blood thinners.", is_pending=True)]
         return [finding for one in facts.medications for finding in self._of_drug(one, bleeding, facts, on)]
+
+    def turning_points(self, facts: Facts) -> Iterable[date]:
+        """Return the dates on which a laboratory result comes to count, or no longer does."""
+        most = max((days for _, days in self.lab_limits.values()), default=0)
+        return [lab.on + timedelta(days=days) for lab in facts.labs for days in (0, most + 1)]
 
     def bleeding_class(self, facts: Facts) -> str:
         """Return the class of the riskiest thing asked for, raised once by several drugs or a patient's own risk."""

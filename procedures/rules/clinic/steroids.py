@@ -228,7 +228,7 @@ class A1c(Ruled):
         return self.row.finding(message, evidence=evidence)
 
     def turning_points(self, facts: Facts) -> list[date]:
-        return [lab.on for lab in facts.labs]
+        return [day for lab in facts.labs for day in (lab.on, lab.on + DAY)]
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ class Glucose(Ruled):
         return lab is None or lab.value <= self.warn_above
 
     def turning_points(self, facts: Facts) -> list[date]:
-        return [lab.on for lab in facts.labs]
+        return [day for lab in facts.labs for day in (lab.on, lab.on + DAY)]
 
 
 def _days_from(day: date) -> list[date]:
