@@ -20,7 +20,7 @@ class Unreadable(Exception):
 
 
 class _UniqueKeyLoader(yaml.CSafeLoader):
-    """Safe YAML that refuses a key given twice, which would silently lose the first, and aliases that multiply."""
+    """Safe YAML that refuses a key given twice, which would silently lose the first."""
 
 
 def _mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:

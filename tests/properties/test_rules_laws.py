@@ -29,7 +29,8 @@ from procedures.rules.facts import (
     Wanted,
 )
 from procedures.rules.offers import TECHNIQUES, TEMPERATURES, Offer, bleeding_class
-from procedures.rules.payer.repeats import CystRepeat, RepeatResponse, TherapeuticFacet
+from procedures.rules.payer.blocks import TherapeuticFacet
+from procedures.rules.payer.repeats import CystRepeat, RepeatResponse
 
 BOOK = tables.book_of_files()
 ON = date(2027, 3, 9)

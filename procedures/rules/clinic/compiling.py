@@ -34,8 +34,8 @@ from procedures.rules.clinic.steroids import (
 )
 from procedures.rules.dates import Period, Window
 from procedures.rules.findings import Severity
-from procedures.rules.payer.compiling import ceilings, number, source_of
 from procedures.rules.payer.limits import DoseCeiling
+from procedures.rules.payer.parts import ceilings, number, source_of
 from procedures.rules.places import place_of
 from procedures.rules.rows import Row, Ruled
 

@@ -6,13 +6,18 @@ repeats and staleness, first criteria and the reset of an episode, caps and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
 
 from procedures.rules.dates import Period, Window, period_of
-from procedures.rules.findings import Severity
+from procedures.rules.payer.blocks import (
+    AblationBlocks,
+    BlockAfterAblation,
+    SacroiliacTest,
+    SecondBlock,
+    Stale,
+    TherapeuticFacet,
+)
 from procedures.rules.payer.caps import LifetimeBodies, Limit, MaxBlocks, MinInterval, SessionCap
 from procedures.rules.payer.criteria import (
     Criteria,
@@ -39,61 +44,25 @@ from procedures.rules.payer.limits import (
     SedationReview,
     Technique,
 )
-from procedures.rules.payer.repeats import (
-    AblationBlocks,
-    BlockAfterAblation,
-    Blocks,
-    CystRepeat,
-    RepeatResponse,
-    Rescue,
-    SacroiliacTest,
-    SecondBlock,
-    Stale,
-    TherapeuticFacet,
-    TrialSuccess,
+from procedures.rules.payer.parts import (
+    Companions,
+    Data,
+    blocks_of,
+    ceilings,
+    number,
+    response_of,
+    row_of,
+    scope_of,
+    window_of,
 )
+from procedures.rules.payer.repeats import CystRepeat, RepeatResponse, Rescue, TrialSuccess
 from procedures.rules.payer.shapes import CRITERIA
 from procedures.rules.responses import Response
 from procedures.rules.rows import Row, Ruled
 from procedures.rules.shapes import UNITS
 
-Data = Mapping[str, Any]
 # The parts of types whose requirements hold each time, not only before a first session.
 _ALWAYS = frozenset({"prerequisite_procedures", "repeat_limit", "extended_treatment_review", "coverage_with_study"})
-
-
-def number(value: int | float) -> Fraction:
-    """Return a figure of a table exactly as it is written."""
-    return Fraction(str(value))
-
-
-def row_of(data: Data) -> Row:
-    """Return what a rule keeps of its row."""
-    families, procedures = frozenset(data.get("applies_to", ())), frozenset(data.get("procedure_ids", ()))
-    return Row(data["id"], Severity(data["severity"]), source_of(data), families, procedures)
-
-
-def source_of(data: Data) -> str:
-    """Return the first source of a row in one line."""
-    sources = data.get("source") or ()
-    if not isinstance(sources, Sequence) or isinstance(sources, str) or not sources:
-        return "the case's own rule"
-    first = sources[0]
-    return f"{first['title']} {first.get('url', '')}".strip()
-
-
-@dataclass(frozen=True)
-class Companions:
-    """The other rows that are in force with a row."""
-
-    rows: Sequence[Data]
-
-    def of(self, kind: str, data: Data) -> Data | None:
-        """Return the parameters of the first row of a type that speaks of one of the same families."""
-        for other in self.rows:
-            if other["type"] == kind and set(other["applies_to"]) & set(data["applies_to"]):
-                return other["params"]  # type: ignore[no-any-return]
-        return None
 
 
 def compile_rows(rows: Sequence[Data]) -> tuple[Ruled, ...]:
@@ -129,15 +98,6 @@ def _initial(row: Row, data: Data, others: Companions) -> Initial:
     return Initial(row, criteria, None if reset is None else Period(months=12 * reset["years_since_previous"]))
 
 
-def window_of(written: Data | None, default: Window) -> Window:
-    """Return the window that a row writes, or the one that its plan defines."""
-    if written is None:
-        return default
-    lengths = {unit: written[unit] for unit in UNITS if unit in written}
-    is_inclusive = written.get("window_edge") == "inclusive"
-    return Window(written["kind"], period_of(lengths) if lengths else Period(months=12), is_inclusive)
-
-
 def _cap(row: Row, params: Data, data: Data, others: Companions) -> list[Ruled]:
     defined = others.of("window_definition", data)
     default = Window(defined["kind"] if defined else "rolling")
@@ -165,28 +125,9 @@ def _interval(row: Row, params: Data, data: Data, others: Companions) -> list[Ru
     ]
 
 
-def response_of(params: Data) -> Response:
-    """Return what a row asks of a response."""
-    pct = params.get("min_improvement_pct", params.get("min_relief_pct"))
-    return Response(
-        number(pct),
-        period_of(params.get("min_duration") or {}),
-        tuple(params.get("measure_any_of") or ("pain",)),
-        tuple(params.get("measure_all_of") or ()),
-        tuple(params.get("plus_any_of") or ()),
-        "function_alternative" in params,
-    )
-
-
-def _scope(reference: str) -> str:
-    if "region" in reference:
-        return "region"
-    return "site" if any(word in reference for word in ("site", "joint", "side", "level")) else "any"
-
-
 def _repeat(row: Row, params: Data, data: Data, others: Companions) -> list[Ruled]:
     stale = others.of("staleness", data)
-    scope = _scope(params.get("reference", ""))
+    scope = scope_of(params.get("reference", ""))
     return [
         RepeatResponse(
             row,
@@ -254,21 +195,9 @@ def _dose(row: Row, params: Data, data: Data, others: Companions) -> list[Ruled]
     return [DoseCeiling(row, ceilings(params["ceiling_mg"]))]
 
 
-def ceilings(written: Mapping[str, int | float]) -> tuple[tuple[str, Fraction], ...]:
-    """Return the ceilings of a row by drug."""
-    return tuple((drug, number(most)) for drug, most in sorted(written.items()))
-
-
 def _second_block(row: Row, params: Data, data: Data, others: Companions) -> list[Ruled]:
     pct = number(params["min_relief_pct"])
     return [SacroiliacTest(row, pct) if "side" in params["reference"] else SecondBlock(row, pct)]
-
-
-def blocks_of(params: Data) -> Blocks:
-    """Return the blocks that a row asks for."""
-    families = frozenset(params.get("family_any_of") or (params["family"],))
-    pct = number(params.get("min_relief_pct", 0))
-    return Blocks(families, params.get("min_count", 1), pct, params.get("consecutive", False))
 
 
 def _prerequisite(row: Row, params: Data, data: Data, others: Companions) -> list[Ruled]:
@@ -369,7 +298,7 @@ def _combined(row: Row, params: Data, data: Data, others: Companions) -> list[Ru
         found.append(AblationBlocks(row, blocks_of(params["prerequisite"])))
     if "repeat" in params:
         repeat = params["repeat"]
-        found.append(RepeatResponse(row, response_of(repeat), _scope(repeat.get("reference", "site"))))
+        found.append(RepeatResponse(row, response_of(repeat), scope_of(repeat.get("reference", "site"))))
     if "max_levels_contiguous_per_side" in params:
         found.append(LevelLimit(row, params["max_levels_contiguous_per_side"], is_per_side=True))
     if "max_levels" in params:
