@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-SECRET_PATHS = re.compile(r"(/l/)[^/\s\"'?#]+")
+SECRET_PATHS = re.compile(r"(/(?:l|feeds)/)[^/\s\"'?#]+")
 QUERY_STRINGS = re.compile(r"(?<=[\w/*])\?[^\s\"']+")
 TOKENS = re.compile(r"(?i)\b(token|bearer|basic)\s+[\w.~+/=-]{8,}")
 MAIL_ADDRESSES = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")

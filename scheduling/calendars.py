@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, vCalAddress, vText
@@ -32,6 +33,18 @@ class Visit:
     attendee_email: str  # empty: nobody is named
     stamped_at: datetime
     is_published: bool = False  # a file to be taken, not an invitation to be answered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """One time at which a resource is taken, as its feed shows it."""
+
+    uid: str
+    sequence: int
+    starts_at: datetime
+    ends_at: datetime
+    summary: str
+    location: str
 
 
 def method(visit: Visit) -> str:
@@ -67,6 +80,30 @@ def calendar_file(visit: Visit) -> bytes:
     calendar.add_component(event)
     if starts.tzinfo is not UTC:
         calendar.add_missing_timezones(first_date=date(starts.year - 1, 1, 1), last_date=date(ends.year + 2, 1, 1))
+    return bytes(calendar.to_ical())
+
+
+def feed_file(*, name: str, zone: str, events: Sequence[Busy], stamped_at: datetime) -> bytes:
+    """Return a calendar to subscribe to. Times are instants in UTC, so no clock change can shift them."""
+    calendar = Calendar()
+    calendar.add("prodid", PRODUCER)
+    calendar.add("version", "2.0")
+    calendar.add("calscale", "GREGORIAN")
+    calendar.add("method", "PUBLISH")
+    calendar.add("x-wr-calname", cleaned(name))
+    calendar.add("x-wr-timezone", zone)
+    calendar.add("refresh-interval", timedelta(minutes=30), parameters={"value": "DURATION"})
+    for busy in events:
+        event = Event()
+        event.add("uid", busy.uid)
+        event.add("sequence", busy.sequence)
+        event.add("dtstamp", stamped_at.astimezone(UTC).replace(microsecond=0))
+        event.add("dtstart", busy.starts_at.astimezone(UTC))
+        event.add("dtend", busy.ends_at.astimezone(UTC))
+        event.add("summary", cleaned(busy.summary))
+        event.add("location", cleaned(busy.location))
+        event.add("class", "PRIVATE")
+        calendar.add_component(event)
     return bytes(calendar.to_ical())
 
 

@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from scheduling.views import answers, blocks, book, cases, hooks, hours, mailbox, move, pages, setup, swap
+from scheduling.views import answers, blocks, book, cases, feeds, hooks, hours, mailbox, move, pages, setup, swap
 
 app_name = "scheduling"
 urlpatterns = [
@@ -28,6 +28,9 @@ urlpatterns = [
     path("l/<str:secret>", answers.link),  # a mail program may drop the last slash
     # Whatever else stands under /l/ gets the page of a bad link.
     re_path(r"^l/", answers.no_link, name="no_link"),
+    path("feeds/", feeds.feeds, name="feeds"),
+    path("feeds/<uuid:public_id>/revoke/", feeds.feed_revoke, name="feed_revoke"),
+    path("feeds/<str:secret>.ics", feeds.feed_file, name="feed_file"),
     path("hooks/mail/<str:provider>/", hooks.mail_events, name="mail_events"),
     path("mailbox/", mailbox.mailbox, name="mailbox"),
     path("mailbox/<str:name>/", mailbox.mail, name="mail"),

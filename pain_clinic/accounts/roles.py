@@ -34,6 +34,7 @@ _DESK = (
     "scheduling.check_in",
     "scheduling.view_messages",
     "scheduling.work_tasks",
+    "scheduling.make_feed",
     "scheduling.import_appointments",
 )
 _BOOKING = (
@@ -58,7 +59,7 @@ _LOOKING = ("patients.search_patients", "patients.view_patient", "scheduling.vie
 
 ROLES: dict[str, frozenset[str]] = {
     "desk": frozenset(_DESK),
-    "nurse": frozenset({*ALL_STAFF, *_LOOKING, *_CARING, "scheduling.check_in"}),
+    "nurse": frozenset({*ALL_STAFF, *_LOOKING, *_CARING, "scheduling.check_in", "scheduling.make_feed"}),
     "physician": frozenset(
         {
             *ALL_STAFF,
@@ -70,6 +71,7 @@ ROLES: dict[str, frozenset[str]] = {
             "patients.import_history",
             "scheduling.override_deny",
             "scheduling.check_in",
+            "scheduling.make_feed",
         }
     ),
     "biller": frozenset({*ALL_STAFF, *_LOOKING, "patients.view_coverage", "patients.change_coverage"}),

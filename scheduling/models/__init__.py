@@ -22,6 +22,7 @@ from scheduling.models.appointments import (
 from scheduling.models.bounces import BounceKind, BouncingAddress, DeliveryReport, folded_address
 from scheduling.models.cadence import CadenceStep, Dispatch, Weekend, Wording
 from scheduling.models.desk_tasks import DeskTask, TaskKind, TaskOutcome
+from scheduling.models.feeds import CalendarFeed
 from scheduling.models.links import Link, LinkAnswer, LinkPurpose
 from scheduling.models.messages import AFTER_VISIT, BEFORE_VISIT, TOLD_AT_ONCE, Message, MessageKind, MessageState
 from scheduling.models.resources import (
@@ -61,6 +62,7 @@ __all__ = [
     "BounceKind",
     "BouncingAddress",
     "CadenceStep",
+    "CalendarFeed",
     "CancelReason",
     "Closure",
     "DatedHours",

@@ -49,6 +49,17 @@ GROUPS = (
         ),
     ),
     ("What we do", (("Procedures", "procedures:list", "Times, needs and what is on offer", "procedures.view_catalogue"),)),
+    (
+        "Elsewhere",
+        (
+            (
+                "Calendar addresses",
+                "scheduling:feeds",
+                "A physician's or room's times in your calendar",
+                "scheduling.make_feed",
+            ),
+        ),
+    ),
     ("People with accounts", (("Staff", "staff", "Accounts, roles and sites", "accounts.manage_staff"),)),
 )
 

@@ -15,7 +15,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import ApiToken, Site, User
 from patients.models import Patient
 from scheduling import booking, holds, links, openings
-from scheduling.models import Absence, Appointment, Block, Hold, LinkPurpose, Message
+from scheduling.models import Absence, Appointment, Block, CalendarFeed, Hold, LinkPurpose, Message
 from tests import factories
 from tests.factories import NOW, TODAY, TOMORROW, SmallClinic, local
 
@@ -28,6 +28,8 @@ NAMED = {
     "/patients/": "patient",
     "/mailbox/": "mail",
     "/l/": "link",
+    "/feeds/": "feed",
+    "/hooks/mail/": "provider",
     "/settings/sites/": "site",
     "/settings/resources/": "room",
     "/settings/absences/": "absence",
@@ -39,7 +41,7 @@ NAMED = {
     "/api/v1/appointments/": "case",
 }
 # These belong to the person or to the whole clinic, not to a site.
-NOT_OF_A_SITE = {"token", "colleague", "mail", "link", "procedure"}
+NOT_OF_A_SITE = {"token", "colleague", "mail", "link", "procedure", "feed", "provider"}
 ARGUMENT = re.compile(r"<(?:\w+:)?\w+>|\(\?P<(\w+)>([^)]*)\)")
 
 # Each is a word that stands nowhere else, so that finding it anywhere proves whose it is.
@@ -92,6 +94,11 @@ class World:
             case "link":
                 address = links.issue(message=self.message, purpose=LinkPurpose.VISIT, at=NOW)
                 return address.rstrip("/").rpartition("/")[2]
+            case "feed":
+                feed = CalendarFeed.objects.filter(user=owner, resource=self.clinic.room, revoked_at=None).first()
+                return str((feed or self.feed(owner)).public_id)
+            case "provider":
+                return "postmark"
             case "room":
                 return str(self.clinic.room.public_id)
             case "procedure":
@@ -104,6 +111,10 @@ class World:
                 mine = Hold.objects.filter(held_by=owner).first() or self.hold(owner)
                 return str(mine.public_id)
         return str(getattr(self, what).public_id)
+
+    def feed(self, owner: User) -> CalendarFeed:
+        digest = CalendarFeed.digest_of(CalendarFeed.make_secret())
+        return CalendarFeed.objects.create(user=owner, resource=self.clinic.room, digest=digest, created_at=NOW)
 
     def hold(self, owner: User) -> Hold:
         return holds.hold(

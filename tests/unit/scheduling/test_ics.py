@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+import vobject
 from icalendar import Calendar
 
 from scheduling.calendars import Visit, calendar_file, cleaned
@@ -147,3 +149,115 @@ def test_no_line_is_longer_than_75_octets() -> None:
 def test_cleaned_drops_what_turns_or_controls() -> None:
     assert cleaned("Ve\u202era\x07\r\nBcc: x") == "Vera Bcc: x"
     assert cleaned("one\r\ntwo", keep_lines=True) == "one\ntwo"
+
+
+# --- three readers -----------------------------------------------------------------------------------------------------
+
+
+def by_icalendar(raw: bytes) -> dict[str, object]:
+    calendar = Calendar.from_ical(raw)
+    event = calendar.walk("VEVENT")[0]
+    return {
+        "method": str(calendar["METHOD"]), "uid": str(event["UID"]), "sequence": int(event["SEQUENCE"]),
+        "status": str(event["STATUS"]), "starts": event.decoded("DTSTART").astimezone(UTC),
+        "ends": event.decoded("DTEND").astimezone(UTC), "summary": str(event["SUMMARY"]),
+        "description": str(event["DESCRIPTION"]), "location": str(event["LOCATION"]), "events": len(calendar.walk("VEVENT")),
+    }  # fmt: skip
+
+
+def by_vobject(raw: bytes) -> dict[str, object]:
+    calendar = vobject.readOne(raw.decode())
+    event = calendar.vevent
+    return {
+        "method": calendar.method.value, "uid": event.uid.value, "sequence": int(event.sequence.value),
+        "status": event.status.value, "starts": event.dtstart.value.astimezone(UTC), "ends": event.dtend.value.astimezone(UTC),
+        "summary": event.summary.value, "description": event.description.value, "location": event.location.value,
+        "events": len(calendar.vevent_list),
+    }  # fmt: skip
+
+
+def by_hand(raw: bytes) -> dict[str, object]:
+    """Read as RFC 5545 says, without a library: unfold, split at the first colon outside quotes, unescape."""
+    lines = raw.decode().replace("\r\n ", "").split("\r\n")
+    event = lines[lines.index("BEGIN:VEVENT") : lines.index("END:VEVENT")]
+
+    def value(name: str, among: list[str] = event) -> str:
+        found = [line for line in among if line.partition(":")[0].partition(";")[0] == name]
+        assert len(found) == 1, (name, found)
+        return found[0].partition(":")[2]
+
+    def text(name: str) -> str:
+        marked = value(name).replace("\\\\", "\x00")
+        return marked.replace("\\n", "\n").replace("\\,", ",").replace("\\;", ";").replace("\x00", "\\")
+
+    def moment(name: str) -> datetime:
+        zone = next((line.partition("TZID=")[2].partition(":")[0] for line in event if line.startswith(f"{name};TZID=")), "")
+        wall = datetime.strptime(value(name).rstrip("Z"), "%Y%m%dT%H%M%S")
+        return wall.replace(tzinfo=ZoneInfo(zone) if zone else UTC).astimezone(UTC)
+
+    return {
+        "method": value("METHOD", lines), "uid": value("UID"), "sequence": int(value("SEQUENCE")), "status": value("STATUS"),
+        "starts": moment("DTSTART"), "ends": moment("DTEND"), "summary": text("SUMMARY"), "description": text("DESCRIPTION"),
+        "location": text("LOCATION"), "events": lines.count("BEGIN:VEVENT"),
+    }  # fmt: skip
+
+
+READERS = (by_icalendar, by_vobject, by_hand)
+HOURS = timedelta(hours=1)
+LIFE = (
+    VISIT,
+    replace(VISIT, sequence=1, starts_at=VISIT.starts_at + 2 * HOURS, ends_at=VISIT.ends_at + 2 * HOURS),
+    replace(VISIT, sequence=2, is_cancelled=True),
+)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_three_readers_agree_on_invite_move_and_cancel(reader: Callable[[bytes], dict[str, object]]) -> None:
+    told = [reader(calendar_file(visit)) for visit in LIFE]
+    assert told == [by_hand(calendar_file(visit)) for visit in LIFE]
+    assert [one["uid"] for one in told] == [VISIT.uid] * 3
+    assert [(one["sequence"], one["method"], one["status"]) for one in told] == [
+        (0, "REQUEST", "CONFIRMED"), (1, "REQUEST", "CONFIRMED"), (2, "CANCEL", "CANCELLED"),
+    ]  # fmt: skip
+    assert [one["starts"] for one in told] == [visit.starts_at for visit in LIFE]
+
+
+HOSTILE = (
+    "Elm; Oak, Ash: 1\\2\\n3",
+    "BEGIN:VEVENT",
+    "END:VCALENDAR",
+    "\\",
+    "a\\,b\\;c\\\\n",
+    "é" * 200,
+    "مرحبا, 你好; 🙂" * 12,
+    "quote \" and ' and ^n",
+    "two\nlines: of\r\nDTSTART:19700101T000000Z",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("reader", READERS)
+def test_three_readers_get_hostile_text_back_as_text(reader: Callable[[bytes], dict[str, object]], text: str) -> None:
+    told = reader(calendar_file(replace(VISIT, summary=text, description=text, location=text)))
+    assert told["summary"] == told["location"] == cleaned(text)
+    assert told["description"] == cleaned(text, keep_lines=True)
+    assert (told["events"], told["starts"]) == (1, VISIT.starts_at)
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("fold", [0, 1])
+def test_three_readers_agree_on_the_repeated_hour(reader: Callable[[bytes], dict[str, object]], fold: int) -> None:
+    starts = datetime(2026, 11, 1, 1, 30, tzinfo=NEW_YORK, fold=fold).astimezone(UTC)
+    assert reader(calendar_file(replace(VISIT, starts_at=starts, ends_at=starts + HOURS / 3)))["starts"] == starts
+
+
+def test_published_file_is_the_same_event_and_invites_nobody() -> None:
+    raw = calendar_file(replace(VISIT, is_published=True, attendee_email=""))
+    assert by_vobject(raw) == {**by_vobject(calendar_file(VISIT)), "method": "PUBLISH"}
+    assert b"ATTENDEE" not in raw
+
+
+def test_round_trip_through_both_libraries_loses_nothing() -> None:
+    raw = calendar_file(VISIT)
+    assert by_icalendar(Calendar.from_ical(raw).to_ical()) == by_icalendar(raw)
+    assert by_icalendar(vobject.readOne(raw.decode()).serialize().encode()) == by_icalendar(raw)
