@@ -27,6 +27,7 @@ from tests.drills.lines import Address, Line
 from tests.drills.starting import ROOT, environment, free_port, with_room
 from tests.factories import PASSWORD, local
 
+LONGEST = 1500  # seconds that pytest gives one drill, the first start of the clinic included; the drills' own limits are tight
 FULL = bool(os.environ.get("CLINIC_FULL"))
 WORKERS = 2
 
@@ -125,13 +126,20 @@ class Live:
         """Make the database and fill it."""
         with contextlib.closing(connect(self.owner)) as link, link.cursor() as cursor:
             cursor.execute(f"CREATE DATABASE {self.name}")
-        self._python("manage.py", "prepare")
-        seed = self._python("-m", "tests.drills.seed", CLINIC_DATABASE_ROLE="owner")
+        self.python("manage.py", "prepare")
+        seed = self.python("-m", "tests.drills.seed", CLINIC_DATABASE_ROLE="owner")
         self.clinic: dict[str, Any] = json.loads(seed)
 
-    def _python(self, *arguments: str, **more: str) -> str:
+    def python(self, *arguments: str, **more: str) -> str:
+        """Run Python in the clinic's environment and return what it says."""
         done = subprocess.run(
-            [sys.executable, *arguments], env=self.env | more, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, *arguments],
+            env=self.env | more,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=with_room(120),  # the schema alone takes a minute when eight others test beside us
+            check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
@@ -273,6 +281,11 @@ class Live:
             "Idempotency-Key": key,
         }
         return self.ask_web("POST", "/api/v1/appointments/", given, headers, port=port, timeout=timeout)
+
+    def hold(self) -> Answer:
+        """Hold a place that nobody has asked for yet."""
+        headers = {"Authorization": f"Token {self.clinic['token']}", "Content-Type": "application/json"}
+        return self.ask_web("POST", "/api/v1/holds/", json.dumps(self.wanted()).encode(), headers)
 
     def sign_in(self, username: str = "desk") -> Browser:
         """Sign in as a person does."""

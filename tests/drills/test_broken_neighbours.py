@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.drills.lines import Line
-from tests.drills.live import Live, until
+from tests.drills.live import LONGEST, Live, until
 from tests.drills.starting import with_room
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(LONGEST)]
 
 
 def books_within(live: Live, seconds: float, count: int = 6) -> None:

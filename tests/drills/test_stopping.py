@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.drills.live import Answer, Live, until
+from tests.drills.live import LONGEST, Answer, Live, until
 from tests.drills.starting import with_room
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(LONGEST)]
 CLIENTS = 8
 
 
