@@ -46,6 +46,7 @@ RAIL = (
     ("Book", "scheduling:book", "calendar-plus", "scheduling.book_appointment", ()),
     ("Patients", "patients:list", "users", "patients.search_patients", ()),
     ("Messages", "scheduling:messages", "mail", "scheduling.view_messages", ()),
+    ("To do", "scheduling:tasks", "phone", "scheduling.work_tasks", ("/unconfirmed/",)),
     ("Findings", "scheduling:findings", "triangle-alert", "scheduling.view_appointment", ()),
     ("Set-up", "scheduling:settings", "settings", "procedures.view_catalogue", ("/staff/",)),
     ("Audit", "audit", "scroll-text", "accounts.view_audit", ()),

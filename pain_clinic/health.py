@@ -64,6 +64,14 @@ def beat(name: str) -> None:
         connection.close()
 
 
+def ages() -> dict[str, timedelta]:
+    """Return how long ago each background process was last seen, by the database's clock: beat, worker, finished sweep."""
+    with connection.cursor() as cursor:
+        clock.apply_clock(cursor)
+        cursor.execute("SELECT name, clinic_now() - at FROM audit_heartbeat WHERE name IN ('worker', 'beat', 'sweep')")
+        return dict(cursor.fetchall())
+
+
 def readiness() -> dict[str, str]:
     """Return one word for each thing that must work: `ok`, or what is wrong."""
     found = {"database": "ok", "migrations": "ok", "broker": "ok", "worker": "ok", "beat": "ok"}
@@ -71,15 +79,15 @@ def readiness() -> dict[str, str]:
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             found["migrations"] = "pending"
-        with connection.cursor() as cursor:
-            clock.apply_clock(cursor)
-            cursor.execute("SELECT name, clinic_now() - at FROM audit_heartbeat WHERE name IN ('worker', 'beat')")
-            ages = dict(cursor.fetchall())
+        pulses = ages()
         for name in ("worker", "beat"):
-            if name not in ages:
+            if name not in pulses:
                 found[name] = "never seen"
-            elif ages[name] > FRESH:
+            elif pulses[name] > FRESH:
                 found[name] = "stale"
+        # A worker that takes heartbeats but finishes no sweep sends nothing: what counts is the last one finished.
+        if found["worker"] == "ok" and pulses.get("sweep", timedelta()) > FRESH:
+            found["worker"] = "stale"
     except (DatabaseError, InterfaceError):
         found.update(database="unreachable", migrations="unknown", worker="unknown", beat="unknown")
     found["broker"] = _broker()

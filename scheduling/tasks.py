@@ -18,6 +18,7 @@ def heartbeat() -> None:
 def sweep_messages() -> None:
     """Send the messages that are due."""
     messages.sweep()
+    health.beat("sweep")
 
 
 @shared_task(name="scheduling.tasks.plan_messages", ignore_result=True)

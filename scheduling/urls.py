@@ -1,6 +1,21 @@
 from django.urls import path, re_path
 
-from scheduling.views import answers, blocks, book, cases, feeds, hooks, hours, mailbox, move, pages, setup, swap
+from scheduling.views import (
+    answers,
+    blocks,
+    book,
+    cases,
+    feeds,
+    hooks,
+    hours,
+    mail,
+    mail_setup,
+    mailbox,
+    move,
+    pages,
+    setup,
+    swap,
+)
 
 app_name = "scheduling"
 urlpatterns = [
@@ -16,7 +31,12 @@ urlpatterns = [
     path("appointments/<uuid:public_id>/status/", cases.status, name="status"),
     path("appointments/<uuid:public_id>/print/", cases.print_case, name="print"),
     path("messages/", pages.message_list, name="messages"),
+    path("messages/<uuid:public_id>/", mail.message, name="message"),
     path("messages/<uuid:public_id>/resend/", pages.message_resend, name="message_resend"),
+    path("tasks/", mail.tasks, name="tasks"),
+    path("tasks/<uuid:public_id>/take/", mail.task_take, name="task_take"),
+    path("tasks/<uuid:public_id>/close/", mail.task_close, name="task_close"),
+    path("unconfirmed/", mail.unconfirmed, name="unconfirmed"),
     path("findings/", pages.findings, name="findings"),
     path("patients/<uuid:public_id>/upcoming/", pages.patient_upcoming, name="patient_upcoming"),
     path("patients/<uuid:public_id>/messages/", pages.patient_messages, name="patient_messages"),
@@ -36,6 +56,14 @@ urlpatterns = [
     path("mailbox/<str:name>/", mailbox.mail, name="mail"),
     path("mailbox/<str:name>/html/", mailbox.mail_html, name="mail_html"),
     path("settings/", setup.index, name="settings"),
+    path("settings/messages/", mail_setup.overview, name="message_settings"),
+    path("settings/messages/switch/", mail_setup.switch, name="message_switch"),
+    path("settings/messages/<uuid:public_id>/", mail_setup.step, name="cadence_step"),
+    path("settings/messages/<uuid:public_id>/exception/", mail_setup.exception, name="cadence_exception"),
+    path("settings/messages/<uuid:public_id>/remove/", mail_setup.exception_remove, name="cadence_remove"),
+    path("settings/wording/<slug:language>/", mail_setup.passages, name="passages"),
+    path("settings/wording/<slug:language>/<slug:name>/", mail_setup.passage, name="passage"),
+    path("settings/wording/<slug:language>/<slug:name>/preview/", mail_setup.passage_preview, name="passage_preview"),
     path("settings/sites/", setup.sites, name="sites"),
     path("settings/sites/new/", setup.site, name="site_new"),
     path("settings/sites/<uuid:public_id>/", setup.site, name="site"),

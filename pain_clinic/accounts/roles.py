@@ -78,6 +78,7 @@ ROLES: dict[str, frozenset[str]] = {
     "manager": frozenset(
         {
             *_DESK,
+            "scheduling.manage_messages",
             "patients.view_outcomes",
             "patients.import_history",
             "procedures.change_catalogue",

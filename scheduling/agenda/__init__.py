@@ -3,11 +3,13 @@
 from scheduling.agenda.board import BYS, VIEWS, board, finished
 from scheduling.agenda.cases import PREVIEWED, READ, WAIVER_REASONS, case, changes_since, lines_of
 from scheduling.agenda.lists import STATES, findings, home, messages, patient_dates, patient_messages, person, swappable
+from scheduling.agenda.mail import DONE, alerts, one_message, tasks, unconfirmed
 from scheduling.agenda.rows import Asked, sites_of
 from scheduling.agenda.shapes import CaseLine
 
 __all__ = [
     "BYS",
+    "DONE",
     "PREVIEWED",
     "READ",
     "STATES",
@@ -15,6 +17,7 @@ __all__ = [
     "WAIVER_REASONS",
     "Asked",
     "CaseLine",
+    "alerts",
     "board",
     "case",
     "changes_since",
@@ -23,9 +26,12 @@ __all__ = [
     "home",
     "lines_of",
     "messages",
+    "one_message",
     "patient_dates",
     "patient_messages",
     "person",
     "sites_of",
     "swappable",
+    "tasks",
+    "unconfirmed",
 ]

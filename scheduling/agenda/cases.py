@@ -186,7 +186,7 @@ def _load(appointment: Appointment, user: User, by: Actor) -> _Rows:
         messages=list(
             Message.objects.filter(appointment=appointment)
             .select_related("patient", "appointment")
-            .order_by("-created_at", "-pk")
+            .order_by("-calendar_sequence", "due_at", "-pk")
         )
         if by.may("scheduling.view_messages")
         else [],
@@ -348,6 +348,7 @@ def message_line(
         at=(message.done_at or message.due_at).astimezone(zone),
         why=reasons(message.reason) if message.reason else "",
         resend_url=reverse(RESEND, args=[message.public_id]) if can_resend else "",
+        url=reverse("scheduling:message", args=[message.public_id]),
         case_url=words.case_url(message.appointment.public_id),
         patient=message.patient.short_name if with_patient else "",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django.core.paginator import Paginator
@@ -15,17 +16,25 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit.models import AuditEvent
 from patients.models import Patient
-from scheduling.agenda import cases, story, words
-from scheduling.agenda.shapes import CaseLine, Count, FindingPage, FindingRow, Home, HomeAct, MessagePage, Panel, Tab, Who
+from scheduling.agenda import cases, mail, story, words
+from scheduling.agenda.shapes import CaseLine, Choice, Count, FindingPage, FindingRow, Home, HomeAct, MessagePage, Panel, Tab, Who
 from scheduling.intervals import local_day
-from scheduling.models import Appointment, Message, MessageState, RuleOverride, Status
+from scheduling.models import Appointment, DeskTask, Link, Message, MessageKind, MessageState, RuleOverride, Status
 from scheduling.models.appointments import BEFORE_ARRIVAL, PRESENT
 
 if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
 
 PER_PAGE, PAST_PER_PAGE = 50, 25
-STATES = {"": "All", "failed": "Failed", "due": "Due", "sent": "Sent", "skipped": "Not sent", "withdrawn": "Withdrawn"}
+STATES = {
+    "": "All",
+    "failed": "Failed",
+    "due": "Due",
+    "sent": "Sent",
+    "answered": "Answered",
+    "skipped": "Not sent",
+    "withdrawn": "Withdrawn",
+}
 JOINED = ("patient", "procedure", "site")
 
 
@@ -47,6 +56,7 @@ def home(*, user: User, by: Actor, at: datetime, sites: tuple[Site, ...]) -> Hom
         next_cases=next_cases,
         next_title="Your next cases today" if is_own else "Next today",
         board_url=board_url,
+        alerts=mail.alerts(),
         empty="" if next_cases else _home_empty(by, site),
         **_home_next(may_book, board_url, site),
     )
@@ -127,10 +137,15 @@ def _counts(by: Actor, at: datetime, site: Site, zone: ZoneInfo, board_url: str)
         Count(
             "Not confirmed for tomorrow",
             found["open"],
-            words.board_url(site=site.slug, day=today + timedelta(days=1), view="list"),
+            f"{reverse('scheduling:unconfirmed')}?day={(today + timedelta(days=1)).isoformat()}&site={site.slug}"
+            if by.may("scheduling.view_messages")
+            else words.board_url(site=site.slug, day=today + timedelta(days=1), view="list"),
             tone="warn" if found["open"] else "",
         ),
     ]
+    if by.may("scheduling.work_tasks"):
+        to_do = DeskTask.objects.filter(site=site).open().count()
+        counts.append(Count("To do by telephone", to_do, reverse("scheduling:tasks"), tone="warn" if to_do else ""))
     if by.may("scheduling.view_messages"):
         failed = Message.objects.filter(
             appointment__site=site, state=MessageState.FAILED, created_at__gte=at - timedelta(days=14)
@@ -205,25 +220,40 @@ def patient_messages(*, patient: Patient, user: User, by: Actor, reasons: cases.
     )
 
 
-def messages(*, user: User, by: Actor, state: str, number: str, reasons: cases.Reasons = str) -> MessagePage:
-    """Return one page of what was sent, newest first."""
+def messages(*, user: User, by: Actor, state: str, number: str, kind: str = "", reasons: cases.Reasons = str) -> MessagePage:
+    """Return one page of what was sent, newest first; what is due, the next first."""
     url = reverse("scheduling:messages")
     rows = Message.objects.visible_to(user)
-    if state:
+    if state == "answered":
+        rows = rows.filter(pk__in=Link.objects.exclude(answer="").values("message"))
+    elif state:
         rows = rows.filter(state=state)
+    if kind:
+        rows = rows.filter(kind=kind)
+    is_due = state == MessageState.DUE
     found = Paginator(
-        rows.select_related("patient", "appointment", "appointment__site").order_by("-due_at", "-pk"), PER_PAGE
+        rows.select_related("patient", "appointment", "appointment__site").order_by("due_at" if is_due else "-due_at", "-pk"),
+        PER_PAGE,
     ).get_page(number)
     return MessagePage(
         title="Messages",
-        tabs=tuple(Tab(label, f"{url}?state={key}" if key else url, key == state) for key, label in STATES.items()),
+        tabs=tuple(
+            Tab(
+                label,
+                f"{url}?{urlencode({name: value for name, value in (('state', key), ('kind', kind)) if value})}",
+                key == state,
+            )
+            for key, label in STATES.items()
+        ),
+        kinds=tuple(Choice(value, str(label), value == kind) for value, label in (("", "Every kind"), *MessageKind.choices)),
+        state=state,
         messages=tuple(
             cases.message_line(
                 row, zone=ZoneInfo(row.appointment.site.time_zone), may_resend=True, reasons=reasons, with_patient=True
             )
             for row in found.object_list
         ),
-        page=words.paged(found, url, state=state),
+        page=words.paged(found, url, state=state, kind=kind),
         empty="No message failed."
         if state == "failed"
         else "No messages here yet. They appear when a case is booked, moved or cancelled.",

@@ -20,6 +20,7 @@ from scheduling.forms.desk import (
     typed_waivers,
     waivers_in,
 )
+from scheduling.forms.mail import CloseTaskForm, ExceptionForm, StepForm, StopForm, starting_with
 from scheduling.forms.setup import AbsenceForm, BlockForm, HoursForm, ResourceForm, SiteForm, read_spans
 
 __all__ = [
@@ -34,17 +35,22 @@ __all__ = [
     "BlockForm",
     "BookForm",
     "CancelForm",
+    "CloseTaskForm",
     "DayField",
+    "ExceptionForm",
     "HoursForm",
     "MoveForm",
     "ResourceForm",
     "SiteForm",
     "SpanForm",
+    "StepForm",
+    "StopForm",
     "SwapAskForm",
     "SwapForm",
     "at_in",
     "pairs",
     "read_spans",
+    "starting_with",
     "typed_waivers",
     "waivers_in",
 ]

@@ -51,6 +51,13 @@ class SiteForm(forms.Form):
         help_text="For instance America/New_York. It decides what the site's times mean.",
     )
     address = PlainField(max_length=300, required=False)
+    directions = PlainField(
+        label="How to find it",
+        max_length=1000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="As patients read it in their mails: bus, parking, entrance, floor.",
+    )
     phone = PlainField(max_length=40, required=False)
     email = forms.EmailField(required=False)
     is_active = forms.BooleanField(label="In use", required=False, initial=True)

@@ -21,7 +21,7 @@ from pain_clinic.errors import DomainError
 from scheduling import agenda, messages
 from scheduling.agenda.shapes import FindingPage, Pair, Tab
 from scheduling.forms import FIRST_DAY, LAST_DAY, SpanForm, pairs
-from scheduling.models import Message
+from scheduling.models import Message, MessageKind
 from scheduling.views import doors
 
 
@@ -92,14 +92,15 @@ def _asked(request: HttpRequest) -> agenda.Asked | None:
     return agenda.Asked(
         site=site,
         sites=sites,
-        day=_day(request.GET.get("day", "")) or today,
+        day=day_of(request.GET.get("day", "")) or today,
         view=view if view in agenda.VIEWS else "day",
         by=by if by in agenda.BYS else "physician",
         case=_uuid(request.GET.get("case", "")),
     )
 
 
-def _day(text: str) -> date | None:
+def day_of(text: str) -> date | None:
+    """Read a day out of an address; what cannot be one is none."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -144,11 +145,12 @@ def message_list(request: HttpRequest) -> HttpResponse:
 
 
 def _messages(request: HttpRequest, status: int = 200) -> HttpResponse:
-    state = request.GET.get("state", "")
+    state, kind = request.GET.get("state", ""), request.GET.get("kind", "")
     page = agenda.messages(
         user=request.user,  # type: ignore[arg-type]
         by=Actor.of(request),
         state=state if state in agenda.STATES else "",
+        kind=kind if kind in MessageKind.values else "",
         number=request.GET.get("page", "1"),
         reasons=messages.reason_in_words,
     )

@@ -48,6 +48,17 @@ GROUPS = (
             ),
         ),
     ),
+    (
+        "What patients get",
+        (
+            (
+                "Messages to patients",
+                "scheduling:message_settings",
+                "When each leaves, the clinic's own words, and the switch that stops them",
+                "scheduling.manage_messages",
+            ),
+        ),
+    ),
     ("What we do", (("Procedures", "procedures:list", "Times, needs and what is on offer", "procedures.view_catalogue"),)),
     (
         "Elsewhere",
@@ -152,7 +163,7 @@ def site(request: HttpRequest, public_id: uuid.UUID | None = None) -> HttpRespon
 
 def _site_values(row: Site) -> dict[str, Any]:
     closed = "\n".join(f"{each.date.isoformat()} {each.name}" for each in Closure.objects.filter(site=row).order_by("date", "pk"))
-    names = ("name", "slug", "time_zone", "address", "phone", "email", "is_active")
+    names = ("name", "slug", "time_zone", "address", "directions", "phone", "email", "is_active")
     return {**{name: getattr(row, name) for name in names}, "closures": closed}
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from scheduling.agenda.shapes.cases import MessageLine
-from scheduling.agenda.shapes.parts import Act, CaseLine, Page, Pair, Refusal, Tab
+from scheduling.agenda.shapes.parts import Act, CaseLine, Choice, Page, Pair, Refusal, Tab
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Home:
     empty: str
     empty_url: str
     empty_act: str
+    alerts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ class MessagePage:
     messages: tuple[MessageLine, ...]
     page: Page | None
     empty: str
+    kinds: tuple[Choice, ...] = ()
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)

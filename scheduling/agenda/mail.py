@@ -1,0 +1,274 @@
+"""What the desk sees of mail: one message, what is to be done by telephone, who has not confirmed, whether mails leave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from django.core.paginator import Paginator
+from django.urls import reverse
+
+from pain_clinic import health
+from pain_clinic.accounts.models import Site
+from scheduling.agenda import cases, words
+from scheduling.agenda.shapes import Page, Pair, Tab
+from scheduling.intervals import local_day
+from scheduling.models import (
+    Appointment,
+    DeskTask,
+    Dispatch,
+    Link,
+    LinkAnswer,
+    Message,
+    MessageState,
+    Status,
+    TaskKind,
+    TaskOutcome,
+)
+
+if TYPE_CHECKING:
+    from pain_clinic.accounts.models import User
+
+PER_PAGE = 50
+DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class MailShown:
+    """One message: what it says, when, what became of it, and what the patient answered."""
+
+    title: str
+    state: str
+    case_url: str
+    patient: str
+    patient_url: str
+    facts: tuple[Pair, ...]
+    subject: str
+    text: str
+    answers: tuple[str, ...]
+    resend_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    title: str
+    why: str
+    patient: str
+    patient_url: str
+    phone: str
+    dial: str
+    case: str
+    case_url: str
+    message_url: str
+    opened_at: datetime
+    age: str
+    is_overdue: bool
+    owner: str
+    is_mine: bool
+    note: str
+    outcome: str
+    take_url: str
+    close_url: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    title: str
+    tabs: tuple[Tab, ...]
+    rows: tuple[TaskRow, ...]
+    outcomes: tuple[Pair, ...]
+    page: Page | None
+    empty: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnconfirmedRow:
+    at: datetime
+    patient: str
+    patient_url: str
+    phone: str
+    dial: str
+    case: str
+    case_url: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnconfirmedPage:
+    title: str
+    day: str
+    previous_url: str
+    next_url: str
+    tabs: tuple[Tab, ...]
+    rows: tuple[UnconfirmedRow, ...]
+    empty: str
+
+
+def one_message(*, message: Message, reasons: cases.Reasons, may_resend: bool) -> MailShown:
+    """Return a message (appointment, site, procedure and patient joined) with what was answered to it."""
+    zone = ZoneInfo(message.appointment.site.time_zone)
+    line = cases.message_line(message, zone=zone, may_resend=may_resend, reasons=reasons)
+    given = Link.objects.filter(message=message).exclude(answer="").order_by("answered_at", "pk")
+    facts = [
+        Pair("To", line.to),
+        Pair("Planned for", words.stamp(message.planned_at.astimezone(zone)) if message.planned_at else ""),
+        Pair("Next try", words.stamp(message.due_at.astimezone(zone)) if message.state == MessageState.DUE else ""),
+        Pair("Done", words.stamp(message.done_at.astimezone(zone)) if message.done_at else ""),
+        Pair("Why", line.why),
+        Pair("Tries", _tries(message)),
+        Pair("Message-ID", f"{message.public_id}"),
+    ]
+    return MailShown(
+        title=f"{line.kind}: {words.case_title(message.appointment)}",
+        state=message.state,
+        case_url=line.case_url,
+        patient=words.full_name(message.patient),
+        patient_url=reverse("patients:patient", args=[message.patient.public_id]),
+        facts=tuple(fact for fact in facts if fact.value),
+        subject=message.subject,
+        text=message.text,
+        answers=tuple(
+            f"{LinkAnswer(row.answer).label}, {words.stamp(row.answered_at.astimezone(zone))}" for row in given if row.answered_at
+        ),
+        resend_url=line.resend_url,
+    )
+
+
+def _tries(message: Message) -> str:
+    if message.attempts < 2:
+        return str(message.attempts) if message.attempts else ""
+    if message.state != MessageState.SENT:
+        return str(message.attempts)
+    # The stated policy of an unclear end: once more, with the same Message-ID.
+    return f"{message.attempts}; if one of the earlier ones did arrive, the patient has two copies with the same Message-ID"
+
+
+def tasks(*, user: User, at: datetime, kind: str, number: str) -> TaskPage:
+    """Return what the desk has to do by hand, the most pressing first, or what was done lately."""
+    url = reverse("scheduling:tasks")
+    rows = DeskTask.objects.visible_to(user)
+    rows = rows.exclude(done_at=None).order_by("-done_at", "-pk") if kind == DONE else rows.open().in_order()
+    if kind in TaskKind.values:
+        rows = rows.filter(kind=kind)
+    joined = rows.select_related("patient", "appointment__procedure", "site", "owner", "message")
+    found = Paginator(joined, PER_PAGE).get_page(number)
+    tabs = [("", "Open"), *((value, _short(value)) for value in TaskKind.values), (DONE, "Done")]
+    return TaskPage(
+        title="To do by telephone",
+        tabs=tuple(Tab(label, f"{url}?kind={key}" if key else url, key == kind) for key, label in tabs),
+        rows=tuple(_task(row, user, at) for row in found.object_list),
+        outcomes=tuple(Pair(value, str(label)) for value, label in TaskOutcome.choices),
+        page=words.paged(found, url, kind=kind),
+        empty="Nothing was done here yet." if kind == DONE else "Nobody is to be called.",
+    )
+
+
+SHORT = {
+    TaskKind.ANOTHER_TIME: "Another time",
+    TaskKind.MAIL_FAILED: "Mail failed",
+    TaskKind.ADDRESS_BOUNCES: "Address bounces",
+    TaskKind.COMPLAINED: "Complained",
+    TaskKind.NO_EMAIL: "No e-mail",
+    TaskKind.UNCONFIRMED: "Not confirmed",
+    TaskKind.MISSED: "Missed",
+}
+
+
+def _short(kind: str) -> str:
+    return SHORT.get(TaskKind(kind), kind)
+
+
+def _task(row: DeskTask, user: User, at: datetime) -> TaskRow:
+    zone = ZoneInfo(row.site.time_zone)
+    phone = str(row.patient.phone or "")
+    case = row.appointment
+    return TaskRow(
+        title=str(TaskKind(row.kind).label),
+        why=row.note,
+        patient=words.full_name(row.patient),
+        patient_url=reverse("patients:patient", args=[row.patient.public_id]),
+        phone=phone or "no telephone on file",
+        dial=phone,
+        case=f"{words.case_title(case)}, {words.stamp(case.starts_at.astimezone(zone))}" if case else "",
+        case_url=words.case_url(case.public_id) if case else "",
+        message_url=reverse("scheduling:message", args=[row.message.public_id]) if row.message else "",
+        opened_at=row.opened_at.astimezone(zone),
+        age=_age(at - row.opened_at),
+        is_overdue=row.done_at is None and row.due_at < at,
+        owner=row.owner.shown_name if row.owner else "",
+        is_mine=row.owner_id == user.pk,
+        note=row.note,
+        outcome=str(TaskOutcome(row.outcome).label) if row.outcome else "",
+        take_url=reverse("scheduling:task_take", args=[row.public_id]),
+        close_url=reverse("scheduling:task_close", args=[row.public_id]),
+        key=f"task-{row.public_id}",
+    )
+
+
+def _age(since: timedelta) -> str:
+    minutes = max(int(since.total_seconds() // 60), 0)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days"
+
+
+def unconfirmed(*, sites: Sequence[Site], site: Site, day: date) -> UnconfirmedPage:
+    """Return the cases of one day that the patient has not confirmed, and what the patient was told so far."""
+    zone = ZoneInfo(site.time_zone)
+    span = local_day(day, zone)
+    rows = list(
+        Appointment.objects.filter(site=site, status=Status.BOOKED, starts_at__gte=span.starts_at, starts_at__lt=span.ends_at)
+        .select_related("patient", "procedure", "site")
+        .order_by("starts_at", "pk")
+    )
+    sent: dict[int, list[str]] = {}
+    last = Message.objects.filter(appointment__in=rows, state=MessageState.SENT).order_by("done_at", "pk")
+    for message in last:
+        when = words.short_day(message.done_at.astimezone(zone).date()) if message.done_at else ""
+        sent.setdefault(message.appointment_id, []).append(f"{message.get_kind_display()} {when}")
+    url = reverse("scheduling:unconfirmed")
+
+    def address(on: date, at: Site) -> str:
+        return f"{url}?day={on.isoformat()}&site={at.slug}"
+
+    return UnconfirmedPage(
+        title="Not confirmed",
+        day=words.long_day(day, day),
+        previous_url=address(day - timedelta(days=1), site),
+        next_url=address(day + timedelta(days=1), site),
+        tabs=tuple(Tab(each.name, address(day, each), each.pk == site.pk) for each in sites) if len(sites) > 1 else (),
+        rows=tuple(
+            UnconfirmedRow(
+                at=row.starts_at.astimezone(zone),
+                patient=words.full_name(row.patient),
+                patient_url=reverse("patients:patient", args=[row.patient.public_id]),
+                phone=str(row.patient.phone or "") or "no telephone on file",
+                dial=str(row.patient.phone or ""),
+                case=words.case_title(row),
+                case_url=words.case_url(row.public_id),
+                told=", ".join(sent.get(row.pk, [])) or "nothing sent",
+            )
+            for row in rows
+        ),
+        empty="Everybody who is booked for this day has confirmed.",
+    )
+
+
+def alerts() -> tuple[str, ...]:
+    """Return what keeps mails from leaving: sending stopped, or the clock or the worker not seen lately."""
+    found = []
+    row = Dispatch.objects.select_related("stopped_by").filter(pk=Dispatch.ONLY, is_stopped=True).first()
+    if row is not None:
+        who = f" by {row.stopped_by.shown_name}" if row.stopped_by else ""
+        why = f": {row.reason}" if row.reason else ""
+        found.append(f"Sending is stopped{who}{why}. No patient gets a message until it is resumed under Set-up, Messages.")
+    quiet = max((age for name, age in health.ages().items() if name in {"beat", "sweep"}), default=timedelta())
+    if quiet > health.FRESH:
+        found.append(
+            f"No message has been looked at for {_age(quiet)}: the background worker is not running. Tell whoever runs it."
+        )
+    return tuple(found)
