@@ -138,6 +138,15 @@ _WITHDRAW = """
 """
 
 
+# All four look at what was there before, so that what one writes is nothing to the others.
+_ACTS = """
+    , new AS ({insert} RETURNING 1), moved AS ({retime} RETURNING 1), revived AS ({revive} RETURNING 1),
+    withdrawn AS ({withdraw} RETURNING 1)
+    SELECT (SELECT count(*) FROM new), (SELECT count(*) FROM moved), (SELECT count(*) FROM revived),
+           (SELECT count(*) FROM withdrawn)
+"""
+
+
 def _statement(which_cases: str, act: str) -> str:
     """Put a statement together; every part is a constant of this module."""
     return "WITH " + _WANTED.format(cases=which_cases) + act
@@ -145,10 +154,7 @@ def _statement(which_cases: str, act: str) -> str:
 
 _AHEAD = _FACTS.format(which="a.id BETWEEN %(first)s AND %(last)s AND a.starts_at > %(at)s AND a.status = ANY(%(expected)s)")
 _PLAN_ONE = _statement(_FACTS.format(which="a.id = %(case)s"), _INSERT)
-_PLAN_MANY = {
-    name: _statement(_AHEAD, act)
-    for name, act in (("new", _INSERT), ("moved", _RETIME), ("revived", _REVIVE), ("withdrawn", _WITHDRAW))
-}
+_PLAN_MANY = _statement(_AHEAD, _ACTS.format(insert=_INSERT, retime=_RETIME, revive=_REVIVE, withdraw=_WITHDRAW))
 _SUPPOSE = _statement(_SUPPOSED, "SELECT kind, code, due, why_not FROM wanted ORDER BY due, position, code")
 
 
@@ -185,9 +191,9 @@ def plan_ahead(*, at: datetime) -> dict[str, int]:
     for first, last in _chunks(at):
         given = {**params, "first": first, "last": last}
         with transaction.atomic(), connection.cursor() as cursor:
-            for name, statement in _PLAN_MANY.items():
-                cursor.execute(statement, given)
-                totals[name] += int(cursor.rowcount)
+            cursor.execute(_PLAN_MANY, given)
+            for name, count in zip(totals, cursor.fetchone(), strict=True):
+                totals[name] += int(count)
     if any(totals.values()):
         trail.record(by=ACTOR, act="scheduling.plan_messages", details=totals)
     return totals

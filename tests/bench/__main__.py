@@ -19,6 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print a list for programs instead of the table")
     parser.add_argument("--size", choices=("full", "small"), default="full", help="the stated clinic, or a twentieth of it")
+    parser.add_argument("--only", action="append", metavar="PART", help="measure this part, such as messages; may be repeated")
     parser.add_argument("--seed", type=int, default=42)
     asked = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pain_clinic.settings")
@@ -26,7 +27,7 @@ def main() -> int:
     django.setup()
     import logging
 
-    from tests.bench import booking, browser, clinic, counting, measuring, pages, searching, serving
+    from tests.bench import booking, browser, clinic, counting, measuring, messages, pages, searching, serving
 
     logging.disable(logging.WARNING)
     begun = time.monotonic()
@@ -41,11 +42,14 @@ def main() -> int:
         ("search", searching.lines),
         ("pages", pages.lines),
         ("statements of the pages", counting.lines),
+        ("messages", messages.lines),
         ("booking", booking.lines),
         ("booking over HTTP", serving.lines),
         ("browser", browser.lines),
     )
     for name, part in parts:
+        if asked.only and name not in asked.only:
+            continue
         tell(f"measuring {name} ...")
         lines += part(made)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
