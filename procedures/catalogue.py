@@ -125,6 +125,15 @@ def needs_under(procedure: Procedure, guidance: str) -> list[ProcedureNeed]:
     return kept
 
 
+def need_label(kind: str, attribute: str = "") -> str:
+    """Return what a need asks for as it stands inside a sentence: "operating room", "C-arm", "room with laser"."""
+    if (kind, attribute) == (NeedKind.ROOM, "or_room"):
+        return "operating room"
+    label = str(NeedKind(kind).label)
+    label = label if label[1:2].isupper() or "-" in label else label[0].lower() + label[1:]
+    return f"{label} with {attribute.replace('_', ' ')}" if attribute else label
+
+
 def tidy(needs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the needs as plain values in one order, with each need's legs in the order of the day."""
     plain = [

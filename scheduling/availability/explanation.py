@@ -73,6 +73,8 @@ def _text(question: Question, shortages: Sequence[Shortage]) -> str:
         return "The time asked leaves no start at all."
     if question.patient_busy and earliest(replace(question, patient_busy=0)) is not None:
         return "There are openings, but the patient is elsewhere at those times."
+    if len(shortages) > 2 and _is_nothing_at_work(question, shortages):
+        return "Nothing that is needed is at work at the times asked."
     if shortages:
         return "; ".join(shortage.text for shortage in shortages) + "."
     return "Everything needed is free at times, but never all of it together."
@@ -83,23 +85,35 @@ def _shortages(question: Question) -> tuple[Shortage, ...]:
     alone: dict[str, int] = {}
     rest: dict[str, int] = {}
     labels: dict[str, str] = {}
+    able: set[str] = set()
     known: Known = {}
     for plan in question.plans:
         allowed = question.allowed(plan)
         for demand in plan.demands:
             others = [each for each in plan.demands if each is not demand]
             labels.setdefault(demand.key, demand.label or demand.key)
+            able |= {demand.key} if demand.candidates else set()
             alone[demand.key] = alone.get(demand.key, 0) | (joint([demand], known) & allowed) << plan.prep
             rest[demand.key] = rest.get(demand.key, 0) | (joint(others, known) & allowed) << plan.prep
     never = [key for key, starts in alone.items() if not starts]
     if never:
-        return tuple(Shortage(key, labels[key], (), f"no {labels[key]} at any time asked") for key in never)
+        return tuple(Shortage(key, labels[key], (), _never(labels[key], key in able)) for key in never)
     found = []
     for key in sorted(rest, key=lambda key: (-rest[key].bit_count(), key)):
         if rest[key]:
             cells = _cells(question, rest[key], alone[key])
             found.append(Shortage(key, labels[key], cells, _in_words(labels[key], cells)))
     return tuple(found)
+
+
+def _never(label: str, is_there: bool) -> str:
+    return f"no {label} at any time asked" if is_there else f"there is no {label} at all"
+
+
+def _is_nothing_at_work(question: Question, shortages: Sequence[Shortage]) -> bool:
+    """Say whether all that is needed is missing at all times: a weekend, a night, a holiday."""
+    missing = {shortage.key for shortage in shortages if not shortage.cells}
+    return missing == {demand.key for plan in question.plans for demand in plan.demands}
 
 
 def _cells(question: Question, wanted: int, there: int) -> tuple[Cell, ...]:

@@ -11,6 +11,7 @@ from django.conf import settings
 from pain_clinic.accounts.actors import Actor
 from patients.facts import facts_of
 from procedures import rulebook
+from procedures.catalogue import need_label
 from procedures.guidance import in_sentence, needs_reason, usual
 from procedures.levels import touched, validate_target
 from procedures.rules import Finding, Request, Session, Severity, Waiver, assess, ordered, structural, unwaived
@@ -103,9 +104,7 @@ def _about_units(scene: Scene) -> list[Finding]:
     found = [
         structural(
             "resource_unfit",
-            f"{need.count} {need.get_kind_display()}"
-            + (f" with {need.attribute.replace('_', ' ')}" if need.attribute else "")
-            + " is needed and was not among what was chosen.",
+            f"{need.count} {need_label(need.kind, need.attribute)} is needed and was not among what was chosen.",
             about=f"{need.kind}{need.attribute}",
         )
         for need in scene.missing

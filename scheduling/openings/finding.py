@@ -11,6 +11,7 @@ from django.conf import settings
 from pain_clinic.accounts.models import Site
 from patients.models import Patient
 from procedures.catalogue import needs_under
+from procedures.guidance import in_sentence, usual
 from procedures.models import Procedure, ProcedureNeed
 from scheduling.availability import Frame, Question, Relaxation, Window, explain, search
 from scheduling.intervals import SLOT_MINUTES
@@ -66,7 +67,10 @@ def find_openings(
     openings = search(question)
     explanation = None
     if not openings and with_reasons:
-        explanation = explain(question, relaxations(asked, needs, question, stock, blocked))
+        changes, everything = relaxations(asked, needs, question, stock, blocked)
+        explanation = explain(question, changes)
+        if not question.plans:
+            explanation = replace(explanation, text=_why_nobody(asked, physician, site, everything))
     return OpeningsFound(openings, explanation, stock.units, stock.sites)
 
 
@@ -76,8 +80,8 @@ def relaxations(
     question: Question,
     stock: Stock,
     blocked: Sequence[Blocked],
-) -> list[Relaxation]:
-    """Return the single changes worth trying, from one more read of what the question left out.
+) -> tuple[list[Relaxation], Stock]:
+    """Return the single changes worth trying and what they rest on, from one more read of what the question left out.
 
     Another site or physician is worth it only where there is one.
     """
@@ -107,7 +111,24 @@ def relaxations(
     if later_days:
         after = replace(window, earliest=window.latest, latest=window.latest + timedelta(days=later_days))
         found.append(Relaxation("later", "on a later date", asking(asked, after)))
-    return found
+    return found, everything
+
+
+def _why_nobody(asked: Asked, physician: Resource | None, site: Site | None, everything: Stock) -> str:
+    """Say why there is not one plan: who was named may not, or not in this way, or does not work there."""
+    procedure, guidance = asked.procedure, asked.options.guidance or usual(asked.procedure)
+    under = "" if guidance == usual(procedure) else f" under {in_sentence(guidance)}"
+    if physician is None:
+        where = f" at {site.name}" if site is not None else ""
+        return f"Nobody{where} holds the privilege for {procedure.name}{under}."
+    held = everything.privileges.get(physician.pk)
+    if held is None:
+        return f"{physician.name} does not hold the privilege for {procedure.name}."
+    if held.modalities and guidance not in held.modalities:
+        return f"{physician.name} does not hold the privilege for {procedure.name} under {in_sentence(guidance)}."
+    return (
+        f"{physician.name} has no hours at {site.name}." if site is not None else f"{physician.name} has no hours in this time."
+    )
 
 
 def _is_asked(asked: Asked, pair: Pair, stock: Stock) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.conf import settings
 from pain_clinic.accounts.models import Site
 from patients.models import Patient
 from procedures.catalogue import needs_under
+from procedures.guidance import in_sentence, usual
 from procedures.models import Procedure
 from procedures.rules import Finding, structural
 from scheduling.availability import Demand, Question, Unit, Window, search
@@ -36,7 +38,8 @@ def fit(
     """Return what one named start would take, or every structural finding against it.
 
     `units` are the resources wanted: a need for which some of them would do takes those, every other need chooses
-    from its pool. The appointment in `moving` neither hinders its patient nor its own resources' hours.
+    from its pool. The appointment in `moving` neither hinders its patient nor its own resources' hours. Time that a
+    block keeps is used only when there is no other; booking then finds `in_block`, which a reason lifts.
     """
     window = Window(starts_at, starts_at + SLOT, arrives_from=round_up(at))
     frame = frame_of(procedure, window, at)
@@ -50,6 +53,9 @@ def fit(
     is_on_mark = starts_at == round_up(starts_at)
     far = starts_at >= at + timedelta(days=settings.BOOKING_HORIZON_DAYS)
     openings = search(question) if is_on_mark and not far else ()
+    if not openings and blocked:  # block time is a finding that a reason lifts: say what would be taken in spite of it
+        question = replace(question, plans=plans_of(asked, needs, stock, [], frame))
+        openings = search(question) if is_on_mark and not far else ()
     if openings:
         return Fit(openings[0], (), stock.units)
     return Fit(None, against(asked, site, starts_at, question, stock, is_on_mark, far), stock.units)
@@ -86,7 +92,10 @@ def against(
         else:
             found.append(structural("resource_unfit", f"{unit.name} does not serve this procedure there.", about=str(unit.pk)))
     if not question.plans:
-        found.append(structural("not_privileged", f"Nobody at {site.name} may do {asked.procedure.name} in the way asked."))
+        guidance = asked.options.guidance
+        under = f" under {in_sentence(guidance)}" if guidance and guidance != usual(asked.procedure) else ""
+        text = f"Nobody asked for holds the privilege for {asked.procedure.name}{under} at {site.name}."
+        found.append(structural("not_privileged", text))
     found += _lacking(site, starts_at, question)
     return tuple(found)
 

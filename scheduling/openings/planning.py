@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from procedures.catalogue import need_label
 from procedures.guidance import usual
 from procedures.models import ProcedureNeed
 from scheduling.availability import Demand, Frame, Plan, Unit, runs_of
@@ -88,7 +89,7 @@ class _Views:
             key = (need.pk, runs, tuple(id(unit) for unit in units))
             if runs and key not in self._demands:
                 name = f"{need.kind}:{need.attribute}" if need.attribute else need.kind
-                self._demands[key] = Demand(name, runs, units, need.count, turnover_ends, _label(need))
+                self._demands[key] = Demand(name, runs, units, need.count, turnover_ends, need_label(need.kind, need.attribute))
             if runs:
                 demands.append(self._demands[key])
         return Plan(self.where, self._zone, prep, length, recovery, tuple(demands))
@@ -142,9 +143,3 @@ def _legs(need: ProcedureNeed, asked: Asked) -> list[str]:
     if need.kind == Kind.NURSE and asked.options.sedation in WATCHED_SEDATION and "procedure" not in legs:
         legs.append("procedure")
     return legs
-
-
-def _label(need: ProcedureNeed) -> str:
-    kind = Kind(need.kind).label
-    kind = kind if kind[1:2].isupper() or "-" in kind else kind.lower()
-    return f"{kind} with {need.attribute.replace('_', ' ')}" if need.attribute else kind

@@ -239,6 +239,12 @@ def from_token(request: HttpRequest, token: str) -> tuple[Site, datetime, frozen
 REASON_WORDS = {"first": "first free", "earliest": "first free"}
 
 
+def _short(reason: str, lead: str) -> str:
+    """Return a reason without what the line says already."""
+    told = reason.removeprefix(f"{lead} is ").removeprefix(f"{lead} has ").replace(" is kept for what needs it", " kept free")
+    return told.replace("_", " ")
+
+
 def offer(
     opening: Opening,
     units: Mapping[int, FoundUnit],
@@ -257,7 +263,8 @@ def offer(
 
     shown_kinds = (Kind.PHYSICIAN, Kind.ROOM, *words.DEVICES)
     others = ", ".join(dict.fromkeys(unit.short_name for unit in used if unit.kind not in shown_kinds))
-    why = ", ".join(REASON_WORDS.get(reason, reason.replace("_", " ")) for reason in opening.reasons)
+    lead = named(Kind.PHYSICIAN, is_short=False)
+    why = ", ".join(_short(REASON_WORDS.get(reason, reason), lead) for reason in opening.reasons)
     return OpeningLine(
         token=token_of(opening),
         starts_at=opening.starts_at.astimezone(zone),
@@ -265,7 +272,7 @@ def offer(
         arrives_at=opening.arrives_at.astimezone(zone),
         leaves_at=opening.leaves_at.astimezone(zone),
         site=site.name,
-        physician=named(Kind.PHYSICIAN, is_short=False),
+        physician=lead,
         room=named(Kind.ROOM),
         devices=named(*words.DEVICES),
         others=others,

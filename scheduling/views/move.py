@@ -332,7 +332,8 @@ class _Mover:
         is_anybody = physician is None or not found.openings
         if physician is not None and not found.openings:
             found = self._search(None, per_day=PER_DAY, limit=FIRST)
-        lines = [doors.offer(each, found.units, found.sites, is_first=place == 0) for place, each in enumerate(found.openings)]
+        elsewhere = [each for each in found.openings if each.starts_at != self.row.starts_at]
+        lines = [doors.offer(each, found.units, found.sites) for each in elsewhere]
         return tuple(replace(line, token=ANYBODY if is_anybody else "", why="") for line in lines)
 
     def _physician(self) -> Resource | None:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import User
+from procedures.models import Procedure
+from scheduling import booking
 from scheduling.models import Appointment, Message
+from scheduling.openings import find_openings
+from tests import factories
 from tests.browser.conftest import sign_in, violations
 from tests.factories import SmallClinic
 
@@ -69,3 +76,50 @@ def test_pages_are_accessible_and_never_scroll_sideways(
         assert violations(page) == [], path
         wide: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"{path} scrolls sideways by {wide} px at {width}"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (768, "light"), (1440, "light")])
+def test_pages_of_a_case_are_accessible_and_never_scroll_sideways(
+    clinic_now: SmallClinic, open_page: Callable[..., Page], width: int, scheme: str
+) -> None:
+    at = datetime.now(tz=UTC)
+    by = Actor.of_user(User.objects.get(username="desk"))
+    first, second = (
+        booking.book(patient=who, procedure=clinic_now.procedure, target=booking.Target(side="left"), opening=each, by=by, at=at)
+        for who, each in zip(
+            (clinic_now.patient, factories.patient(home=clinic_now.site, last_name="Okafor", first_name="Adam")),
+            find_openings(procedure=clinic_now.procedure, at=at, grid_minutes=60, per_day=1, limit=2).openings,
+            strict=True,
+        )
+    )
+    page = open_page(width=width, scheme=scheme)
+    sign_in(page, "desk")
+    case = f"/appointments/{first.public_id}/"
+    swaps = (f"{case}swap/?day={second.local_date}", f"{case}swap/?with={second.public_id}")
+    for path in (case, f"{case}move/", *swaps, f"{case}cancel/", f"{case}print/", "/findings/"):
+        page.goto(path)
+        assert violations(page) == [], path
+        wide: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{path} scrolls sideways by {wide} px at {width}"
+
+    page.goto(f"{case}swap/?day={second.local_date}")
+    page.get_by_role("link", name="Swap with Adam O.").click()
+    page.get_by_role("button", name="Swap: ").click()
+    page.wait_for_url(f"**{case}")
+    first.refresh_from_db()
+    assert first.starts_at == second.starts_at
+
+
+def test_the_body_map_and_its_boxes_are_one_control(clinic_now: SmallClinic, open_page: Callable[..., Page]) -> None:
+    Procedure.objects.filter(pk=clinic_now.procedure.pk).update(regions=["shoulder", "hip", "knee"])
+    page = open_page()
+    sign_in(page, "desk")
+    page.goto(f"/book/?patient={clinic_now.patient.public_id}")
+    page.get_by_role("combobox", name="Procedure").fill("Lumbar")
+    page.get_by_role("option", name="Lumbar block").first.click()
+
+    page.locator("[data-part=knee].pl").click()
+
+    expect(page.get_by_label("Knee", exact=True)).to_be_checked()
+    expect(page.get_by_label("Left", exact=True)).to_be_checked()
+    assert violations(page) == []

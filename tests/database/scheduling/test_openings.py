@@ -188,6 +188,39 @@ def test_find_openings_uses_the_physicians_own_length(clinic: SmallClinic) -> No
     assert lengths == {clinic.physician.pk: timedelta(minutes=30), quick.pk: timedelta(minutes=20)}
 
 
+def test_explanation_says_why_the_one_named_may_not(clinic: SmallClinic) -> None:
+    stranger = factories.resource(kind=Kind.PHYSICIAN, at_site=clinic.site, name="Dr. Baer")
+    factories.weekly_hours(of=stranger)
+    there = factories.site(name="Lakeside")
+    clinic.physician.privileges.update(modalities=["fluoroscopy"])
+    free_time.rebuild(at=NOW)
+
+    def told(**asked: Any) -> str:
+        explanation = found(clinic, **asked).explanation
+        assert explanation is not None
+        return explanation.text
+
+    name = clinic.procedure.name
+    assert told(physician=stranger) == f"Dr. Baer does not hold the privilege for {name}."
+    assert told(physician=clinic.physician, options=Options(guidance="ultrasound")) == (
+        f"Dr. Adler does not hold the privilege for {name} under ultrasound."
+    )
+    assert told(physician=clinic.physician, site=there) == "Dr. Adler has no hours at Lakeside."
+    assert told(site=there) == f"Nobody at Lakeside holds the privilege for {name}."
+    assert told(weekdays=[5, 6]) == "Nothing that is needed is at work at the times asked."
+
+
+def test_explanation_tells_a_thing_that_is_not_there_from_one_that_is_taken(clinic: SmallClinic) -> None:
+    needs = (*factories.NEEDS[:2], ("room", "or_room", ("procedure",)))
+    procedure = factories.procedure(needs=needs, recovery_minutes=0)
+    factories.privilege(of=clinic.physician, for_procedure=procedure)
+
+    explanation = find_openings(procedure=procedure, at=NOW).explanation
+
+    assert explanation is not None
+    assert explanation.text == "there is no operating room at all."
+
+
 def test_find_openings_takes_rooms_with_the_attribute_and_their_extra_turnover(clinic: SmallClinic) -> None:
     needs = (("physician", "", ("procedure",)), ("room", "or_room", ("procedure", "turnover")))
     procedure = factories.procedure(needs=needs)
@@ -223,6 +256,23 @@ def test_find_openings_hides_blocks_from_others_until_they_are_released(clinic: 
     assert starts(clinic, **next_week) == [local(TOMORROW + 7 * DAY, "12:00")]
     clinic.procedure.family = "rfa"
     assert starts(clinic, **next_week) == [local(TOMORROW + 7 * DAY, "8:15")]
+
+
+def test_fit_names_what_a_block_keeps_only_when_nothing_else_is_there(clinic: SmallClinic) -> None:
+    Block.objects.create(resource=clinic.room, site=clinic.site, name="Ablations", weekday=1, starts=time(8), ends=time(12),
+                         valid_from=TODAY, family="facet_rfa", release_days=0)  # fmt: skip
+    free_time.expand_blocks(at=NOW)
+    asked: dict[str, Any] = {"procedure": clinic.procedure, "starts_at": local(TOMORROW, "9:00"), "site": clinic.site, "at": NOW}
+
+    alone = fit(**asked)
+    other = factories.resource(kind=Kind.ROOM, at_site=clinic.site)
+    factories.weekly_hours(of=other)
+    free_time.rebuild(at=NOW)
+    beside = fit(**asked)
+
+    assert alone.opening is not None
+    assert beside.opening is not None
+    assert (alone.opening.units["room"], beside.opening.units["room"]) == ((clinic.room.pk,), (other.pk,))
 
 
 def test_find_openings_keeps_a_physicians_block_for_that_physician(clinic: SmallClinic) -> None:
