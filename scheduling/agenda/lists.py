@@ -282,16 +282,16 @@ def findings(*, user: User, by: Actor, from_on: date, to_on: date, zone: ZoneInf
         .filter(public_id__in={row.subject_id for row in refusals if row.subject_id})
         .select_related(*JOINED)
     }
-    rows = [_override_row(row, zone) for row in given] + [_refusal_row(row, known, zone) for row in refusals]
+    rows = [_override_row(row) for row in given] + [_refusal_row(row, known, zone) for row in refusals]
     rows.sort(key=lambda row: row.at, reverse=True)
     found = Paginator(rows, PER_PAGE).get_page(number)
     query = {"from": from_on.isoformat(), "to": to_on.isoformat()}
     return FindingPage("Findings", query["from"], query["to"], tuple(found.object_list), words.paged(found, url, **query))
 
 
-def _override_row(row: RuleOverride, zone: ZoneInfo) -> FindingRow:
+def _override_row(row: RuleOverride) -> FindingRow:
     return FindingRow(
-        at=row.at.astimezone(zone),
+        at=row.at.astimezone(ZoneInfo(row.appointment.site.time_zone)),
         who=row.by.shown_name if row.by else "the system",
         severity=row.severity,
         code=row.code,
