@@ -16,8 +16,8 @@ from scheduling import calendars
 from scheduling.answers.acting import UNDO_WITHIN, may_take_back
 from scheduling.answers.offering import NOTICE
 from scheduling.calendars import Visit, cleaned
-from scheduling.letters import SHORT_DAY, TIME
-from scheduling.models import BEFORE_ARRIVAL, PRESENT, Appointment, Link, Status
+from scheduling.letters import SHORT_DAY, TIME, said, to_do
+from scheduling.models import BEFORE_ARRIVAL, PRESENT, Appointment, Link, Status, Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class VisitShown:
     has_moved: bool  # since the mail that brought the reader here
     may_move: bool  # here, and not only by telephone
     undo_until: str
+    directions: str
+    to_do: tuple[str, ...]  # before the visit, in the mails' own words
     has_plan: bool
 
 
@@ -71,8 +73,31 @@ def show(link: Link, at: datetime, language: str) -> VisitShown:
         has_moved=link.calendar_sequence != case.calendar_sequence and case.status != Status.CANCELLED,
         may_move=case.status in BEFORE_ARRIVAL and case.arrives_at >= at + NOTICE,
         undo_until=undo_until,
+        directions=cleaned(site.directions),
+        to_do=_to_do(case, zone, language),
         has_plan=bool(medicine_plan(case)),
     )
+
+
+def _to_do(case: Appointment, zone: ZoneInfo, language: str) -> tuple[str, ...]:
+    """Return what the mails ask the patient to do, in the clinic's own words."""
+    if case.status not in BEFORE_ARRIVAL:
+        return ()
+    rows = Wording.objects.filter(language=language).order_by("key", "-version").distinct("key")
+    own = {(row.key, row.language): row.text for row in rows if row.text}
+    arrives = case.arrives_at.astimezone(zone)
+    values = {
+        "day": dateformat.format(arrives, in_language(SHORT_DAY, language)),
+        "short_day": dateformat.format(arrives, in_language(SHORT_DAY, language)),
+        "arrival": dateformat.format(arrives, TIME),
+        "place": cleaned(case.site.name),
+        "phone": cleaned(case.site.phone),
+    }
+
+    def say(key: str, **more: str) -> str:
+        return said(key, language, own, {**values, **more})
+
+    return tuple(to_do(case, zone, say, medicines="" if medicine_plan(case) else "medicines"))
 
 
 def in_language(formats: Mapping[str, str], language: str) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from django.utils import dateformat
+from django.utils.translation import gettext
 
 from procedures import fasting
 from procedures.models import Driver
 from scheduling.models import Appointment
 
+TIME = "g:i a"
 NONE, UNSURE, NEEDED = "", "driver_unsure", "driver"
 
 
@@ -44,6 +49,43 @@ def way_home(appointment: Appointment) -> str:
     if fasting.applies(appointment.sedation) or appointment.procedure.driver == Driver.REQUIRED:
         return NEEDED
     return UNSURE if appointment.procedure.driver == Driver.REQUIRED_IF_SEDATED else NONE
+
+
+def to_do(
+    appointment: Appointment,
+    zone: ZoneInfo,
+    say: Callable[..., str],
+    *,
+    medicines: str = "medicines",
+    is_full: bool = True,
+    is_today: bool = False,
+) -> list[str]:
+    """Return what to do before the visit, a line for each, in the words that `say` gives for a passage.
+
+    `is_full` also names what there is no need for, and diabetes; on the day itself only what can still be done counts.
+    """
+    lines: list[str] = []
+    last = last_intakes(appointment, zone)
+    if last is not None:
+        if not is_today:
+            lines.append(say("fasting_fatty", fatty_until=_in_words(last.fatty)))
+            lines.append(say("fasting_light", light_until=_in_words(last.light)))
+        lines.append(say("fasting_clear", clear_until=_in_words(last.clear)))
+    elif is_full:
+        lines.append(say("fasting_none"))
+    home = way_home(appointment)
+    if home:
+        lines.append(say(home))
+    if medicines and not is_today:
+        lines.append(say(medicines))
+    if is_full:
+        lines.append(say("diabetes"))
+    lines.append(say("bring"))
+    return lines
+
+
+def _in_words(moment: datetime) -> str:
+    return f"{dateformat.format(moment, TIME)} ({dateformat.format(moment, gettext('l j F'))})"
 
 
 def _until(moment: datetime, zone: ZoneInfo) -> datetime:

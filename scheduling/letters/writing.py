@@ -19,12 +19,11 @@ from django.utils.translation import gettext
 from scheduling import calendars
 from scheduling.calendars import Visit, cleaned
 from scheduling.letters.passages import OwnWords, said
-from scheduling.letters.preparing import last_intakes, way_home
+from scheduling.letters.preparing import TIME, to_do
 from scheduling.models import BEFORE_VISIT, Appointment, Message, MessageKind, Status
 
 DAY = {"en": "l j F Y", "es": r"l j \d\e F \d\e Y"}
 SHORT_DAY = {"en": "l j F", "es": r"l j \d\e F"}
-TIME = "g:i a"
 inliner = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=False, keep_at_rules=True)
 
 STANDS = (MessageKind.CONFIRMATION, MessageKind.CHANGE)
@@ -195,27 +194,14 @@ class _Writer:
     def _ready(self) -> list[str]:
         if not self._stands():
             return []
-        lines: list[str] = []
-        last = last_intakes(self.appointment, self.zone)
-        if last is not None:
-            if self.kind != MessageKind.ARRIVAL:
-                lines.append(self._said("fasting_fatty", fatty_until=self._until(last.fatty)))
-                lines.append(self._said("fasting_light", light_until=self._until(last.light)))
-            lines.append(self._said("fasting_clear", clear_until=self._until(last.clear)))
-        elif self.kind in PREPARES:
-            lines.append(self._said("fasting_none"))
-        home = way_home(self.appointment)
-        if home:
-            lines.append(self._said(home))
-        if self.kind != MessageKind.ARRIVAL:
-            lines.append(self._said("medicines_ready" if self.known.has_plan else "medicines"))
-        if self.kind in PREPARES:
-            lines.append(self._said("diabetes"))
-        lines.append(self._said("bring"))
-        return lines
-
-    def _until(self, moment: datetime) -> str:
-        return f"{dateformat.format(moment, TIME)} ({dateformat.format(moment, gettext('l j F'))})"
+        return to_do(
+            self.appointment,
+            self.zone,
+            self._said,
+            medicines="medicines_ready" if self.known.has_plan else "medicines",
+            is_full=self.kind in PREPARES,
+            is_today=self.kind == MessageKind.ARRIVAL,
+        )
 
     def _act(self) -> dict[str, str]:
         if not self.known.link:

@@ -21,7 +21,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
 from pain_clinic.logs import masked
 from scheduling import answers, booking, links, openings
-from scheduling.models import Allocation, Appointment, DeskTask, Link, LinkPurpose, Message, Status, TaskKind
+from scheduling.models import Allocation, Appointment, DeskTask, Link, LinkPurpose, Message, Status, TaskKind, Wording
 from tests import factories
 from tests.factories import NOW, SmallClinic, local
 
@@ -647,8 +647,22 @@ def test_patient_who_should_be_here_is_asked_to_call(visit: Appointment, phone: 
 def test_page_asks_the_same_few_queries_whatever_the_state(
     visit: Appointment, phone: Phone, django_assert_max_num_queries: Callable[..., Any]
 ) -> None:
-    with django_assert_max_num_queries(1):
+    with django_assert_max_num_queries(2):
         phone.get()
+
+
+def test_page_repeats_what_the_mail_asks_to_do_in_the_clinics_words(visit: Appointment, phone: Phone) -> None:
+    visit.site.directions = "Blue door, second floor"
+    visit.site.save()
+    Wording.objects.create(key="bring", language="en", text="Bring your card, {phone}.", version=1, made_at=NOW)
+    Appointment.objects.filter(pk=visit.pk).update(sedation="moderate")
+    phone.get()
+    for said in ("You may drink clear liquids", "an adult has to take you home", "Call us about your medicines",
+                 "Bring your card, +1 518 555 0100.", "Blue door, second floor"):  # fmt: skip
+        assert said in phone.page
+    Appointment.objects.filter(pk=visit.pk).update(sedation="none")
+    phone.get()
+    assert "You may eat and drink as usual" in phone.page
 
 
 # --- words ---------------------------------------------------------------------------------------------------------------------
