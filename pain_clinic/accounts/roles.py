@@ -54,6 +54,7 @@ _CARING = (
     "patients.record_performed",
     "patients.record_outcome",
     "patients.break_glass",
+    "scheduling.answer_checklist",
 )
 _LOOKING = ("patients.search_patients", "patients.view_patient", "scheduling.view_board", "scheduling.view_appointment")
 
@@ -67,6 +68,7 @@ ROLES: dict[str, frozenset[str]] = {
             *_BOOKING,
             *_CARING,
             "patients.sign_note",
+            "scheduling.complete_case",
             "patients.view_outcomes",
             "patients.import_history",
             "scheduling.override_deny",

@@ -1,0 +1,32 @@
+"""A case moves through its day, is checked before the needle and before leaving, and is completed by the physician."""
+
+from scheduling.visits.checking import Checklist, answer_checks, checklist, leave_ready, needs_escort
+from scheduling.visits.completing import (
+    AlreadyCompleted,
+    ChecklistOpen,
+    Done,
+    Given,
+    Harm,
+    Told,
+    as_booked,
+    complete,
+)
+from scheduling.visits.moving import mark_no_show, move_on
+
+__all__ = [
+    "AlreadyCompleted",
+    "Checklist",
+    "ChecklistOpen",
+    "Done",
+    "Given",
+    "Harm",
+    "Told",
+    "answer_checks",
+    "as_booked",
+    "checklist",
+    "complete",
+    "leave_ready",
+    "mark_no_show",
+    "move_on",
+    "needs_escort",
+]

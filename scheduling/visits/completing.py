@@ -1,0 +1,253 @@
+"""The physician completes a case: what was done is written down once, prefilled from the booking; the rest follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import User
+from pain_clinic.audit import trail
+from pain_clinic.errors import Conflict, Forbidden, Refused
+from patients import notes, outcomes, records
+from patients.models import Complication, DrugKind, GivenDrug, PerformedProcedure, Phase, Role
+from procedures import guidance as guiding
+from procedures.models import Procedure
+from scheduling.booking import staging
+from scheduling.booking.words import guarded
+from scheduling.models import (
+    Allocation,
+    Appointment,
+    CauseKind,
+    CheckItem,
+    Completion,
+    InvalidMove,
+    Kind,
+    PlanCause,
+    Status,
+)
+from scheduling.visits import releasing
+from scheduling.visits.checking import checklist
+
+COMPLETE = "scheduling.complete_case"
+FROM = (Status.IN_ROOM, Status.RECOVERY, Status.DISCHARGED)
+DIAGNOSTIC = frozenset({"mbb_diagnostic", "genicular_block", "discography"})
+COMPARED = ("procedure", "side", "levels", "guidance", "sedation", "operator_name")
+
+
+class AlreadyCompleted(Conflict):
+    """What was done is on record; it is amended, not completed again."""
+
+    def __init__(self) -> None:
+        super().__init__("already_completed", "This case is completed already. Amend what was done instead.")
+
+
+class ChecklistOpen(Refused):
+    """The checklist before the needle has answers missing, and nobody said why the case went on."""
+
+    def __init__(self, items: Sequence[str]) -> None:
+        words = ", ".join(CheckItem(item).label.lower() for item in items)
+        super().__init__(
+            "checklist_open",
+            f"The checklist before the needle is not answered: {words}. Answer it, or give the reason.",
+            {"items": list(items)},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A drug given."""
+
+    kind: str
+    drug: str
+    dose_mg: Decimal | None = None
+    volume_ml: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """Something that went wrong."""
+
+    kind: str
+    severity: str
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A score told before the needle or right after it."""
+
+    measure: str
+    aspect: str
+    value: Decimal
+    phase: str = Phase.BEFORE
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was done, as the physician says."""
+
+    procedure: Procedure
+    side: str = ""
+    levels: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    guidance: str = ""
+    sedation: str = "none"
+    operator: User | None = None
+    operator_name: str = ""
+    role: str = Role.THERAPEUTIC
+    body_site: str = ""
+    fluoroscopy_seconds: int | None = None
+    dose_ugy_m2: Decimal | None = None
+    is_image_saved: bool | None = None
+    drugs: tuple[Given, ...] = ()
+    harms: tuple[Harm, ...] = ()
+    scores: tuple[Told, ...] = ()
+    sections: dict[str, str] = field(default_factory=dict)
+    remark: str = ""
+
+
+def as_booked(appointment: Appointment) -> Done:
+    """Return what was done if all went as booked; drugs are those of the last time that this was done by the same hand."""
+    procedure = appointment.procedure
+    row = (
+        Allocation.objects.filter(appointment=appointment, kind=Kind.PHYSICIAN)
+        .select_related("resource__user")
+        .order_by("-pk")
+        .first()
+    )
+    name = row.resource.name if row is not None else ""
+    guidance = appointment.guidance or guiding.usual(procedure)
+    return Done(
+        procedure=procedure,
+        side=appointment.side,
+        levels=tuple(appointment.levels),
+        regions=tuple(appointment.regions),
+        guidance=guidance,
+        sedation=appointment.sedation,
+        operator=row.resource.user if row is not None else None,
+        operator_name=name,
+        role=Role.DIAGNOSTIC if procedure.family in DIAGNOSTIC else Role.THERAPEUTIC,
+        body_site=_body_site(procedure, appointment.side),
+        is_image_saved=True if guidance != "none" else None,
+        drugs=_usual_drugs(procedure, name),
+        sections=notes.prefilled(procedure, side=appointment.side, levels=appointment.levels, guidance=guidance),
+    )
+
+
+def _body_site(procedure: Procedure, side: str) -> str:
+    is_knee = procedure.family in {"genicular_block", "genicular_rfa"}
+    return f"{side}_knee" if is_knee and side in {"left", "right"} else ""
+
+
+def _usual_drugs(procedure: Procedure, operator_name: str) -> tuple[Given, ...]:
+    last = (
+        PerformedProcedure.objects.standing()
+        .filter(procedure=procedure, operator_name=operator_name, is_elsewhere=False)
+        .order_by("-done_on", "-pk")
+        .first()
+    )
+    if last is None:
+        return ()
+    rows = GivenDrug.objects.standing().filter(performed=last.pk).order_by("pk")
+    return tuple(Given(row.kind, row.drug, row.dose_mg, row.volume_ml) for row in rows)
+
+
+def complete(
+    *, appointment: Appointment, done: Done, by: Actor, at: datetime, version: int | None = None, reason: str = ""
+) -> Completion:
+    """Write down what was done in a case, once; give back time that is not needed; leave the planner a cause.
+
+    Discharge is another act. Locks patient, resources and case, in that order.
+
+    Raises:
+        Forbidden, MayNotRecord: the actor may not complete cases.
+        Stale: the case is no longer at `version`.
+        InvalidMove: the patient has not been in the room.
+        AlreadyCompleted: it was completed before.
+        ChecklistOpen: the checklist has gaps and `reason` is empty.
+        FieldRefused: something that was done cannot be kept as it is written.
+    """
+    if not by.may(COMPLETE):
+        raise Forbidden("not_allowed", "Only a physician completes a case.")
+    with guarded(), transaction.atomic():
+        own = staging.standing_allocations(appointment)
+        staging.lock_patients([appointment.patient_id])
+        staging.lock_resources([one.resource_id for one in own])
+        case = staging.locked_case(appointment, version)
+        _must_be_open(case)
+        gaps = checklist(case).open_items
+        if gaps and not reason.strip():
+            raise ChecklistOpen(gaps)
+        performed = _record(case, done, by, at)
+        row = Completion.objects.create(
+            appointment=case,
+            performed=performed.public_id,
+            differs=_differences(as_booked(case), done),
+            unchecked=list(gaps),
+            reason=reason.strip()[:300],
+            at=at,
+            by_id=by.user_id,
+        )
+        case.version += 1
+        case.save(update_fields=["version"])
+        if case.status != Status.IN_ROOM:
+            releasing.release_rest(case, own, at)
+        PlanCause.objects.create(patient=case.patient, appointment=case, kind=CauseKind.COMPLETED, at=at)
+        trail.record(
+            by=by, act="scheduling.complete", subject=case, patient=case.patient.public_id, site_id=case.site_id,
+            details={"version": case.version, "performed": str(performed.public_id), "differs": row.differs, "unchecked": gaps},
+        )  # fmt: skip
+    return row
+
+
+def _must_be_open(case: Appointment) -> None:
+    taken = Completion.objects.filter(appointment=case).exists()
+    if taken or PerformedProcedure.objects.filter(appointment=case.public_id).exists():
+        raise AlreadyCompleted
+    if case.status not in FROM:
+        raise InvalidMove(
+            "invalid_move",
+            f"This case is {case.get_status_display().lower()}: it can be completed once the patient has been in the room.",
+            {"status": case.status},
+        )
+
+
+def _record(case: Appointment, done: Done, by: Actor, at: datetime) -> PerformedProcedure:
+    """Write down the performed procedure and all that belongs to it."""
+    patient = case.patient
+    values = {
+        "procedure": done.procedure, "appointment": case.public_id, "done_on": case.local_date, "done_at": case.starts_at,
+        "site": case.site, "side": done.side, "levels": list(done.levels), "regions": list(done.regions), "role": done.role,
+        "guidance": done.guidance, "sedation": done.sedation or "none", "operator": done.operator,
+        "operator_name": done.operator_name, "body_site": done.body_site, "note": done.remark,
+        "fluoroscopy_seconds": done.fluoroscopy_seconds, "dose_ugy_m2": done.dose_ugy_m2, "is_image_saved": done.is_image_saved,
+    }  # fmt: skip
+    performed = records.record(kind=PerformedProcedure, patient=patient, values=values, by=by, at=at)
+    for drug in done.drugs:
+        given: dict[str, Any] = {
+            "performed": performed, "kind": DrugKind(drug.kind), "drug": drug.drug, "dose_mg": drug.dose_mg,
+            "volume_ml": drug.volume_ml, "given_on": case.local_date,
+        }  # fmt: skip
+        records.record(kind=GivenDrug, patient=patient, values=given, by=by, at=at)
+    for harm in done.harms:
+        wrong = {"performed": performed, "kind": harm.kind, "severity": harm.severity, "outcome": harm.outcome}
+        records.record(kind=Complication, patient=patient, values={**wrong, "noticed_on": case.local_date}, by=by, at=at)
+    for told in done.scores:
+        score = {
+            "measure": told.measure, "aspect": told.aspect, "value": told.value, "scored_on": case.local_date,
+            "scored_at": case.starts_at if told.phase == Phase.BEFORE else max(case.ends_at, case.starts_at), "phase": told.phase,
+            "performed": performed, "side": done.side, "levels": list(done.levels),
+        }  # fmt: skip
+        outcomes.record_score(patient=patient, values=score, by=by, at=at)
+    notes.write(performed=performed, sections=done.sections, by=by, at=at)
+    return performed
+
+
+def _differences(booked: Done, done: Done) -> list[str]:
+    return [name for name in COMPARED if getattr(booked, name) != getattr(done, name)]
