@@ -21,6 +21,8 @@ from scheduling import cadence, free_time
 from scheduling.demo import clinic as plan
 from scheduling.demo.cases import COMPLAINTS
 from scheduling.demo.days import Tell, local_date, pack
+from scheduling.demo.facts import write_facts
+from scheduling.demo.histories import write_sessions
 from scheduling.demo.people import invent
 from scheduling.demo.rows import write_cases, write_people
 from scheduling.demo.writing import empty, reserve
@@ -42,11 +44,13 @@ class Report:
     ahead: int
     today: int
     allocations: int
+    sessions: int = 0
 
     def summary(self) -> str:
         return (
             f"{plan.NAME}: {self.sites} sites, {self.resources} resources, {self.patients:,} patients, "
-            f"{self.appointments:,} appointments ({self.today} today, {self.ahead:,} to come), {self.allocations:,} allocations"
+            f"{self.appointments:,} appointments ({self.today} today, {self.ahead:,} to come), {self.allocations:,} allocations, "
+            f"{self.sessions:,} performed procedures"
         )
 
 
@@ -94,6 +98,10 @@ def build(*, patients: int, seed: int, at: datetime, may_erase: bool = False, te
         tell(f"{len(cases):,} cases packed; writing …")
         write_people(people, cases)
         allocations = write_cases(cases, rng, at)
+        tell("Writing what was done, and what it brought …")
+        own = random.Random(seed + 1)  # nosec B311  # noqa: S311  of its own, so that cases stay as they are
+        write_facts(people, own, at)
+        sessions = write_sessions(cases, own, at)
         tell("Building free time …")
         free_time.rebuild(at=at)
         trail.record(by=Actor.system("demo"), act="scheduling.build_demo", details={"patients": patients, "seed": seed})
@@ -106,6 +114,7 @@ def build(*, patients: int, seed: int, at: datetime, may_erase: bool = False, te
         ahead=sum(case.starts_at > at and case.status in {Status.BOOKED, Status.CONFIRMED} for case in cases),
         today=sum(case.day == local_date(case.zone, at) for case in cases),
         allocations=allocations,
+        sessions=sessions,
     )
 
 
