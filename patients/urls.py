@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from patients import views
+from patients.views import facts, notes, people, scores
 
 app_name = "patients"
 urlpatterns = [
-    path("patients/", views.patient_list, name="list"),
-    path("patients/new/", views.new_patient, name="new"),
-    path("patients/<uuid:public_id>/", views.patient, name="patient"),
-    path("patients/<uuid:public_id>/edit/", views.edit_patient, name="edit"),
+    path("patients/", people.patient_list, name="list"),
+    path("patients/new/", people.new_patient, name="new"),
+    path("patients/<uuid:public_id>/", people.patient, name="patient"),
+    path("patients/<uuid:public_id>/edit/", people.edit_patient, name="edit"),
+    path("patients/<uuid:public_id>/record/", facts.record, name="record"),
+    path("patients/<uuid:public_id>/record/<slug:kind>/new/", facts.new_fact, name="fact_new"),
+    path("patients/<uuid:public_id>/record/<slug:kind>/<uuid:fact>/", facts.fact, name="fact"),
+    path("patients/<uuid:public_id>/scores/new/", scores.new_score, name="score_new"),
+    path("patients/<uuid:public_id>/scores/<uuid:score>/", scores.score, name="score"),
+    path("notes/<uuid:public_id>/", notes.note, name="note"),
 ]

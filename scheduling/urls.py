@@ -15,6 +15,7 @@ from scheduling.views import (
     pages,
     setup,
     swap,
+    visits,
 )
 
 app_name = "scheduling"
@@ -29,6 +30,8 @@ urlpatterns = [
     path("appointments/<uuid:public_id>/reinstate/", cases.reinstate, name="reinstate"),
     path("appointments/<uuid:public_id>/confirm/", cases.confirm, name="confirm"),
     path("appointments/<uuid:public_id>/status/", cases.status, name="status"),
+    path("appointments/<uuid:public_id>/complete/", visits.complete, name="complete"),
+    path("appointments/<uuid:public_id>/checklist/<slug:moment>/", visits.checklist, name="checklist"),
     path("appointments/<uuid:public_id>/print/", cases.print_case, name="print"),
     path("messages/", pages.message_list, name="messages"),
     path("messages/<uuid:public_id>/", mail.message, name="message"),

@@ -312,6 +312,7 @@ def acts(*, appointment: Appointment, by: Actor, at: datetime) -> tuple[Act, ...
                     fields=to,
                 )
             )
+    found += _record_acts(appointment, by)
     if appointment.status in BEFORE_ARRIVAL and by.may("scheduling.move_appointment"):
         found.append(Act("move", "Move", address["move"], method="get"))
         found.append(Act("swap", "Swap", address["swap"], method="get"))
@@ -320,6 +321,23 @@ def acts(*, appointment: Appointment, by: Actor, at: datetime) -> tuple[Act, ...
     if appointment.status in AWAY and by.may("scheduling.reinstate_appointment"):
         found.append(Act("reinstate", "Reinstate", address["reinstate"], method="get", is_main=True))
     return tuple(found)
+
+
+def _record_acts(appointment: Appointment, by: Actor) -> list[Act]:
+    """Return what is answered and written down about the visit itself."""
+    found = []
+    public_id, status = appointment.public_id, appointment.status
+    if by.may("scheduling.answer_checklist"):
+        if status in (Status.ARRIVED, Status.PREPARING, Status.READY, Status.IN_ROOM):
+            found.append(Act("check", "Checklist", reverse("scheduling:checklist", args=[public_id, "before"]), method="get"))
+        if status in (Status.RECOVERY, Status.DISCHARGED):
+            found.append(Act("leave", "Leaving", reverse("scheduling:checklist", args=[public_id, "leaving"]), method="get"))
+    if by.may("scheduling.complete_case") and status in (Status.IN_ROOM, Status.RECOVERY, Status.DISCHARGED):
+        is_done = hasattr(appointment, "completion")
+        label = "Note" if is_done else "Complete"
+        url = reverse("scheduling:complete", args=[public_id])
+        found.append(Act("complete", label, url, method="get", is_main=not is_done and status != Status.IN_ROOM))
+    return found
 
 
 def _cancelled(appointment: Appointment) -> str:

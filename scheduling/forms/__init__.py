@@ -22,6 +22,7 @@ from scheduling.forms.desk import (
 )
 from scheduling.forms.mail import CloseTaskForm, ExceptionForm, StepForm, StopForm, starting_with
 from scheduling.forms.setup import AbsenceForm, BlockForm, HoursForm, ResourceForm, SiteForm, read_spans
+from scheduling.forms.visits import CompleteForm, LeavingForm, answers_in
 
 __all__ = [
     "ALL_LEVELS",
@@ -36,9 +37,11 @@ __all__ = [
     "BookForm",
     "CancelForm",
     "CloseTaskForm",
+    "CompleteForm",
     "DayField",
     "ExceptionForm",
     "HoursForm",
+    "LeavingForm",
     "MoveForm",
     "ResourceForm",
     "SiteForm",
@@ -47,6 +50,7 @@ __all__ = [
     "StopForm",
     "SwapAskForm",
     "SwapForm",
+    "answers_in",
     "at_in",
     "pairs",
     "read_spans",

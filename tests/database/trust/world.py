@@ -13,7 +13,8 @@ from typing import Any
 from pain_clinic.accounts import staff
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import ApiToken, Site, User
-from patients.models import Patient
+from patients import notes, outcomes, records
+from patients.models import Allergy, ClinicalNote, Patient, PerformedProcedure, Score
 from scheduling import booking, holds, links, openings
 from scheduling.models import Absence, Appointment, Block, CalendarFeed, Hold, LinkPurpose, Message
 from tests import factories
@@ -30,6 +31,7 @@ NAMED = {
     "/l/": "link",
     "/feeds/": "feed",
     "/hooks/mail/": "provider",
+    "/notes/": "note",
     "/settings/sites/": "site",
     "/settings/resources/": "room",
     "/settings/absences/": "absence",
@@ -42,7 +44,9 @@ NAMED = {
 }
 # These belong to the person or to the whole clinic, not to a site.
 NOT_OF_A_SITE = {"token", "colleague", "mail", "link", "procedure", "feed", "provider"}
-ARGUMENT = re.compile(r"<(?:\w+:)?\w+>|\(\?P<(\w+)>([^)]*)\)")
+ARGUMENT = re.compile(r"<(?:\w+:)?(?P<name>\w+)>|\(\?P<(?P<named>\w+)>(?P<pattern>[^)]*)\)")
+# What the other arguments of an address are.
+WORDS = {"moment": "before", "kind": "allergies"}
 
 # Each is a word that stands nowhere else, so that finding it anywhere proves whose it is.
 CANARIES = {
@@ -80,6 +84,9 @@ class World:
     block: Block
     colleague: User
     mail: str
+    fact: Allergy
+    note: ClinicalNote
+    score: Score
 
     @property
     def site(self) -> Site:
@@ -133,7 +140,11 @@ class World:
         named = str(uuid.uuid4()) if strange else self.of(what, user)
 
         def filled(found: re.Match[str]) -> str:
-            return found[2].partition("|")[0] if found[1] and found[1] != "public_id" else named
+            if found["named"] and found["named"] != "public_id":
+                return found["pattern"].partition("|")[0]
+            if found["name"] in WORDS:
+                return WORDS[found["name"]]
+            return self.of(found["name"], user) if found["name"] in {"fact", "score"} else named
 
         return ARGUMENT.sub(filled, pattern).replace("^", "").replace("$", "")
 
@@ -169,7 +180,14 @@ def make(home: Path, **person: Any) -> World:
     box = home / "mailbox"
     box.mkdir(exist_ok=True)
     (box / "1.eml").write_text("From: a@b.example\nTo: c@d.example\nSubject: A mail\nContent-Type: text/html\n\n<p>Hello</p>\n")
+    nurse = Actor.of_user(factories.user(role="nurse", sites=(clinic.site,)))
+    values = {"procedure": clinic.procedure, "site": clinic.site, "done_on": TODAY, "side": "left"}
+    performed = records.record(kind=PerformedProcedure, patient=patient, values=values, by=nurse, at=NOW)
+    pain = {"measure": "nrs", "aspect": "index", "value": 3, "scored_on": TODAY, "phase": "after", "performed": performed}
     return World(
+        fact=records.record(kind=Allergy, patient=patient, values={"agent": "latex"}, by=nurse, at=NOW),
+        note=notes.write(performed=performed, sections={"plan": "Plan of the note"}, by=nurse, at=NOW),
+        score=outcomes.record_score(patient=patient, values=pain, by=nurse, at=NOW),
         clinic=clinic, made_by=made_by, patient=patient, case=case, message=Message.objects.get(appointment=case),
         absence=absence, block=block, colleague=factories.user(role="nurse", sites=(clinic.site,)), mail="1",
     )  # fmt: skip

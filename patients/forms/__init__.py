@@ -1,0 +1,7 @@
+"""Forms of patients: shape only. What it means is for the verbs to say."""
+
+from patients.forms.facts import ErrorForm, FactForm, form_for
+from patients.forms.people import PatientForm, starting_with
+from patients.forms.scores import NoteForm, ScoreForm
+
+__all__ = ["ErrorForm", "FactForm", "NoteForm", "PatientForm", "ScoreForm", "form_for", "starting_with"]

@@ -1,0 +1,201 @@
+"""What the physician says was done, prefilled from the booking, and the answers of the checklists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from pain_clinic.texts import PlainField, clean_lines
+from patients import notes
+from patients.models import Aspect, ComplicationKind, DrugKind, Phase
+from procedures import levels as targets
+from procedures.guidance import MODALITIES
+from procedures.models import Procedure, Sedation
+from procedures.tables import read
+from scheduling.models import Appointment, CheckAnswer, Side
+from scheduling.visits import Done, Given, Harm, Told
+
+DRUG_ROWS = 4
+SCORES = (
+    ("nrs_before", "Pain before, 0 to 10", "nrs", Aspect.INDEX, Phase.BEFORE),
+    ("nrs_after", "Pain right after, 0 to 10", "nrs", Aspect.INDEX, Phase.AFTER),
+    ("peg_before", "PEG before, 0 to 10", "peg", Aspect.TOTAL, Phase.BEFORE),
+)
+# Contrast media and sedatives are in no table of ours; these are what clinics commonly have.
+CONTRAST = ("iohexol", "iopamidol", "gadolinium", "air")
+SEDATIVES = ("midazolam", "fentanyl", "propofol", "ketamine")
+
+
+@cache
+def drug_choices() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the drugs that may be named, by kind, as "kind:drug"."""
+    steroids = read(only=("steroids",))["steroids"].content
+    groups = (
+        (DrugKind.STEROID, [(row["id"], row["name"]) for row in steroids["drugs"]]),
+        (DrugKind.LOCAL_ANAESTHETIC, [(row["drug"], row["drug"].capitalize()) for row in steroids["local_anaesthetics"]]),
+        (DrugKind.CONTRAST, [(name, name.capitalize()) for name in CONTRAST]),
+        (DrugKind.SEDATIVE, [(name, name.capitalize()) for name in SEDATIVES]),
+    )
+    return [(str(kind.label), [(f"{kind}:{drug}", name) for drug, name in drugs]) for kind, drugs in groups]
+
+
+class CompleteForm(forms.Form):
+    """The completion of a case. Everything starts as booked; nothing needs to be typed when all went as planned."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput)
+    procedure = forms.ModelChoiceField(queryset=Procedure.objects.none(), empty_label=None, to_field_name="code")
+    side = forms.ChoiceField(choices=[("", "no side"), *Side.choices], required=False)
+    levels = forms.CharField(max_length=120, required=False, help_text="For instance L4-L5 L5-S1.")
+    guidance = forms.ChoiceField(choices=list(MODALITIES.items()))
+    sedation = forms.ChoiceField(choices=Sedation.choices)
+    operator_name = PlainField(label="By", max_length=120)
+    fluoroscopy_seconds = forms.IntegerField(label="Fluoroscopy, seconds", min_value=0, max_value=36_000, required=False)
+    dose_ugy_m2 = forms.DecimalField(
+        label="Dose-area product, µGy·m²", min_value=0, max_digits=9, decimal_places=2, required=False
+    )
+    is_image_saved = forms.BooleanField(label="Image saved", required=False)
+    harm_kind = forms.ChoiceField(label="Complication", choices=[("", "none"), *ComplicationKind.choices], required=False)
+    harm_severity = forms.ChoiceField(
+        label="How bad", choices=[("minor", "Minor"), ("moderate", "Moderate"), ("severe", "Severe")], required=False
+    )
+    harm_outcome = PlainField(label="What came of it", max_length=200, required=False)
+    remark = PlainField(label="Remark", max_length=300, required=False)
+    is_signed = forms.BooleanField(label="Sign the note now", required=False, initial=True)
+    reason = PlainField(label="Why with gaps in the checklist", max_length=300, required=False)
+
+    def __init__(self, *args: Any, case: Appointment, done: Done, has_gaps: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.case, self.booked = case, done
+        self.fields["procedure"].queryset = Procedure.objects.in_order()  # type: ignore[attr-defined]
+        for row in range(DRUG_ROWS):
+            self.fields[f"drug_{row}"] = forms.ChoiceField(label="Drug", choices=[("", "none"), *drug_choices()], required=False)
+            self.fields[f"dose_{row}"] = forms.DecimalField(
+                label="mg", min_value=0, max_digits=8, decimal_places=2, required=False
+            )
+            self.fields[f"volume_{row}"] = forms.DecimalField(
+                label="mL", min_value=0, max_digits=6, decimal_places=2, required=False
+            )
+        for name, label, *_ in SCORES:
+            self.fields[name] = forms.DecimalField(
+                label=label, min_value=0, max_value=10, max_digits=4, decimal_places=2, required=False
+            )
+        for section in notes.template_for(case.procedure).sections:
+            self.fields[f"section_{section.code}"] = forms.CharField(
+                label=section.name, max_length=notes.LONGEST, required=False, widget=forms.Textarea(attrs={"rows": 3})
+            )
+        if not has_gaps:
+            del self.fields["reason"]
+
+    @staticmethod
+    def starting_with(done: Done, version: int) -> dict[str, Any]:
+        """Return what the form shows at first."""
+        values: dict[str, Any] = {
+            "version": version, "procedure": done.procedure.code, "side": done.side, "levels": " ".join(done.levels),
+            "guidance": done.guidance, "sedation": done.sedation, "operator_name": done.operator_name,
+            "is_image_saved": bool(done.is_image_saved), "is_signed": True,
+        }  # fmt: skip
+        for row, drug in enumerate(done.drugs[:DRUG_ROWS]):
+            values |= {f"drug_{row}": f"{drug.kind}:{drug.drug}", f"dose_{row}": drug.dose_mg, f"volume_{row}": drug.volume_ml}
+        return values | {f"section_{code}": text for code, text in done.sections.items()}
+
+    def clean_levels(self) -> tuple[str, ...]:
+        text: str = self.cleaned_data["levels"]
+        try:
+            return targets.read_levels(text) if text.strip() else ()
+        except ValueError as error:
+            raise forms.ValidationError(f"{error}. Write levels such as L4-L5.") from error
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what two fields only say together."""
+        values: dict[str, Any] = super().clean() or {}
+        for row in range(DRUG_ROWS):
+            if not values.get(f"drug_{row}") and values.get(f"dose_{row}") is not None:
+                self.add_error(f"drug_{row}", "Say which drug this dose is of.")
+        for name in values:
+            if name.startswith("section_"):
+                try:
+                    values[name] = clean_lines(values[name])
+                except ValueError as error:
+                    self.add_error(name, f"This text {error}.")
+        return values
+
+    def done(self) -> Done:
+        """Return what was done, as the verb takes it."""
+        said = self.cleaned_data
+        is_same_hand = said["operator_name"] == self.booked.operator_name
+        harm = said["harm_kind"]
+        return replace(
+            self.booked,
+            procedure=said["procedure"],
+            side=said["side"],
+            levels=said["levels"],
+            guidance=said["guidance"],
+            sedation=said["sedation"],
+            operator=self.booked.operator if is_same_hand else None,
+            operator_name=said["operator_name"],
+            fluoroscopy_seconds=said["fluoroscopy_seconds"],
+            dose_ugy_m2=said["dose_ugy_m2"],
+            is_image_saved=said["is_image_saved"] if said["guidance"] != "none" else None,
+            drugs=tuple(self._drugs()),
+            harms=(Harm(harm, said["harm_severity"] or "minor", said["harm_outcome"]),) if harm else (),
+            scores=tuple(
+                Told(measure, aspect, said[name], phase)
+                for name, _, measure, aspect, phase in SCORES
+                if said[name] is not None
+            ),
+            sections={name.removeprefix("section_"): text for name, text in said.items() if name.startswith("section_")},
+            remark=said["remark"],
+        )  # fmt: skip
+
+    def _drugs(self) -> Iterator[Given]:
+        for row in range(DRUG_ROWS):
+            named: str = self.cleaned_data[f"drug_{row}"]
+            if named:
+                kind, _, drug = named.partition(":")
+                dose: Decimal | None = self.cleaned_data[f"dose_{row}"]
+                yield Given(kind, drug, dose, self.cleaned_data[f"volume_{row}"])
+
+    @property
+    def parts(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """Return the fields under the headings of the page."""
+        sections = [name for name in self.fields if name.startswith("section_")]
+        named = (
+            ("Done", ("procedure", "side", "levels", "guidance", "sedation", "operator_name")),
+            ("Given", tuple(f"{name}_{row}" for row in range(DRUG_ROWS) for name in ("drug", "dose", "volume"))),
+            ("Imaging", ("fluoroscopy_seconds", "dose_ugy_m2", "is_image_saved")),
+            ("Pain", tuple(name for name, *_ in SCORES)),
+            ("Complication", ("harm_kind", "harm_severity", "harm_outcome")),
+            ("Note", (*sections, "remark", "is_signed", "reason")),
+        )
+        return [(title, [self[name] for name in names if name in self.fields]) for title, names in named]
+
+
+def answers_in(data: QueryDict, items: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return the checklist's answers that were given, by item; "yes to all" answers what is still without one."""
+    all_yes = data.get("act") == "all"
+    found = {}
+    for item in items:
+        answer = data.get(f"answer_{item}", "") or ("yes" if all_yes else "")
+        if answer in CheckAnswer.values:
+            found[item] = (str(answer), _plain(data.get(f"note_{item}", "")))
+    return found
+
+
+def _plain(text: str) -> str:
+    try:
+        return clean_lines(text)[:200].replace("\n", " ")
+    except ValueError:
+        return ""
+
+
+class LeavingForm(forms.Form):
+    """With whom a patient leaves."""
+
+    escort = PlainField(label="Who takes the patient home", max_length=120, required=False)
+    reason = PlainField(label="Reason, where something is not as it should be or nobody comes", max_length=200, required=False)

@@ -1,0 +1,166 @@
+"""The checklists of a case, and its completion by the physician."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from pain_clinic import web
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.gates import requires
+from pain_clinic.errors import DomainError
+from patients import notes, recorded
+from patients.models import ClinicalNote
+from scheduling import visits
+from scheduling.forms import CompleteForm, LeavingForm, answers_in
+from scheduling.models import Appointment, CheckAnswer, CheckItem, CheckMoment, Completion, Discharge
+from scheduling.views import doors
+from scheduling.visits.checking import ITEMS
+
+
+@require_http_methods(["GET", "POST"])
+@requires("scheduling.complete_case")
+@sensitive_post_parameters()
+def complete(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Say what was done; everything starts as it was booked."""
+    row, by = doors.the_case(request, public_id), Actor.of(request)
+    if Completion.objects.filter(appointment=row).exists() and request.method == "GET":
+        return web.redirect_to(request, note_address(row) or row_address(row))
+    booked = visits.as_booked(row)
+    gaps = visits.checklist(row).open_items
+    if request.method == "GET":
+        doors.read(request, row)
+        return _complete_page(request, row, CompleteForm(initial=CompleteForm.starting_with(booked, row.version), case=row,
+                                                         done=booked, has_gaps=bool(gaps)), gaps)  # fmt: skip
+    form = CompleteForm(request.POST, case=row, done=booked, has_gaps=bool(gaps))
+    if not form.is_valid():
+        return _complete_page(request, row, form, gaps, status=422)
+    try:
+        doors.act_once(request, "scheduling.complete", lambda: _completed(row, form, by))
+    except DomainError as error:
+        doors.refused(request, error, act="scheduling.complete", case=row)
+        return _complete_page(request, row, form, gaps, error=error, status=error.status)
+    return web.redirect_to(request, row_address(row))
+
+
+def _completed(row: Appointment, form: CompleteForm, by: Actor) -> Completion:
+    said, at = form.cleaned_data, web.now()
+    made = visits.complete(
+        appointment=row, done=form.done(), by=by, at=at, version=said["version"], reason=said.get("reason", "")
+    )  # fmt: skip
+    if said["is_signed"]:
+        notes.sign(note=ClinicalNote.objects.get(performed__public_id=made.performed), by=by, at=at)
+    return made
+
+
+def _complete_page(
+    request: HttpRequest,
+    row: Appointment,
+    form: CompleteForm,
+    gaps: tuple[str, ...],
+    *,
+    error: DomainError | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    known = recorded.on_record(patient=row.patient, on=row.local_date)
+    context = {
+        "case": doors.shown(request, row),
+        "form": form,
+        "refusal": doors.refusal_of(error) if error else None,
+        "action": reverse("scheduling:complete", args=[row.public_id]),
+        "request_key": doors.new_key() if request.method == "GET" else doors.key_of(request),
+        "gaps": [CheckItem(item).label for item in gaps],
+        "checklist_url": reverse("scheduling:checklist", args=[row.public_id, "before"]),
+        "facts": known.can_hurt,
+        "later": [("Authorisation", recorded.NOTHING_YET), ("Limits", recorded.NOTHING_YET), ("Plan", recorded.NOTHING_YET)],
+    }
+    return web.respond(request, "scheduling/complete.html", context, status=status)
+
+
+def row_address(row: Appointment) -> str:
+    return reverse("scheduling:appointment", args=[row.public_id])
+
+
+def note_address(row: Appointment) -> str:
+    """Return the address of the note of a completed case, or nothing."""
+    note = ClinicalNote.objects.filter(performed__appointment=row.public_id, is_in_error=False).first()
+    return reverse("patients:note", args=[note.public_id]) if note is not None else ""
+
+
+@require_http_methods(["GET", "POST"])
+@requires("scheduling.answer_checklist")
+@sensitive_post_parameters()
+def checklist(request: HttpRequest, public_id: uuid.UUID, moment: str) -> HttpResponse:
+    """Answer the checklist before the needle, or before leaving."""
+    row, by = doors.the_case(request, public_id), Actor.of(request)
+    if moment not in CheckMoment.values:
+        raise Http404
+    items = {str(value): str(label) for value, label in ITEMS[moment].choices}
+    if request.method == "GET":
+        doors.read(request, row)
+        return _checklist_page(request, row, moment, items)
+    answers = answers_in(request.POST, items)
+    form = LeavingForm(request.POST)
+    if moment == CheckMoment.LEAVING and not form.is_valid():
+        return _checklist_page(request, row, moment, items, form=form, typed=answers, status=422)
+
+    def answer() -> Appointment:
+        if moment == CheckMoment.BEFORE:
+            visits.answer_checks(appointment=row, moment=moment, answers=answers, by=by, at=web.now())
+        else:
+            visits.leave_ready(appointment=row, answers=answers, **form.cleaned_data, by=by, at=web.now())
+        return row
+
+    try:
+        doors.act_once(request, f"scheduling.checklist.{moment}", answer)
+    except DomainError as error:
+        doors.refused(request, error, act="scheduling.answer_checklist", case=row)
+        return _checklist_page(request, row, moment, items, form=form, typed=answers, error=error, status=error.status)
+    return web.redirect_to(request, row_address(row))
+
+
+def _checklist_page(
+    request: HttpRequest,
+    row: Appointment,
+    moment: str,
+    items: dict[str, str],
+    *,
+    form: LeavingForm | None = None,
+    typed: dict[str, tuple[str, str]] | None = None,
+    error: DomainError | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    said = visits.checklist(row, moment).answers
+    lines = [_check_line(item, label, said.get(item), (typed or {}).get(item)) for item, label in items.items()]
+    is_leaving = moment == CheckMoment.LEAVING
+    known = Discharge.objects.filter(appointment=row).select_related("by").first() if is_leaving else None
+    start = {"escort": known.escort, "reason": known.reason} if known else {}
+    context = {
+        "case": doors.shown(request, row),
+        "title": str(CheckMoment(moment).label),
+        "action": reverse("scheduling:checklist", args=[row.public_id, moment]),
+        "request_key": doors.new_key() if request.method == "GET" else doors.key_of(request),
+        "lines": lines,
+        "form": (form or LeavingForm(initial=start)) if is_leaving else None,
+        "needs_escort": is_leaving and visits.needs_escort(row),
+        "facts": recorded.on_record(patient=row.patient, on=row.local_date).can_hurt,
+        "refusal": doors.refusal_of(error) if error else None,
+    }
+    return web.respond(request, "scheduling/checklist.html", context, status=status)
+
+
+def _check_line(item: str, label: str, row: Any, typed: tuple[str, str] | None) -> dict[str, Any]:
+    answer, note = typed or ((row.answer, row.note) if row else ("", ""))
+    return {
+        "item": item,
+        "label": label,
+        "note": note,
+        "choices": [(str(value), str(word), value == answer) for value, word in CheckAnswer.choices],
+        "by": row.answered_by.shown_name if row and row.answered_by else "",
+        "at": row.answered_at if row else None,
+    }
