@@ -8,6 +8,8 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
+from pain_clinic.migrating import AtOnce
+
 
 class Migration(migrations.Migration):
 
@@ -20,6 +22,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        AtOnce([
         migrations.CreateModel(
             name='Addendum',
             fields=[
@@ -1616,4 +1619,5 @@ class Migration(migrations.Migration):
             model_name='vaccinationevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='838a338f712cd21f5bebbc602d45f2d4cd317aca', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_4b655', table='patients_vaccinationevent', when='BEFORE')),
         ),
+        ]),
     ]
