@@ -10,6 +10,8 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
+from pain_clinic.migrating import AtOnce
+
 
 class Migration(migrations.Migration):
 
@@ -24,6 +26,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        AtOnce([
         migrations.CreateModel(
             name='Absence',
             fields=[
@@ -741,4 +744,5 @@ class Migration(migrations.Migration):
             model_name='weeklyhoursevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='c63898360ccd2275d1478ddb29b52e0601eabda9', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_2c168', table='scheduling_weeklyhoursevent', when='BEFORE')),
         ),
+        ]),
     ]
