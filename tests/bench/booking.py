@@ -107,8 +107,8 @@ class Bare:
         try:
             with self.connection, self.connection.cursor() as cursor:
                 return self._book(cursor, patient, place)
-        except (_Taken, psycopg2.errors.ExclusionViolation):
-            return False
+        except (_Taken, psycopg2.errors.ExclusionViolation, psycopg2.errors.LockNotAvailable):
+            return False  # taken, or nothing to be had within two seconds: on our side that is `Busy`
 
     def _book(self, cursor: Any, patient: int, place: Place) -> bool:
         at, site, runs = self.clinic.at, self.clinic.site.pk, place.runs(self.needs)
