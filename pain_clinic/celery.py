@@ -24,6 +24,7 @@ app.conf.beat_schedule = {
     "sweep-holds": _every("scheduling.tasks.sweep_holds", 30.0),
     "release-blocks": _every("scheduling.tasks.release_blocks", 300.0),
     "extend-free-time": _every("scheduling.tasks.extend_free_time", 3600.0),
+    "chase-answers": _every("scheduling.tasks.chase_answers", 300.0),
     "read-bounces": _every("scheduling.tasks.read_bounces", 300.0),
     "seal-audit": _every("pain_clinic.audit.tasks.seal", 10.0),
     "tidy-accounts": _every("pain_clinic.accounts.tasks.tidy", 3600.0),

@@ -102,11 +102,11 @@ def defaults() -> Iterator[Default]:
         for contact in row["contacts"]:
             if any(word in str(contact["mode"]) for word in BY_MAIL) and contact["collect"]:
                 days, months = int(contact.get("days", 0)), int(contact.get("months", 0))
-                # Off until there is a page with the questions; the times are those of the table.
+                # A diary begins at once: its mail leaves with the patient.
                 yield Default(
                     f"score-{months}m" if months else f"score-{days}d", MessageKind.FOLLOW_UP,
-                    time(10) if days + months else time(18),
-                    days, months, is_on=False, family=row["after"], source=tuple(row["source"]),
+                    time(10) if days + months else time(8),
+                    days, months, family=row["after"], source=tuple(row["source"]),
                 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from pain_clinic import clock, health
-from scheduling import bounces, free_time, holds, messages
+from scheduling import asks, bounces, free_time, holds, messages
 
 
 @shared_task(name="scheduling.tasks.heartbeat", ignore_result=True)
@@ -49,3 +49,9 @@ def extend_free_time() -> None:
 def read_bounces() -> None:
     """Read what has come back to the bounce mailbox, where there is one."""
     bounces.sweep(at=clock.now())
+
+
+@shared_task(name="scheduling.tasks.chase_answers", ignore_result=True)
+def chase_answers() -> None:
+    """Give the desk a call for each question after a visit that nobody answered in time."""
+    asks.chase(at=clock.now())

@@ -175,6 +175,8 @@ SHORT = {
     TaskKind.NO_EMAIL: "No e-mail",
     TaskKind.UNCONFIRMED: "Not confirmed",
     TaskKind.MISSED: "Missed",
+    TaskKind.NO_ANSWER: "No answer",
+    TaskKind.UNWELL: "Worried",
 }
 
 

@@ -31,7 +31,7 @@ from scheduling.models import (
 ALLOWS: dict[str, frozenset[str]] = {
     LinkPurpose.VISIT: frozenset({"confirm", "cancel", "take_back", "move", "ask_for_call"}),
     LinkPurpose.UNSUBSCRIBE: frozenset({"unsubscribe", "subscribe"}),
-    LinkPurpose.SCORE: frozenset(),
+    LinkPurpose.SCORE: frozenset(),  # questions are answered by `scheduling.asks`
 }
 UNDO_WITHIN = timedelta(minutes=10)
 BY_LINK = "By the link in the mail"

@@ -1,7 +1,7 @@
 """Messages to patients: lay down, plan, claim, deliver, retry. The row is the queue."""
 
 from scheduling.messages.laying import follow, lay_down, plan_ready, send_again, withdraw
-from scheduling.messages.planning import Planned, plan_ahead, plan_case, plan_if_wanted, suppose
+from scheduling.messages.planning import Planned, after_visit, plan_ahead, plan_case, plan_if_wanted, suppose
 from scheduling.messages.sending import Claim, claim_due, deliver, sweep
 from scheduling.messages.switch import resume, state, stop, want_plan
 from scheduling.messages.words import (
@@ -24,6 +24,7 @@ __all__ = [
     "AlreadySent",
     "Claim",
     "Planned",
+    "after_visit",
     "claim_due",
     "database_now",
     "deliver",

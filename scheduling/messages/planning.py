@@ -92,11 +92,12 @@ _WANTED = """
         FROM there
     ),
     dated AS MATERIALIZED (
-        SELECT quieted.*, CASE WHEN kind = %(no_show)s THEN GREATEST(quieted, %(at)s) ELSE quieted END AS due FROM quieted
+        SELECT quieted.*, CASE WHEN kind = %(no_show)s OR (kind = %(follow_up)s AND day = local_date)
+               THEN GREATEST(quieted, %(at)s) ELSE quieted END AS due FROM quieted
     ),
     wanted AS MATERIALIZED (
         SELECT dated.*, CASE
-                 WHEN kind = %(no_show)s THEN ''
+                 WHEN kind = %(no_show)s OR (kind = %(follow_up)s AND day = local_date) THEN ''
                  WHEN due <= %(soon)s THEN %(said)s
                  WHEN kind = ANY(%(before)s) AND due > arrives_at - %(near)s THEN 'too_late'
                  ELSE '' END AS why_not
@@ -155,6 +156,10 @@ def _statement(which_cases: str, act: str) -> str:
 _AHEAD = _FACTS.format(which="a.id BETWEEN %(first)s AND %(last)s AND a.starts_at > %(at)s AND a.status = ANY(%(expected)s)")
 _PLAN_ONE = _statement(_FACTS.format(which="a.id = %(case)s"), _INSERT)
 _PLAN_MANY = _statement(_AHEAD, _ACTS.format(insert=_INSERT, retime=_RETIME, revive=_REVIVE, withdraw=_WITHDRAW))
+_AFTER = _statement(
+    _FACTS.format(which="a.id = %(case)s").replace("a.status", "'discharged'::text AS status"),
+    "SELECT kind, code, due, why_not FROM wanted ORDER BY due, position, code",
+)
 _SUPPOSE = _statement(_SUPPOSED, "SELECT kind, code, due, why_not FROM wanted ORDER BY due, position, code")
 
 
@@ -224,6 +229,13 @@ def suppose(
         return tuple(Planned(*row) for row in cursor.fetchall())
 
 
+def after_visit(*, appointment: Appointment, at: datetime) -> tuple[Planned, ...]:
+    """Return what a case gets once the patient has left, in the order of time, whatever its status; nothing is written."""
+    with connection.cursor() as cursor:
+        cursor.execute(_AFTER, {**_parameters(at=at, said="past"), "case": appointment.pk})
+        return tuple(Planned(*row) for row in cursor.fetchall())
+
+
 def _chunks(at: datetime) -> Iterator[tuple[int, int]]:
     """Return stretches of primary keys that hold the cases to come."""
     coming = Appointment.objects.filter(starts_at__gt=at, status__in=BEFORE_ARRIVAL, is_history=False).order_by("pk")
@@ -245,6 +257,7 @@ def _parameters(*, at: datetime, said: str) -> dict[str, Any]:
         "before": [str(kind) for kind in BEFORE_VISIT],
         "after": [str(kind) for kind in AFTER_VISIT if kind != MessageKind.NO_SHOW],
         "no_show": str(MessageKind.NO_SHOW),
+        "follow_up": str(MessageKind.FOLLOW_UP),
         "expected": [str(status) for status in BEFORE_ARRIVAL],
         "confirmed": str(Status.CONFIRMED),
         "discharged": str(Status.DISCHARGED),

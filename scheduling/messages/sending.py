@@ -46,6 +46,7 @@ from scheduling.models import (
     BEFORE_VISIT,
     PRESENT,
     TOLD_AT_ONCE,
+    Ask,
     CadenceStep,
     DeskTask,
     LinkPurpose,
@@ -211,6 +212,7 @@ def _look_again(claim: Claim) -> tuple[Message, datetime] | None:
                                            calendar_sequence=OuterRef("appointment__calendar_sequence"))
                             .exclude(state=MessageState.WITHDRAWN)),
             is_question=Exists(CadenceStep.objects.filter(code=OuterRef("step"), asks_to_confirm=True)),
+            is_asked=Exists(Ask.objects.filter(appointment=OuterRef("appointment"), step=OuterRef("step"))),
             has_call=Exists(DeskTask.objects.filter(appointment=OuterRef("appointment"), done_at=None,
                                                     kind__in=(TaskKind.MAIL_FAILED, TaskKind.NO_EMAIL))),
             has_merged=Exists(_OTHERS.filter(calendar_sequence=OuterRef("calendar_sequence"), reason="merged",
@@ -283,7 +285,7 @@ def _why_not(message: Any, now: datetime) -> str:
     return "overtaken" if message.kind == MessageKind.REMINDER and message.is_overtaken else ""
 
 
-def _why_not_now(message: Message, now: datetime) -> str:
+def _why_not_now(message: Any, now: datetime) -> str:
     """Return why the state of the case speaks against this message, or an empty text."""
     appointment, kind, status = message.appointment, message.kind, message.appointment.status
     if kind == MessageKind.CANCELLATION:
@@ -292,7 +294,9 @@ def _why_not_now(message: Message, now: datetime) -> str:
     elif kind == MessageKind.NO_SHOW:
         return "" if status == Status.NO_SHOW else "not_missed"
     elif kind in (MessageKind.FOLLOW_UP, MessageKind.RECALL):
-        return "" if status == Status.DISCHARGED else "not_done"
+        if status != Status.DISCHARGED:
+            return "not_done"
+        return "nothing_asked" if kind == MessageKind.FOLLOW_UP and not message.is_asked else ""
     elif status == Status.CANCELLED:
         return "cancelled"
     elif status in PRESENT:

@@ -46,6 +46,7 @@ REASONS = {
     "missed": "The patient did not come or has left",
     "not_missed": "The case stands again",
     "not_done": "The visit is not over",
+    "nothing_asked": "Nothing is asked: what was done is not on record",
     "visit_over": "The time of the visit has passed",
     "no_email": "No e-mail address on file",
     "opted_out": "The patient wants no e-mail",

@@ -19,6 +19,7 @@ from scheduling.models.appointments import (
     Source,
     Status,
 )
+from scheduling.models.asks import Ask
 from scheduling.models.bounces import BounceKind, BouncingAddress, DeliveryReport, folded_address
 from scheduling.models.cadence import CadenceStep, Dispatch, Weekend, Wording
 from scheduling.models.desk_tasks import DeskTask, TaskKind, TaskOutcome
@@ -67,6 +68,7 @@ __all__ = [
     "Allocation",
     "Appointment",
     "AppointmentFinding",
+    "Ask",
     "AskedBy",
     "Block",
     "BlockTime",

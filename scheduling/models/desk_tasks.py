@@ -26,6 +26,8 @@ class TaskKind(models.TextChoices):
     NO_EMAIL = "no_email", "No e-mail address: tell the patient by telephone"
     UNCONFIRMED = "unconfirmed", "Visit not confirmed"
     MISSED = "missed", "Patient did not come"
+    NO_ANSWER = "no_answer", "No answer to the questions after a visit"
+    UNWELL = "unwell", "Something worries the patient after a visit"
 
 
 class TaskOutcome(models.TextChoices):

@@ -30,6 +30,7 @@ from scheduling.answers.showing import in_language
 from scheduling.availability import Opening
 from scheduling.letters import SHORT_DAY, TIME
 from scheduling.models import Link, LinkPurpose
+from scheduling.views import scores
 
 BECAUSE = "a patient answers without an account: the secret in the address is the key, and it opens one purpose of one visit"
 READING = ("GET", "HEAD")
@@ -155,7 +156,7 @@ def link(request: HttpRequest, opened: Opened) -> HttpResponse:
     if opened.link.purpose == LinkPurpose.UNSUBSCRIBE:
         return _unsubscribe(request, opened)
     if opened.link.purpose == LinkPurpose.SCORE:
-        return _page(request, opened, "score")
+        return _score(request, opened)
     if request.method != "POST":
         return _page(request, opened, "visit")
     act = ACTS.get(request.POST.get("act", ""))
@@ -278,6 +279,24 @@ def _unsubscribe(request: HttpRequest, opened: Opened) -> HttpResponse:
         stopped = not opened.link.patient.accepts_email
         return _page(request, opened, "unsubscribe", is_stopped=stopped, refusal="page_old", status=error.status)
     return SeeOther(opened.address(said=said))
+
+
+def _score(request: HttpRequest, opened: Opened) -> HttpResponse:
+    """Show the questions after a visit, or keep the answer that was pressed and show them again."""
+
+    def page(problem: str = "", status: int = 200) -> HttpResponse:
+        asked = scores.context_of(request, opened.link, address=opened.address(), at=opened.at, problem=problem)
+        return _page(request, opened, "score", status=status, **asked)
+
+    if request.method != "POST":
+        return page()
+    try:
+        _shown(request, opened)
+        kept = scores.keep(request, opened.link, by=opened.by, at=opened.at)
+    except DomainError as error:
+        _refused(opened, error, "score")
+        return page(error.code, error.status)
+    return SeeOther(opened.address(set=str(kept.public_id)))
 
 
 # --- what a press carries ----------------------------------------------------------------------------------------------

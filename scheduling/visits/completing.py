@@ -18,6 +18,7 @@ from patients import notes, outcomes, records
 from patients.models import Complication, DrugKind, GivenDrug, PerformedProcedure, Phase, Role
 from procedures import guidance as guiding
 from procedures.models import Procedure
+from scheduling import asks
 from scheduling.booking import staging
 from scheduling.booking.words import guarded
 from scheduling.models import (
@@ -198,6 +199,7 @@ def complete(
         case.save(update_fields=["version"])
         if case.status != Status.IN_ROOM:
             releasing.release_rest(case, own, at)
+        asks.lay_down(case=case, performed=performed, at=at)
         PlanCause.objects.create(patient=case.patient, appointment=case, kind=CauseKind.COMPLETED, at=at)
         trail.record(
             by=by, act="scheduling.complete", subject=case, patient=case.patient.public_id, site_id=case.site_id,

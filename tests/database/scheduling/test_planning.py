@@ -98,7 +98,7 @@ def test_starting_values_are_those_of_the_tables_with_their_sources() -> None:
     assert all(row.source for row in CadenceStep.objects.all())
     esi = CadenceStep.objects.filter(family="esi").values_list("code", "offset_days", "offset_months", "is_on")
     assert sorted(esi) == [
-        ("score-14d", 14, 0, False), ("score-1d", 1, 0, False), ("score-3m", 0, 3, False), ("score-42d", 42, 0, False),
+        ("score-14d", 14, 0, True), ("score-1d", 1, 0, True), ("score-3m", 0, 3, True), ("score-42d", 42, 0, True),
     ]  # fmt: skip
 
 
@@ -394,7 +394,6 @@ def test_moving_a_confirmed_case_asks_again(clinic: SmallClinic, by: Actor) -> N
 
 
 def test_patient_who_has_come_gets_no_more_of_the_plan_and_the_scores_once_it_is_over(clinic: SmallClinic, by: Actor) -> None:
-    CadenceStep.objects.filter(family="esi").update(is_on=True)
     appointment = booked(clinic, by)
     visits.move_on(appointment=again(appointment), to="arrived", by=by, at=NOW)
     assert (planned(appointment), set(reasons(appointment).values())) == ({}, {"arrived"})

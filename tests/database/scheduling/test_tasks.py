@@ -13,7 +13,16 @@ from scheduling import tasks
 from scheduling.models import FreeTime, Hold
 from tests.factories import SmallClinic
 
-OURS = {"heartbeat", "sweep_messages", "plan_messages", "sweep_holds", "release_blocks", "extend_free_time"}
+OURS = {
+    "chase_answers",
+    "extend_free_time",
+    "heartbeat",
+    "plan_messages",
+    "read_bounces",
+    "release_blocks",
+    "sweep_holds",
+    "sweep_messages",
+}
 
 
 def test_beat_starts_every_task_there_is_and_no_other() -> None:
