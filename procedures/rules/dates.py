@@ -80,16 +80,18 @@ class Window:
             return date(on.year + 1, 1, 1) if self.kind == "calendar_year" else plus_months(on, 12)
         return plus_months(anchor, 12 * (_years_between(anchor, on) + 1))
 
-    def holds(self, day: date, on: date, *, anchor: date | None, episode: date | None) -> bool:
-        """Say whether a session of a day counts when another is proposed for `on`."""
-        if day >= on:
-            return False
+    def first(self, on: date, *, anchor: date | None, episode: date | None) -> date:
+        """Return the first day whose sessions count when another is proposed for `on`; all count up to the day before it."""
         if self.kind == "rolling":
             edge = self.period.before(on)
-            return day >= edge if self.is_inclusive else day > edge
+            return edge if self.is_inclusive else edge + DAY
         if self.kind in ("anchored_year", "calendar_year"):
-            return day >= self.start(on, anchor)
-        return self.kind == "lifetime" or episode is None or day >= episode
+            return self.start(on, anchor)
+        return date.min if self.kind == "lifetime" or episode is None else episode
+
+    def holds(self, day: date, on: date, *, anchor: date | None, episode: date | None) -> bool:
+        """Say whether a session of a day counts when another is proposed for `on`."""
+        return self.first(on, anchor=anchor, episode=episode) <= day < on
 
     def turns(self, days: Iterable[date], on: date, *, anchor: date | None) -> list[date]:
         """Return the dates after `on` at which one of these days stops counting, in order."""

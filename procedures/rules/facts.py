@@ -6,7 +6,7 @@ leaves None where nothing is on file; what rests only on that becomes a pending 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 from fractions import Fraction
@@ -323,6 +323,45 @@ class Facts:
             self._by_families[families] = found
         return found
 
+    @cached_property
+    def _referable(self) -> dict[tuple[frozenset[str], str], tuple[Session, ...]]:
+        return {}
+
+    def referable(self, families: frozenset[str], role: str) -> tuple[Session, ...]:
+        """Return the sessions of some families and a role that a response may be judged by, oldest first.
+
+        Left out are those before the present episode of care, and those whose stated indication differs from a stated
+        one of the request.
+        """
+        found = self._referable.get((families, role))
+        if found is None:
+            asked = self.presentation.indication
+            found = tuple(
+                session
+                for session in self.of(families)
+                if session.role == role
+                and self.episode_holds(session.on)
+                and not (asked and session.indication and asked != session.indication)
+            )
+            self._referable[families, role] = found
+        return found
+
+    @cached_property
+    def _asked(self) -> dict[tuple[frozenset[str], str, frozenset[str]], list[Wanted]]:
+        return {}
+
+    def asked(self, families: frozenset[str], role: str, procedures: frozenset[str]) -> list[Wanted]:
+        """Return what is asked for of some families; of one role and only some procedures where these are given."""
+        key = (families, role, procedures)
+        found = self._asked.get(key)
+        if found is None:
+            found = self._asked[key] = [
+                one
+                for one in self.request.wanted
+                if one.family in families and (not role or one.role == role) and (not procedures or one.procedure in procedures)
+            ]
+        return found
+
     def earlier(self, families: frozenset[str], on: date) -> list[Session]:
         """Return the sessions of some families before a date, oldest first."""
         return [session for session in self.of(families) if session.on < on]
@@ -369,10 +408,9 @@ class Facts:
         return True if self.is_complete or word in self.presentation.on_file else None
 
 
-def by_date(sessions: Iterable[Session], is_right: Callable[[Session], bool]) -> Mapping[date, list[Session]]:
-    """Return the sessions that are right, by date of service, oldest first: one date is one session."""
+def by_date(sessions: Iterable[Session]) -> Mapping[date, list[Session]]:
+    """Return sessions by date of service, in their order: one date is one session."""
     found: dict[date, list[Session]] = {}
     for session in sessions:
-        if is_right(session):
-            found.setdefault(session.on, []).append(session)
+        found.setdefault(session.on, []).append(session)
     return found

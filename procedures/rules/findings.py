@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum
+from itertools import pairwise
 from typing import Protocol, TypeAlias
 
 from procedures.rules.facts import Facts
@@ -178,7 +179,12 @@ def assess(rules: Iterable[Rule], facts: Facts, on: date) -> tuple[Finding, ...]
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return the findings in the one order in which they are shown, losing none."""
-    return tuple(sorted(findings, key=_place))
+    listed = sorted(findings, key=_place)
+    places = list(map(_place, listed))
+    if any(one == other for one, other in pairwise(places)):
+        # Findings that read alike are told apart by all the rest, which is costly to write out.
+        listed.sort(key=lambda finding: (*_place(finding), _rest(finding)))
+    return tuple(listed)
 
 
 def matured(findings: Iterable[Finding], at: datetime) -> tuple[Finding, ...]:
@@ -213,8 +219,7 @@ def unwaived(findings: Iterable[Finding], waivers: Iterable[Waiver], may: Callab
     )
 
 
-def _place(finding: Finding) -> tuple[bool, int, bool, str, str, str, str]:
-    rest = f"{finding.earliest!s} {finding.due_at!s} {finding.source} {finding.evidence!r}"
+def _place(finding: Finding) -> tuple[bool, int, bool, str, str, str]:
     return (
         not finding.structural,
         finding.severity.rank,
@@ -222,8 +227,11 @@ def _place(finding: Finding) -> tuple[bool, int, bool, str, str, str, str]:
         finding.code,
         finding.about,
         finding.message,
-        rest,
     )
+
+
+def _rest(finding: Finding) -> str:
+    return f"{finding.earliest!s} {finding.due_at!s} {finding.source} {finding.evidence!r}"
 
 
 def _wall_clock(moment: date | datetime) -> tuple[int, ...]:

@@ -34,8 +34,10 @@ def best(states: Iterable[State]) -> State:
 def held(records: Records, pct: Fraction, due: date) -> State:
     """Judge whether at least `pct` was reached and is shown to hold on or after the due day, never below in between."""
     has_reached = False
+    # Compared as whole numbers, which is what a fraction does after asking what the other one is.
+    top, bottom = pct.numerator, pct.denominator
     for on, value in records:
-        if value < pct:
+        if value.numerator * bottom < top * value.denominator:
             if has_reached:
                 return State.LOST
             continue

@@ -73,12 +73,7 @@ class Ruled(ABC):
 
     def asked(self, facts: Facts, role: str = "") -> list[Wanted]:
         """Return what is asked for that the rule speaks of."""
-        families, procedures = self.row.families, self.row.procedures
-        return [
-            one
-            for one in facts.request.wanted
-            if one.family in families and (not role or one.role == role) and (not procedures or one.procedure in procedures)
-        ]
+        return facts.asked(self.row.families, role, self.row.procedures)
 
     def turning_points(self, facts: Facts) -> Iterable[date]:
         """Return the dates on which the answer may change although no finding's earliest date says so."""

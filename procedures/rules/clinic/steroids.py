@@ -93,18 +93,18 @@ class Total(Ruled):
         if not facts.has_steroid or not self._applies(facts):
             return None
         planned = sum((mpe(one.drug, one.dose_mg, self.equal_mg) for one in facts.request.wanted), Fraction(0))
-        given = [(one, mpe(one.drug, one.dose_mg, self.equal_mg)) for one in facts.steroid_sessions]
-        held = [(one, dose) for one, dose in given if self._holds(one.on, on)]
-        total = planned + sum((dose for _, dose in held), Fraction(0))
+        first = self.window.first(on, anchor=None, episode=None)
+        held = [one for one in facts.steroid_sessions if first <= one.on < on]
+        total = sum((mpe(one.drug, one.dose_mg, self.equal_mg) for one in held), planned)
         is_over = total > self.most
-        earliest = self._first_fit(planned, given, on) if is_over else None
+        earliest = self._first_fit(planned, facts.steroid_sessions, on) if is_over else None
         message = (
             f"{one_decimal(total)} mg methylprednisolone-equivalent in {self.window} {on}, the planned {one_decimal(planned)} mg "
             f"included; the limit is {float(self.most):g}."
         )
         evidence: dict[str, Plain] = {
             "counted": one_decimal(total), "limit": _plain(self.most), "planned": one_decimal(planned),
-            "sessions": listed(one for one, _ in held),
+            "sessions": listed(held),
         }  # fmt: skip
         severity = None if is_over else Severity.ADVICE
         return self.row.finding(message, evidence=evidence, earliest=earliest, severity=severity)
@@ -115,14 +115,15 @@ class Total(Ruled):
             return has
         return not has and (facts.age is None or facts.age >= 18)
 
-    def _holds(self, day: date, on: date) -> bool:
-        return self.window.holds(day, on, anchor=None, episode=None)
+    def _first_fit(self, planned: Fraction, sessions: Sequence[Session], on: date) -> date | None:
+        given = [(one.on, mpe(one.drug, one.dose_mg, self.equal_mg)) for one in sessions]
 
-    def _first_fit(self, planned: Fraction, given: Sequence[tuple[Session, Fraction]], on: date) -> date | None:
-        for day in self.window.turns([one.on for one, _ in given], on, anchor=None):
-            if planned + sum((dose for one, dose in given if self._holds(one.on, day)), Fraction(0)) <= self.most:
-                return day
-        return None
+        def fits(day: date) -> bool:
+            first = self.window.first(day, anchor=None, episode=None)
+            return sum((dose for at, dose in given if first <= at < day), planned) <= self.most
+
+        days = self.window.turns([at for at, _ in given], on, anchor=None)
+        return next((day for day in days if fits(day)), None)
 
 
 def _plain(value: Fraction) -> Plain:

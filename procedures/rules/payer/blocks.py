@@ -12,7 +12,7 @@ from procedures.rules.facts import Facts, Session
 from procedures.rules.findings import Finding, Plain
 from procedures.rules.payer.caps import block_round
 from procedures.rules.payer.criteria import required_words
-from procedures.rules.payer.repeats import is_referable, latest_day
+from procedures.rules.payer.repeats import latest_day
 from procedures.rules.places import ABLATIONS, Site, site_told
 from procedures.rules.responses import Response, State, best, reached
 from procedures.rules.rows import Ruled, latest
@@ -172,11 +172,7 @@ class TherapeuticFacet(Ruled):
         asked = self.asked(facts, "therapeutic")
         if not asked:
             return []
-        earlier = [
-            session
-            for session in facts.earlier(self.row.families, on)
-            if session.role == "therapeutic" and is_referable(session, facts)
-        ]
+        earlier = [session for session in facts.referable(self.row.families, "therapeutic") if session.on < on]
         faults: list[str] = []
         waits: list[date | None] = []
         is_known = False

@@ -93,7 +93,7 @@ class SessionCap(Ruled):
         return [*found, *([Group("", lambda session: not session.regions, rest)] if rest else [])]
 
     def _units(self, sessions: Iterable[Session]) -> dict[date, tuple[int, list[Session]]]:
-        found = by_date(sessions, lambda session: True)
+        found = by_date(sessions)
         if self.unit == "session":
             return {on: (1, held) for on, held in found.items()}
         return {
@@ -114,8 +114,8 @@ class SessionCap(Ruled):
     def _counted(
         self, units: dict[date, tuple[int, list[Session]]], window: Window, on: date, anchor: date | None, facts: Facts
     ) -> int:
-        episode = facts.presentation.episode_started
-        return sum(many for day, (many, _) in units.items() if window.holds(day, on, anchor=anchor, episode=episode))
+        first = window.first(on, anchor=anchor, episode=facts.presentation.episode_started)
+        return sum(many for day, (many, _) in units.items() if first <= day < on)
 
     def _fits(self, units: dict[date, tuple[int, list[Session]]], own: int, on: date, anchor: date | None, facts: Facts) -> bool:
         return all(self._counted(units, limit.window, on, anchor, facts) + own <= limit.most for limit in self.limits)
@@ -137,8 +137,8 @@ class SessionCap(Ruled):
         anchor: date | None,
         earliest: date | None,
     ) -> Finding:
-        episode = facts.presentation.episode_started
-        held = [(many, one) for day, (many, one) in units.items() if limit.window.holds(day, on, anchor=anchor, episode=episode)]
+        first = limit.window.first(on, anchor=anchor, episode=facts.presentation.episode_started)
+        held = [(many, one) for day, (many, one) in units.items() if first <= day < on]
         counted, own = sum(many for many, _ in held), self._own(group.wanted)
         is_over = counted + own > limit.most
         where = f" ({group.label.replace('_', ' ')})" if group.label else ""

@@ -16,12 +16,6 @@ from procedures.rules.responses import Response, State, best, reached
 from procedures.rules.rows import Ruled, latest, listed, words
 
 
-def is_referable(session: Session, facts: Facts) -> bool:
-    """Say whether a session may be what a response is judged by: of this episode and for the same indication."""
-    asked = facts.presentation.indication
-    return facts.episode_holds(session.on) and not (asked and session.indication and asked != session.indication)
-
-
 def latest_day(sessions: Sequence[Session]) -> list[Session]:
     """Return the sessions of the latest date of service."""
     return [session for session in sessions if session.on == sessions[-1].on]
@@ -100,9 +94,7 @@ def references(rule: RepeatResponse | Rescue, scope: str, facts: Facts, on: date
     asked = rule.asked(facts, rule.role)
     if not asked:
         return []
-    earlier = [
-        session for session in facts.earlier(rule.row.families, on) if session.role == rule.role and is_referable(session, facts)
-    ]
+    earlier = [session for session in facts.referable(rule.row.families, rule.role) if session.on < on]
     if scope == "site":
         sites = sorted({site for one in asked for site in one.sites})
         covered = [(site_told(site), [session for session in earlier if site in session.sites]) for site in sites]
@@ -196,7 +188,7 @@ class CystRepeat(Ruled):
                 waits.append(None)
                 is_known = True
                 continue
-            held = [session for session in covering if is_referable(session, facts)]
+            held = [session for session in covering if session in facts.referable(self.row.families, session.role)]
             if not held:
                 continue
             state = best(self.response.judge(session) for session in latest_day(held))

@@ -235,3 +235,8 @@ def test_spelled_out_yes_and_a_number_for_a_dose_are_understood(written: Written
     facts = read(path)[0].facts
     assert (facts.request.has_driver, facts.request.premedication, facts.pregnant) == (False, "", None)
     assert facts.medications[0].dose == "5"
+
+
+def test_a_time_with_seconds_is_a_time(written: Written) -> None:
+    path = written(one("request: {starts_at: 2027-03-09T09:00:00, procedure: tpi}"))
+    assert str(read(path)[0].facts.request.starts_at) == "2027-03-09 09:00:00"

@@ -12,14 +12,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from procedures import tables
-from procedures.rules import Facts, Finding, Request, Session, assess
+from procedures.rules import Facts, Finding, Request, Session, Severity, assess
 from procedures.rules.book import TABLES, Book, Switches
 from procedures.rules.clinic.safety import years_between
 from procedures.rules.dates import Period, Window, as_date, told
-from procedures.rules.earliest import earliest_covered
+from procedures.rules.earliest import earliest_covered, turning_points
 from procedures.rules.facts import Authorization, Coverage, Implant, Lab, Medication, Presentation, Score, Wanted
 from procedures.rules.offers import bleeding_class
 from procedures.rules.places import sites_of
+from procedures.rules.rows import latest
 
 BOOK = tables.book_of_files()
 ON = date(2027, 3, 9)
@@ -146,8 +147,8 @@ def test_what_is_booked_on_the_date_is_looked_at_together() -> None:
     assert "mcr_tpi_same_day" in refusing(live(want("tpi"), sessions=(booked,), medications=()))
     neck = live(want("esi_il_cervical", levels=("C7-T1",)), sessions=(booked,), medications=())
     assert "mcr_esi_one_region" in refusing(neck)
-    two = (booked, Session(ON, "tpi", "tpi", "booked"))
-    assert "mcr_tpi_same_day" not in refusing(live(want("joint_major"), sessions=two, medications=()))
+    joints = tuple(Session(ON, "joint_major", "joint_injection", "booked", site=site) for site in ("left_knee", "left_hip"))
+    assert "mcr_tpi_same_day" not in refusing(live(want("tpi"), sessions=joints, medications=()))
 
 
 def test_first_covered_date_looks_past_sessions_that_lie_ahead() -> None:
@@ -341,3 +342,95 @@ def test_a_switched_off_finding_of_blood_thinners_is_not_told() -> None:
     assert "antithrombotic_clearance:clopidogrel" in judged(facts)
     off = judged(facts, switches=Switches(off=frozenset({"antithrombotic_clearance"})))
     assert "antithrombotic_clearance:clopidogrel" not in off
+
+
+# --- dates on which an answer changes by itself -------------------------------------------------------------------------
+
+
+def turns_of(facts: Facts, code: str, payer: str = "") -> list[date]:
+    """Return the dates that the rules of one row give, in order."""
+    held = replace(facts, coverage=replace(facts.coverage, payer_rules=payer or facts.coverage.payer_rules))
+    rules = [rule for rule in BOOK.rules(held, ON) if rule.code == code]
+    assert rules
+    return sorted(
+        {day for rule in rules for day in turning_points([rule], held)}
+        - {session.on + timedelta(days=1) for session in held.standing}
+    )
+
+
+def test_dates_on_which_a_rule_changes_its_mind_are_told() -> None:
+    on = date(2025, 6, 1)
+    epidural = live(want("esi_caudal"), sessions=(Session(on, "esi_caudal", "esi", "performed", approach="caudal"),))
+    assert turns_of(epidural, "mcr_esi_over_12m") == [date(2026, 6, 2)]
+    assert turns_of(epidural, "bcbs_sc_episode", "bcbs_south_carolina") == [date(2027, 6, 1)]
+    assert turns_of(epidural, "mcr_esi_initial") == turns_of(epidural, "mcr_esi_repeat_response") == []
+    approved = replace(
+        MEDICARE, authorizations=(Authorization("esi", "esi", "approved", on), Authorization("esi", "esi", "pending"))
+    )
+    assert turns_of(replace(epidural, coverage=approved), "mcr_wiser") == [on]
+    ablation = Session(on, "rfa_facet_lumbar", "facet_rfa", "performed", "left", ("L4-L5",))
+    again = live(want("rfa_facet_lumbar", side="left", levels=("L4-L5",)), sessions=(ablation,))
+    assert turns_of(again, "mcr_facet_rfa_stale") == turns_of(again, "mcr_facet_rfa_repeat") == [date(2027, 6, 2)]
+    assert turns_of(again, "mcr_facet_rfa_prereq") == []
+    labs = (Lab("inr", ON, Fraction(1)),)
+    assert turns_of(replace(epidural, labs=labs), "diabetes_a1c") == [ON, ON + timedelta(days=1)]
+    assert turns_of(replace(epidural, labs=labs), "diabetes_day_of") == [ON, ON + timedelta(days=1)]
+    assert turns_of(replace(epidural, labs=labs), "antithrombotics") == [ON, ON + timedelta(days=2)]
+
+
+def test_first_criteria_of_a_plan_with_a_reset_turn_with_it() -> None:
+    on = date(2025, 6, 1)
+    facts = live(
+        want("esi_caudal"), sessions=(Session(on, "esi_caudal", "esi", "performed", approach="caudal"),),
+        coverage=Coverage("bcbs_south_carolina", "commercial"),
+    )  # fmt: skip
+    switches = extra(applies_to=["esi"], type="initial_criteria", params={"min_pain_weeks": 4})
+    assert date(2027, 6, 1) in BOOK.turning_points(facts, ON, switches)
+
+
+def test_a_rule_without_such_dates_is_not_asked() -> None:
+    class Plain:
+        code = "plain"
+
+        def check(self, facts: Facts, on: date) -> None:
+            return None
+
+    assert turning_points([Plain()], live(want("tpi"))) == []
+
+
+def test_search_for_a_covered_date_ends() -> None:
+    class Always:
+        code = "always"
+
+        def check(self, facts: Facts, on: date) -> Finding:
+            return Finding("always", Severity.BLOCKER, "Never today.", earliest=on + timedelta(days=1))
+
+    assert earliest_covered([Always()], live(want("tpi")), ON) is None
+
+
+# --- rules of families that are not asked for ---------------------------------------------------------------------------
+
+
+def test_rules_of_other_families_say_nothing() -> None:
+    facts = live(want("tpi"), medications=(), presentation=Presentation(indication="axial_spine_pain_only", icd10="X"))
+    own = BOOK._payer_rules("medicare_multi_mac_2026", "original_medicare", ON, Switches())
+    rules = {rule for family, held in own.items() if family != "tpi" for rule in held if "tpi" not in rule.row.families}
+    assert assess(rules, facts, ON) == ()
+
+
+def test_restart_of_a_drug_without_hours_is_the_prescribers_word() -> None:
+    facts = live(want("bvn_ablation", levels=("L4",)), medications=(Medication("dipyridamole", ON, is_taken=False),))
+    assert judged(facts)["antithrombotic_restart:dipyridamole"].earliest is None
+
+
+def test_gain_that_is_not_on_record_waits_with_the_response() -> None:
+    before = Session(date(2027, 3, 1), "esi_caudal", "esi", "performed", approach="caudal")
+    facts = live(want("esi_caudal"), sessions=(before,), coverage=Coverage("evicore_msk", "commercial"), medications=())
+    assert judged(facts)["evi_esi_repeat"].earliest == date(2027, 3, 15)
+    good = replace(before, scores=(Score(date(2027, 3, 1), Fraction(80)),))
+    assert judged(replace(facts, sessions=(good,)))["evi_esi_repeat"].earliest == date(2027, 3, 15)
+
+
+def test_the_latest_of_several_dates_never_comes_when_one_does_not() -> None:
+    early, late = date(2027, 1, 1), date(2027, 2, 1)
+    assert (latest([late, early]), latest([early, late]), latest([early, None]), latest([])) == (late, late, None, None)

@@ -217,3 +217,8 @@ def test_mapping_without_a_path_names_its_fields_alone() -> None:
     checker = Checker("x")
     fields({}, required=("a",))(checker, "row", "", {"b": 1})
     assert [fault.field for fault in checker.faults] == ["a", "b"]
+
+
+def test_window_of_no_kind_is_named() -> None:
+    (fault,) = told("payer_rules", params("mcr_esi_cap", window={"months": 12}))
+    assert "expected a window of kind rolling, anchored_year" in fault
