@@ -55,7 +55,7 @@ class Wanted:
     @cached_property
     def sites(self) -> frozenset[Site]:
         """Return its sites: one level on one side each."""
-        return sites_of(self.family, self.levels, self.side)
+        return sites_of(self.family, self.levels, self.side, self.site)
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Session:
     @cached_property
     def sites(self) -> frozenset[Site]:
         """Return the sites that it covered."""
-        return sites_of(self.family, self.levels, self.side)
+        return sites_of(self.family, self.levels, self.side, self.site)
 
     @cached_property
     def pain(self) -> tuple[tuple[date, Fraction], ...]:

@@ -61,15 +61,17 @@ def sides_of(side: str) -> tuple[str, ...]:
     return ("left", "right") if side == "bilateral" else (side,)
 
 
-def sites_of(family: str, levels: Sequence[str], side: str) -> frozenset[Site]:
+def sites_of(family: str, levels: Sequence[str], side: str, site: str = "") -> frozenset[Site]:
     """Return the sites of some work: one level on one side each; for the sacroiliac joint the side alone.
 
-    Other work without levels is told apart by what it is done to (the genicular nerves) and the side.
+    Other work without levels is told apart by the joint or body part that is named, else by what it is done to (the
+    genicular nerves), and the side.
     """
     if family in SACROILIAC_FAMILIES:
         return frozenset(("sacroiliac joint", one) for one in sides_of(side))
     if not levels:
-        return frozenset((family.rpartition("_")[0] or family, one) for one in sides_of(side))
+        part = site.casefold() or family.rpartition("_")[0] or family
+        return frozenset((part, one) for one in sides_of(side))
     return frozenset((level, one) for level in levels for one in sides_of(side))
 
 

@@ -36,13 +36,15 @@ class Command(BaseCommand):
             for problem in error.problems:
                 self.stderr.write(str(problem))
             sys.exit(MALFORMED)
-        except tables.NoTables as error:
-            self.stderr.write(error.message)
-            sys.exit(MALFORMED)
         self.stdout.write(json.dumps(answer, indent=2, ensure_ascii=False))
 
     def _book(self, folder: Path | None) -> tuple[Book, ZoneInfo]:
         if folder is not None:
             return tables.book_of_files(folder), ZoneInfo(ZONE)
         site = Site.objects.order_by("pk").first()
-        return tables.clinic_book(), ZoneInfo(site.time_zone if site else ZONE)
+        zone = ZoneInfo(site.time_zone if site else ZONE)
+        try:
+            return tables.clinic_book(), zone
+        except tables.NoTables as nothing:
+            self.stderr.write(f"{nothing.message} Judged by the tables that come with the program.")
+            return tables.book_of_files(), zone

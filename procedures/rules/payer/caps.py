@@ -82,11 +82,11 @@ class SessionCap(Ruled):
     def _groups(self, asked: Sequence[Wanted]) -> list[Group]:
         if self.per == "patient":
             return [Group("", lambda session: True, tuple(asked))]
-        if self.per == "joint":
+        if self.per == "joint" and self.row.families <= SACROILIAC_FAMILIES:
             sides = sorted({side for one in asked for side in sides_of(one.side)})
             return [_joint(side, asked) for side in sides]
-        if self.per == "anatomic_site":
-            return [_body_part(one, asked) for one in asked]
+        if self.per in ("joint", "anatomic_site"):
+            return [_body_part(one) for one in asked]
         regions = sorted({region for one in asked for region in one.regions})
         found = [_region(region, asked) for region in regions]
         rest = tuple(one for one in asked if not one.regions)
@@ -172,7 +172,7 @@ def _joint(side: str, asked: Sequence[Wanted]) -> Group:
     return Group(side, lambda session: side in sides_of(session.side), wanted)
 
 
-def _body_part(one: Wanted, asked: Sequence[Wanted]) -> Group:
+def _body_part(one: Wanted) -> Group:
     def is_in(session: Session) -> bool:
         return is_body_part(one, session)
 
