@@ -1,0 +1,241 @@
+"""Past procedures and scores out of another system's files: what is new comes in, what is there stays, the rest is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from itertools import islice
+from typing import Any
+
+from django.db import transaction
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import Site
+from pain_clinic.errors import DomainError
+from patients import outcomes, records
+from patients.models import Aspect, DrugKind, GivenDrug, Origin, Patient, PerformedProcedure, Phase, Score, folded
+from patients.sheets import CellError, Problem, Sheet, SheetRow, read_date
+from procedures import levels as targets
+from procedures.models import Procedure
+
+BATCH = 500
+SIDES = {
+    "left": ("left", "l", "lt", "links", "izquierdo", "izquierda"),
+    "right": ("right", "r", "rt", "rechts", "derecho", "derecha"),
+    "bilateral": ("bilateral", "both", "b", "bl", "bilat", "both sides", "beidseits"),
+    "midline": ("midline", "m", "middle", "central"),
+}
+PATIENT = ("patient id", "patientid", "mrn", "patient", "patient number", "chart", "pid")
+PROCEDURES: dict[str, tuple[str, ...]] = {
+    "external_id": ("id", "procedure id", "encounter id", "case id", "record id"),
+    "patient_external_id": PATIENT,
+    "procedure": ("code", "procedure code", "procedure name", "what", "eingriff", "procedimiento"),
+    "done_on": ("date", "date of service", "dos", "performed on", "procedure date", "datum", "fecha"),
+    "side": ("laterality", "seite", "lado"),
+    "levels": ("level", "hohe", "nivel", "niveles"),
+    "site": ("location", "clinic", "facility", "standort", "sede"),
+    "physician": ("operator", "doctor", "provider", "by", "arzt", "medico"),
+    "steroid": ("steroid drug", "steroid id"),
+    "steroid_mg": ("dose mg", "steroid dose", "dose"),
+    "note": ("comment", "remarks", "notes"),
+}
+SCORES: dict[str, tuple[str, ...]] = {
+    "patient_external_id": PATIENT,
+    "measure": ("instrument", "scale", "questionnaire"),
+    "aspect": ("which", "item"),
+    "value": ("score", "result", "total"),
+    "scored_on": ("date", "day", "datum", "fecha"),
+    "procedure_external_id": ("procedure id", "about", "encounter id", "case id"),
+}
+REQUIRED = {
+    "procedures": ("external_id", "patient_external_id", "procedure", "done_on"),
+    "scores": ("patient_external_id", "measure", "value", "scored_on"),
+}
+SYNONYMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {"procedures": PROCEDURES, "scores": SCORES}
+PERMISSIONS = ("patients.record_performed", "patients.record_outcome")
+
+
+@dataclass
+class Outcome:
+    """What became of the rows so far."""
+
+    rows: int = 0
+    new: int = 0
+    same: int = 0
+    refused: int = 0
+
+    def summary(self) -> str:
+        return f"{self.rows} rows: {self.new} new, {self.same} unchanged, {self.refused} refused"
+
+
+class RowRefused(Exception):
+    """This row stays out: which field, and why."""
+
+    def __init__(self, field_name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field_name
+
+
+@dataclass
+class HistoryImport:
+    """One run over one file of `what`, "procedures" or "scores". Batches are committed one by one; a dry run takes each back.
+
+    A procedure's identity is its external id; a score's its patient, measure, day and procedure. A row that says
+    something else than what is on file under the same identity is refused: amending is for people.
+    """
+
+    what: str
+    by: Actor
+    at: datetime
+    tell: Callable[[Problem], None]
+    date_order: str = ""
+    is_dry_run: bool = False
+    outcome: Outcome = field(default_factory=Outcome)
+    _sites: dict[str, Site] = field(default_factory=dict)
+    _procedures: dict[str, Procedure] = field(default_factory=dict)
+
+    def run(self, sheet: Sheet, progress: Callable[[Outcome], None] = lambda outcome: None) -> Outcome:
+        """Take every row of the sheet in; report each that stays out."""
+        for site in Site.objects.order_by("pk"):
+            self._sites.update({folded(site.slug): site, folded(site.name): site})
+        for row in Procedure.objects.order_by("pk"):
+            self._procedures.update({str(row.public_id): row, folded(row.code): row, folded(row.name): row})
+        rows = sheet.rows()
+        take = self._procedure if self.what == "procedures" else self._score
+        while batch := list(islice(rows, BATCH)):
+            with transaction.atomic():
+                known = self._patients(batch)
+                for one in batch:
+                    self._take(one, take, known)
+                transaction.set_rollback(self.is_dry_run)
+            progress(self.outcome)
+        return self.outcome
+
+    def _patients(self, batch: list[SheetRow]) -> dict[str, Patient]:
+        wanted = {row.cells.get("patient_external_id", "")[:80] for row in batch}
+        return {str(one.external_id): one for one in Patient.objects.filter(external_id__in=wanted).select_related("home_site")}
+
+    def _take(self, row: SheetRow, take: Callable[[Mapping[str, str], Patient], bool], known: Mapping[str, Patient]) -> None:
+        self.outcome.rows += 1
+        name = row.cells.get("external_id") or row.cells.get("patient_external_id", "")
+        try:
+            if row.problem:
+                raise RowRefused("row", row.problem)
+            for needed in REQUIRED[self.what]:
+                if not row.cells.get(needed):
+                    raise RowRefused(needed, "is missing")
+            patient = known.get(row.cells["patient_external_id"][:80])
+            if patient is None:
+                raise RowRefused("patient_external_id", "is nobody's here; import the patients first")
+            with transaction.atomic():
+                is_new = take(row.cells, patient)
+        except RowRefused as refusal:
+            self._refuse(row.line, refusal.field, str(refusal), name)
+        except DomainError as error:
+            self._refuse(row.line, str(error.details.get("field", "row")), error.message, name)
+        else:
+            self.outcome.new += is_new
+            self.outcome.same += not is_new
+
+    def _procedure(self, cells: Mapping[str, str], patient: Patient) -> bool:
+        """Take one procedure in; say whether it is new."""
+        procedure = self._procedures.get(folded(cells["procedure"])) or self._procedures.get(cells["procedure"])
+        site = self._sites.get(folded(cells.get("site", ""))) if cells.get("site") else None
+        values: dict[str, Any] = {
+            "external_id": cells["external_id"][:80],
+            "done_on": self._day("done_on", cells["done_on"]),
+            "procedure": procedure,
+            "other_name": "" if procedure is not None else cells["procedure"][:160],
+            "side": _side(cells.get("side", "")),
+            "levels": _levels(cells.get("levels", "")),
+            "site": site,
+            "is_elsewhere": site is None,
+            "where_elsewhere": "" if site is not None else cells.get("site", "")[:160],
+            "operator_name": cells.get("physician", "")[:120],
+        }
+        known = PerformedProcedure.objects.filter(external_id=values["external_id"]).first()
+        if known is not None:
+            if known.patient_id != patient.pk or any(getattr(known, name) != value for name, value in values.items()):
+                raise RowRefused("external_id", "is on file and says something else; amend it there")
+            return False
+        extra = {"origin": Origin.IMPORT, "note": cells.get("note", "")[:300]}
+        performed = records.record(kind=PerformedProcedure, patient=patient, values=values | extra, by=self.by, at=self.at)
+        if cells.get("steroid"):
+            given = {
+                "performed": performed, "kind": DrugKind.STEROID, "drug": cells["steroid"][:40], "given_on": values["done_on"],
+                "dose_mg": _number("steroid_mg", cells["steroid_mg"]) if cells.get("steroid_mg") else None,
+                "origin": Origin.IMPORT,
+            }  # fmt: skip
+            records.record(kind=GivenDrug, patient=patient, values=given, by=self.by, at=self.at)
+        return True
+
+    def _score(self, cells: Mapping[str, str], patient: Patient) -> bool:
+        """Take one score in; say whether it is new."""
+        day = self._day("scored_on", cells["scored_on"])
+        aspect = cells.get("aspect", "").casefold() or (Aspect.AVERAGE if cells["measure"] == "nrs" else Aspect.TOTAL)
+        if aspect not in Aspect.values:
+            raise RowRefused("aspect", f"is none of {', '.join(Aspect.values)}")
+        session = self._session(cells.get("procedure_external_id", ""), patient)
+        value = _number("value", cells["value"])
+        is_before = session is not None and day <= session.done_on
+        phase = Phase.ROUTINE if session is None else Phase.BEFORE if is_before else Phase.FOLLOW_UP
+        same = {"patient": patient, "measure": cells["measure"], "aspect": aspect, "scored_on": day, "performed": session}
+        known = Score.objects.standing().filter(**same).first()
+        if known is not None:
+            if known.value != value:
+                raise RowRefused("value", "differs from the score on file of this day; amend it there")
+            return False
+        about = {"side": session.side, "levels": session.levels} if session is not None else {}
+        values = {**same, **about, "value": value, "phase": phase, "origin": Origin.IMPORT}
+        del values["patient"]
+        outcomes.record_score(patient=patient, values=values, by=self.by, at=self.at)
+        return True
+
+    def _session(self, external_id: str, patient: Patient) -> PerformedProcedure | None:
+        if not external_id:
+            return None
+        found = PerformedProcedure.objects.standing().filter(external_id=external_id[:80], patient=patient).first()
+        if found is None:
+            raise RowRefused("procedure_external_id", "is no procedure of this patient; import the procedures first")
+        return found
+
+    def _day(self, name: str, cell: str) -> date:
+        try:
+            day = read_date(cell, self.date_order)
+        except CellError as error:
+            raise RowRefused(name, str(error)) from error
+        if day > self.at.date():
+            raise RowRefused(name, "is in the future")
+        return day
+
+    def _refuse(self, line: int, field_name: str, reason: str, external_id: str) -> None:
+        self.outcome.refused += 1
+        self.tell(Problem(line, field_name, reason, external_id=external_id[:80]))
+
+
+def _side(cell: str) -> str:
+    if not cell:
+        return ""
+    for side, words in SIDES.items():
+        if folded(cell) in words:
+            return side
+    raise RowRefused("side", "is not a side known here; give it a meaning with --map FILE")
+
+
+def _levels(cell: str) -> list[str]:
+    try:
+        return list(targets.read_levels(cell)) if cell else []
+    except ValueError as error:
+        raise RowRefused("levels", str(error)) from error
+
+
+def _number(name: str, cell: str) -> Decimal:
+    try:
+        value = Decimal(cell.replace(",", "."))
+    except InvalidOperation as error:
+        raise RowRefused(name, "is not a number") from error
+    if not value.is_finite() or value < 0:
+        raise RowRefused(name, "is not a number that can be kept")
+    return value
