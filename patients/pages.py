@@ -115,6 +115,8 @@ class PatientPage:
     book_url: str
     upcoming_url: str
     messages_url: str
+    record_url: str = ""
+    score_url: str = ""
     upcoming_count: int | None = None
     performed: tuple[Any, ...] = ()
     marks: tuple[Any, ...] = field(default=())
@@ -238,6 +240,8 @@ def open_page(*, patient: Patient, user: User, by: Actor, today: date) -> Patien
         book_url=book_url(patient) if user.has_perm("scheduling.book_appointment") else "",
         upcoming_url=_linked("scheduling:patient_upcoming", patient, user.has_perm("scheduling.view_appointment")),
         messages_url=_linked("scheduling:patient_messages", patient, user.has_perm("scheduling.view_messages")),
+        record_url=_linked("patients:record", patient, user.has_perm("patients.record_clinical")),
+        score_url=_linked("patients:score_new", patient, user.has_perm("patients.record_outcome")),
     )
 
 

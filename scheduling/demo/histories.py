@@ -275,8 +275,10 @@ def _scores(session: Session, rng: random.Random, at: datetime, nurse: int) -> I
         yield row("nrs", Aspect.AVERAGE, max(1, before - 1), case.arrives_at, Phase.BEFORE, nurse)
     if rng.random() < 0.6:
         yield row("peg", Aspect.TOTAL, _peg(session.baseline, rng), case.arrives_at, Phase.BEFORE, nurse)
-    if rng.random() < 0.93:  # the local anaesthetic helps at first, whatever comes later
-        yield row("nrs", Aspect.INDEX, told(session.pain(0) * 0.7), case.leaves_at, Phase.AFTER, nurse)
+    if rng.random() < 0.93:  # the local anaesthetic helps at first, whatever a steroid or a lesion brings later
+        yield row(
+            "nrs", Aspect.INDEX, told(session.pain(0) * (0.7 if session.effect.onset else 1)), case.leaves_at, Phase.AFTER, nurse
+        )
     if case.procedure.family in DIAGNOSTIC and rng.random() < 0.85:
         for hours in DIARY_HOURS:
             moment = case.ends_at + timedelta(hours=hours)
