@@ -12,9 +12,13 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
+EXPIRY = 6 * 3600.0
+
+
 def _every(task: str, seconds: float) -> dict[str, object]:
-    # An entry that waited in the queue longer than its own interval is dropped: the next one does its work.
-    return {"task": task, "schedule": seconds, "options": {"expires": max(seconds, 10.0)}}
+    # What waited in the queue for hours is dropped: a later one does its work. Hours, not the entry's own interval, because
+    # the expiry is an instant of beat's clock, read by the worker's: were that a little ahead, it would drop everything.
+    return {"task": task, "schedule": seconds, "options": {"expires": EXPIRY}}
 
 
 app.conf.beat_schedule = {

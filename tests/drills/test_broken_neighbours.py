@@ -42,7 +42,7 @@ def test_without_redis_bookings_pages_and_sign_in_go_on_and_mails_leave_once_it_
     assert max(answer.seconds for answer in pages.values()) < with_room(2)
     assert (ready.status, ready.json["checks"]["broker"]) == (503, "unreachable")
     assert late.status == 201
-    mine = f"appointment_id IN (SELECT id FROM scheduling_appointment WHERE note = 'redis {how}')"
+    mine = f"kind = 'confirmation' AND appointment_id IN (SELECT id FROM scheduling_appointment WHERE note = 'redis {how}')"
     until(
         lambda: live.count("scheduling_message", f"{mine} AND state = 'sent'") == 1,
         within=with_room(90),
@@ -60,7 +60,7 @@ def test_without_a_mail_server_bookings_go_on_and_no_message_is_given_up(live: L
         answer = live.book(live.wanted(note=note))
         assert answer.status == 201, answer
         assert answer.seconds < with_room(1), f"a booking took {answer.seconds:.2f} s"
-    mine = f"appointment_id IN (SELECT id FROM scheduling_appointment WHERE note = '{note}')"
+    mine = f"kind = 'confirmation' AND appointment_id IN (SELECT id FROM scheduling_appointment WHERE note = '{note}')"
     until(
         lambda: live.count("scheduling_message", f"{mine} AND reason = 'server_unreachable'") > 0,
         within=with_room(40),

@@ -66,7 +66,7 @@ def test_worker_told_to_stop_in_the_middle_of_a_sweep_loses_no_mail_and_sends_no
     note = "mails over a stop"
     for _ in range(30):
         assert live.book(live.wanted(note=note)).status == 201
-    mine = f"appointment_id IN (SELECT id FROM scheduling_appointment WHERE note = '{note}')"
+    mine = f"kind = 'confirmation' AND appointment_id IN (SELECT id FROM scheduling_appointment WHERE note = '{note}')"
     assert live.count("scheduling_message", f"{mine} AND state = 'due'") == 30
     live.start("worker")
     until(lambda: live.count("scheduling_message", f"{mine} AND state = 'sent'") > 3, within=with_room(40), what="some are sent")
