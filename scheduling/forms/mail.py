@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 
 from pain_clinic.accounts.models import Site
+from pain_clinic.texts import PlainField
 from procedures.models import Procedure
 from scheduling.forms.setup import choice, time_field
 from scheduling.models import AFTER_VISIT, CadenceStep, TaskOutcome, Weekend
@@ -73,9 +74,9 @@ class ExceptionForm(StepForm):
 
 
 class StopForm(forms.Form):
-    reason = forms.CharField(max_length=200, required=False, help_text="Colleagues see it on the home page.")
+    reason = PlainField(max_length=200, required=False, help_text="Colleagues see it on the home page.")
 
 
 class CloseTaskForm(forms.Form):
     outcome = forms.ChoiceField(choices=TaskOutcome.choices)
-    note = forms.CharField(max_length=300, required=False)
+    note = PlainField(max_length=300, required=False)

@@ -453,6 +453,7 @@ NOT_CLEANED = {
     ("PasswordForm", "new_password"): "every character counts",
     ("NewPasswordMixin", "new_password"): "every character counts",
     ("SignInForm", "login"): LOOKED_UP,
+    ("CompleteForm", "levels"): "read as levels of the spine, or refused",
     ("Chosen", "procedure"): LOOKED_UP,
     ("Chosen", "levels"): "judged by the verb: only levels of the procedure",
     ("WaiverIn", "code"): "compared with findings",

@@ -15,8 +15,9 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import ApiToken, Site, User
 from patients import notes, outcomes, records
 from patients.models import Allergy, ClinicalNote, Patient, PerformedProcedure, Score
-from scheduling import booking, holds, links, openings
-from scheduling.models import Absence, Appointment, Block, CalendarFeed, Hold, LinkPurpose, Message
+from scheduling import booking, desk_tasks, holds, links, openings
+from scheduling.letters import PASSAGES
+from scheduling.models import Absence, Appointment, Block, CadenceStep, CalendarFeed, DeskTask, Hold, LinkPurpose, Message
 from tests import factories
 from tests.factories import NOW, TODAY, TOMORROW, SmallClinic, local
 
@@ -32,6 +33,9 @@ NAMED = {
     "/feeds/": "feed",
     "/hooks/mail/": "provider",
     "/notes/": "note",
+    "/settings/messages/": "step",
+    "/settings/wording/": "passage",
+    "/tasks/": "task",
     "/settings/sites/": "site",
     "/settings/resources/": "room",
     "/settings/absences/": "absence",
@@ -43,10 +47,10 @@ NAMED = {
     "/api/v1/appointments/": "case",
 }
 # These belong to the person or to the whole clinic, not to a site.
-NOT_OF_A_SITE = {"token", "colleague", "mail", "link", "procedure", "feed", "provider"}
+NOT_OF_A_SITE = {"token", "colleague", "mail", "link", "procedure", "feed", "provider", "passage"}
 ARGUMENT = re.compile(r"<(?:\w+:)?(?P<name>\w+)>|\(\?P<(?P<named>\w+)>(?P<pattern>[^)]*)\)")
 # What the other arguments of an address are.
-WORDS = {"moment": "before", "kind": "allergies"}
+WORDS = {"language": "en", "moment": "before", "kind": "allergies"}
 
 # Each is a word that stands nowhere else, so that finding it anywhere proves whose it is.
 CANARIES = {
@@ -106,6 +110,12 @@ class World:
                 return str((feed or self.feed(owner)).public_id)
             case "provider":
                 return "postmark"
+            case "passage":
+                return min(PASSAGES)
+            case "step":
+                return str((CadenceStep.objects.filter(site=self.site).first() or self.step()).public_id)
+            case "task":
+                return str(self.task().public_id)
             case "room":
                 return str(self.clinic.room.public_id)
             case "procedure":
@@ -122,6 +132,26 @@ class World:
     def feed(self, owner: User) -> CalendarFeed:
         digest = CalendarFeed.digest_of(CalendarFeed.make_secret())
         return CalendarFeed.objects.create(user=owner, resource=self.clinic.room, digest=digest, created_at=NOW)
+
+    def step(self) -> CadenceStep:
+        """Return this site's own time for a message."""
+        return CadenceStep.objects.create(code="of-the-site", kind="reminder", site=self.site, offset_days=-2, at_time="16:00")
+
+    def task(self) -> DeskTask:
+        by = Actor.of_user(self.made_by)
+        return desk_tasks.open_task(kind="missed", patient=self.patient, appointment=self.case, by=by, at=NOW)
+
+    def rival(self) -> Appointment:
+        """Return another patient's case of the same day, to change places with."""
+        there = Appointment.objects.filter(site=self.site).exclude(pk=self.case.pk).first()
+        return there or booking.book(
+            patient=factories.patient(home=self.site, last_name="Rival", first_name="Rob"),
+            procedure=self.clinic.procedure,
+            target=booking.Target(side="left"),
+            opening=opening(self.clinic, "10:30"),
+            by=Actor.of_user(self.made_by),
+            at=NOW,
+        )
 
     def hold(self, owner: User) -> Hold:
         return holds.hold(
@@ -210,6 +240,7 @@ def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
         "patients_register": {
             "last_name": "New", "first_name": "Person", "birth_date": "1960-01-02", "home_site": str(world.site.public_id),
         },
+        "appointments_swap": {"other": str(world.rival().public_id), "other_version": 1},
         "patients_search": {"words": "zyx"},
         "patients_amend": {"payer": "Other"},
     }  # fmt: skip
