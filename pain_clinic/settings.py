@@ -89,8 +89,27 @@ if cache_address(REDIS_URL):
     }
 
 # --- e-mail ----------------------------------------------------------------------------------------------------------
-_email = environ.Env.email_url_config(env.server("EMAIL_URL", None if IS_PRODUCTION else "consolemail://") or "consolemail://")
+EMAIL_URL = env.server("EMAIL_URL", None if IS_PRODUCTION else "consolemail://") or "consolemail://"
+# A provider instead of a server: postmark://KEY@ and the like; what stands before the @ are the keys that it gave.
+_PROVIDERS = {
+    "brevo": ("BREVO_API_KEY",),
+    "mailjet": ("MAILJET_API_KEY", "MAILJET_SECRET_KEY"),
+    "postmark": ("POSTMARK_SERVER_TOKEN",),
+    "sendgrid": ("SENDGRID_API_KEY",),
+    "sparkpost": ("SPARKPOST_API_KEY",),
+}
+_provider = urlsplit(EMAIL_URL)
+ANYMAIL: dict[str, Any] = {"REQUESTS_TIMEOUT": 12}
+if _provider.scheme in _PROVIDERS:
+    _keys = [unquote(key) for key in (_provider.username, _provider.password) if key]
+    if len(_keys) != len(_PROVIDERS[_provider.scheme]):
+        env.problems.append(f"EMAIL_URL needs {len(_PROVIDERS[_provider.scheme])} key(s) before the @ for {_provider.scheme}")
+    ANYMAIL.update(zip(_PROVIDERS[_provider.scheme], _keys, strict=False))
+    EMAIL_URL = "consolemail://"
+_email = environ.Env.email_url_config(EMAIL_URL)
 EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+if _provider.scheme in _PROVIDERS:
+    EMAIL_BACKEND = f"anymail.backends.{_provider.scheme}.EmailBackend"
 EMAIL_HOST = _email["EMAIL_HOST"] or ""
 EMAIL_PORT = _email["EMAIL_PORT"] or 25
 EMAIL_HOST_USER = _email["EMAIL_HOST_USER"] or ""

@@ -8,6 +8,7 @@ import time
 from types import TracebackType
 from typing import Any, Protocol
 
+from anymail.exceptions import AnymailError, AnymailRecipientsRefused, AnymailRequestsAPIError
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives, get_connection
@@ -81,6 +82,9 @@ class EmailGateway:
         except smtplib.SMTPException as error:
             self._drop()
             raise _meaning(error) from error
+        except AnymailError as error:
+            self._drop()
+            raise _meaning_of_provider(error) from error
         except OSError as error:
             self._drop()
             raise PutOff("connection_lost") from error
@@ -145,10 +149,25 @@ def as_mail(letter: Letter) -> EmailMultiAlternatives:
             "X-Auto-Response-Suppress": "All",
         },
     )
+    mail.metadata = {"message": letter.message_id.strip("<>").partition("@")[0]}  # type: ignore[attr-defined]  # a provider gives it back
     mail.attach_alternative(letter.html, "text/html")
     if letter.calendar:
         mail.attach("visit.ics", letter.calendar, f"text/calendar; method={letter.calendar_method}")
     return mail
+
+
+def _meaning_of_provider(error: AnymailError) -> NotDelivered:
+    """Say what a provider's answer means for this letter."""
+    code = int(getattr(error, "status_code", None) or 0)
+    if isinstance(error, AnymailRecipientsRefused):
+        return Rejected("address_refused")
+    if code in {401, 403}:
+        return Unreachable("server_refuses_us")
+    if code == 0 and isinstance(error, AnymailRequestsAPIError):
+        return PutOff("connection_lost")  # whether it took the mail cannot be known
+    if code == 429 or code >= 500:
+        return PutOff(f"try_later_{code}")
+    return Rejected(f"mail_refused_{code}") if code else PutOff("error")
 
 
 def _meaning(error: smtplib.SMTPException) -> NotDelivered:

@@ -133,8 +133,8 @@ def placeholders_of(text: str) -> frozenset[str]:
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """Put the values in; a name that is not known stays as it was written."""
-    return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+    """Put the values in; a name that is not known stays as it was written, and no time of day ends a sentence twice."""
+    return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text).replace(".m..", ".m.")
 
 
 def said(key: str, language: str, own: OwnWords, values: Mapping[str, str]) -> str:

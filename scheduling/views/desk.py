@@ -314,8 +314,19 @@ class Desk:
             else None,
             lines=lines,
             button=f"Book {doors.told(opening)}",
+            mails=self._mails(),
             can_book=self.patient is not None and all(line.can_waive or line.severity in ("info", "pending") for line in lines),
         )
+
+    def _mails(self) -> str:
+        """Return which mails the patient would get: nobody is asked about who has no address or wants none."""
+        patient = self.patient
+        if self.chosen is None or self.procedure is None or patient is None or not (patient.email and patient.accepts_email):
+            return ""
+        then = doors.mails_of(
+            patient=patient, procedure=self.procedure, opening=self.chosen.opening, zone=self.chosen.site.time_zone, at=self.at
+        )
+        return f"The patient gets a confirmation at once. {then}".strip()
 
     def _findings(self, error: DomainError | None) -> tuple[tuple[Finding, ...], DomainError | None]:
         assert self.chosen is not None

@@ -24,6 +24,7 @@ from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from pain_clinic.errors import Conflict, DomainError, retried
 from patients.models import Patient
+from procedures.models import Procedure
 from procedures.rules import Finding
 from scheduling import agenda, booking, messages
 from scheduling.agenda import words
@@ -31,7 +32,7 @@ from scheduling.agenda.shapes import Case, Choice, Line, Meanwhile, OpeningLine,
 from scheduling.availability import Opening
 from scheduling.booking import staging
 from scheduling.booking.judging import OVERRIDES
-from scheduling.models import Appointment, Kind, Resource
+from scheduling.models import Appointment, Kind, MessageKind, Resource
 from scheduling.openings import FoundSite, FoundUnit, Options
 
 SALT, TOKEN_LIFE = "scheduling.opening", 30 * 60
@@ -297,6 +298,19 @@ def previewed(row: Appointment, opening: Opening, by: Actor) -> tuple[Finding, .
         at=web.now(),
         appointment=row,
     )
+
+
+def mails_of(*, patient: Patient, procedure: Procedure, opening: Opening, zone: str, at: datetime) -> str:
+    """Return in one line which planned mails a case booked here would bring the patient, and when."""
+    found = messages.suppose(
+        patient=patient.pk, procedure=procedure.pk, site=opening.site, arrives_at=opening.arrives_at,
+        starts_at=opening.starts_at, at=at,
+    )  # fmt: skip
+    local = ZoneInfo(zone)
+    parts = [
+        f"{MessageKind(each.kind).label.lower()} {words.stamp(each.at.astimezone(local))}" for each in found if not each.why_not
+    ]
+    return f"Then: {', '.join(parts)}." if parts else ""
 
 
 def offer_of(opening: Opening, row: Appointment) -> OpeningLine:

@@ -286,7 +286,12 @@ class _Mover:
     def _tells(self) -> str:
         patient = self.row.patient
         if patient.email and patient.accepts_email:
-            return "The patient gets an e-mail with the new time."
+            if self.opening is None:
+                return "The patient gets an e-mail with the new time."
+            then = doors.mails_of(
+                patient=patient, procedure=self.row.procedure, opening=self.opening, zone=self.row.site.time_zone, at=web.now()
+            )
+            return f"The patient gets an e-mail with the new time. {then}".strip()
         return "The patient has no e-mail on file or wants none: call with the new time."
 
     def _choices(self, field: str) -> tuple[Choice, ...]:

@@ -143,4 +143,5 @@ class BookPage:
     hold: HoldLine | None = None
     button: str = ""
     can_book: bool = False
+    mails: str = ""  # which planned mails the patient will get, and when
     booked: Booked | None = None

@@ -47,3 +47,10 @@ def test_own_words_stand_in_the_place_of_those_shipped() -> None:
 
 def test_nothing_but_a_known_name_in_braces_means_anything() -> None:
     assert filled("{{ a }} {b} {unknown} {% now %} {b.c}", {"b": "{a}", "a": "x"}) == "{{ a }} {a} {unknown} {% now %} {b.c}"
+
+
+def test_time_of_day_at_the_end_of_a_sentence_has_one_full_stop() -> None:
+    assert (
+        filled("at {arrival}. Will you come at {arrival}?", {"arrival": "9:00 a.m."})
+        == "at 9:00 a.m. Will you come at 9:00 a.m.?"
+    )
