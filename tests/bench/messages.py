@@ -27,14 +27,18 @@ FORK = multiprocessing.get_context("fork")
 COUNTS = {"full": (100_000, 500, 200), "small": (5_000, 100, 60)}  # bookings planned, rows claimed, mails sent
 TAKES = 0.02  # seconds that the sink needs for a mail
 
-CASES = """
-    INSERT INTO scheduling_appointment (public_id, patient_id, procedure_id, site_id, side, levels, sedation, status, arrives_at,
-        starts_at, ends_at, leaves_at, local_date, local_time, zone, source, is_history, note, cancel_reason, cancel_note, asked_by,
-        is_late, version, calendar_sequence, created_at)
-    SELECT gen_random_uuid(), (%(patients)s::bigint[])[1 + n %% %(people)s], %(procedure)s, %(site)s, 'left', '{}', 'none', 'booked', day - interval '5 min',
-        day, day + interval '15 min', day + interval '30 min', (day AT TIME ZONE 'America/New_York')::date,
-        (day AT TIME ZONE 'America/New_York')::time, 'America/New_York', 'desk', false, '', '', '', '', false, 1, 0, %(at)s
-    FROM generate_series(0, %(count)s - 1) n,
+# Each new case is a copy of one that is there, on another day and for another patient: columns may come and go.
+OWN = {
+    "public_id": "gen_random_uuid()", "external_id": "NULL", "patient_id": "(%(patients)s::bigint[])[1 + n %% %(people)s]", "status": "'booked'",
+    "arrives_at": "day - interval '5 min'", "starts_at": "day", "ends_at": "day + interval '15 min'", "leaves_at": "day + interval '30 min'",
+    "local_date": "(day AT TIME ZONE 'America/New_York')::date", "local_time": "(day AT TIME ZONE 'America/New_York')::time",
+    "is_history": "false", "version": "1", "calendar_sequence": "0",
+}  # fmt: skip
+COLUMNS = [field.column for field in Appointment._meta.concrete_fields if not field.primary_key]
+CASES = f"""
+    INSERT INTO scheduling_appointment ({", ".join(COLUMNS)})
+    SELECT {", ".join(OWN.get(column, f"one.{column}") for column in COLUMNS)}
+    FROM (SELECT * FROM scheduling_appointment WHERE status = 'booked' LIMIT 1) one, generate_series(0, %(count)s - 1) n,
          LATERAL (SELECT date_trunc('day', %(at)s::timestamptz) + make_interval(days => 30 + n / %(people)s, hours => 6) AS day) d
 """
 BARE_PLAN = """
@@ -72,8 +76,7 @@ def _planning(clinic: BenchClinic, wanted: int, rounds: int) -> list[Line]:
         cursor.execute("SET LOCAL statement_timeout = 0")
         there = Appointment.objects.filter(starts_at__gt=clinic.at, status__in=("booked", "confirmed"), is_history=False).count()
         cursor.execute(CASES, {
-            "patients": clinic.patients, "people": len(clinic.patients), "procedure": clinic.five.pk, "site": clinic.site.pk,
-            "at": clinic.at, "count": max(wanted - there, 0),
+            "patients": clinic.patients, "people": len(clinic.patients), "at": clinic.at, "count": max(wanted - there, 0),
         })  # fmt: skip
         CadenceStep.objects.all().delete()
         for days in (3, 1):
