@@ -95,7 +95,6 @@ _PROVIDERS = {
     "brevo": ("BREVO_API_KEY",),
     "mailjet": ("MAILJET_API_KEY", "MAILJET_SECRET_KEY"),
     "postmark": ("POSTMARK_SERVER_TOKEN",),
-    "sendgrid": ("SENDGRID_API_KEY",),
     "sparkpost": ("SPARKPOST_API_KEY",),
 }
 _provider = urlsplit(EMAIL_URL)

@@ -369,14 +369,13 @@ def test_provider_is_chosen_by_the_address_of_the_mail_service(url: str, backend
     assert json.loads(done.stdout) == [backend, {"REQUESTS_TIMEOUT": 12, **keys}]
 
 
-@pytest.mark.parametrize("name", ["brevo", "mailjet", "postmark", "sendgrid", "sparkpost"])
+@pytest.mark.parametrize("name", ["brevo", "mailjet", "postmark", "sparkpost"])
 def test_every_provider_takes_the_mail_with_our_own_id(
     name: str, settings: Any, set_clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The provider's door itself, up to the request that it would make."""
     settings.ANYMAIL = {
         "BREVO_API_KEY": "k", "MAILJET_API_KEY": "k", "MAILJET_SECRET_KEY": "s", "POSTMARK_SERVER_TOKEN": "k",
-        "SENDGRID_API_KEY": "k",
         "SPARKPOST_API_KEY": "k", "REQUESTS_TIMEOUT": 1,
     }  # fmt: skip
     settings.EMAIL_BACKEND = f"anymail.backends.{name}.EmailBackend"
