@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from django.conf import settings
 from django.db.models import F
 
+from pain_clinic import statements
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
 from pain_clinic.errors import Gone
@@ -46,7 +47,7 @@ def issue(*, message: Message, purpose: str, at: datetime) -> str:
     """
     secret = Link.make_secret()
     lasts = LASTS[purpose]
-    Link.objects.create(
+    link = Link(
         digest=Link.digest_of(secret),
         purpose=purpose,
         message=message,
@@ -57,6 +58,7 @@ def issue(*, message: Message, purpose: str, at: datetime) -> str:
         created_at=at,
         expires_at=at + lasts if lasts is not None else None,
     )
+    statements.insert(link)
     return address_of(secret)
 
 

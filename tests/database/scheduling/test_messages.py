@@ -39,7 +39,7 @@ from patients.models import Patient
 from scheduling import channels, letters, links, messages
 from scheduling.channels import PutOff, Rejected, Unreachable
 from scheduling.letters import Letter
-from scheduling.messages import laying, planning, sending, words
+from scheduling.messages import laying, looking, planning, sending, words
 from scheduling.models import Appointment, Message, MessageKind, MessageState
 from tests import factories
 from tests.factories import NEW_YORK, NOW, TOMORROW, local, together, transactional
@@ -878,7 +878,7 @@ def test_sending_again_asks_for_the_permission(db: None, set_clock: Any) -> None
 
 
 def test_every_reason_has_words() -> None:
-    written = (sending, laying, planning, words, channels)
+    written = (sending, looking, laying, planning, words, channels)
     source = "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in written)
     codes = set(re.findall(r'(?:return|reason=|else|most=|Rejected\(|PutOff\(|Unreachable\() ?f?"([a-z_]+?)(?:_\{|")', source))
 
