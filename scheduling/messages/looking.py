@@ -35,7 +35,7 @@ from scheduling.models import (
 )
 
 # The page of the visit says how things stand even when they have changed; after the visit there is nothing to open.
-PURPOSES = {
+PURPOSES: dict[str, LinkPurpose] = {
     **dict.fromkeys((*INVITES, MessageKind.PLAN_READY, *BEFORE_VISIT), LinkPurpose.VISIT),
     MessageKind.FOLLOW_UP: LinkPurpose.SCORE,
 }

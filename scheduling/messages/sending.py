@@ -229,7 +229,7 @@ def _finish(
     if letter is not None and message.appointment.calendar_sequence != sequence:
         told = message.appointment.calendar_sequence
         sequence = sequence if _twin(message, told).exists() else told
-    given = {
+    given: dict[str, Any] = {
         "state": str(state), "reason": reason, "subject": letter.subject[:200] if letter else message.subject,
         "text": links.mask(letter.text) if letter else message.text, "sequence": sequence, "id": claim.message_id,
         "token": str(claim.token), "is_sent": state == MessageState.SENT,
