@@ -58,7 +58,7 @@ def test_index_shows_what_one_may_open(manager: Client, people: People) -> None:
     ]
 
     assert labels[0][:4] == ["Sites", "People, rooms and devices", "Leave and breakdowns", "Blocks"]
-    assert labels[1] == ["Procedures"]
+    assert labels[1] == ["Procedures", "Calendar addresses"]
 
 
 def test_rows_of_another_site_are_not_there(clinic: SmallClinic, manager: Client, elsewhere: Client) -> None:
