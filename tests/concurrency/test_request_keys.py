@@ -16,7 +16,7 @@ from pain_clinic.accounts.models import User
 from pain_clinic.audit.models import AuditEvent
 from pain_clinic.errors import Busy
 from scheduling import booking, openings
-from scheduling.api import rest as door
+from scheduling.api.rest import cases as door
 from scheduling.models import Appointment, Message
 from scheduling.views import doors
 from tests import factories
