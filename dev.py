@@ -32,6 +32,7 @@ import stat
 import subprocess
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -1308,6 +1309,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("drills", ("drills",), ()),
 )
 NOTHING_COLLECTED = 5
+COUNTED = frozenset({"unit and properties", "house", "database", "concurrency"})  # layers in our own process
 
 
 def test(*arguments: str) -> int:
@@ -1358,6 +1360,8 @@ def _is_path(word: str) -> bool:
 
 def _layers(pytest: list[str], options: list[str], env: dict[str, str], browser: str) -> int:
     outcomes: list[tuple[str, str, bool]] = []
+    env = env | {"COVERAGE_FILE": str(BUILD / "coverage")}
+    (BUILD / "coverage").unlink(missing_ok=True)
     for name, folders, extra in LAYERS:
         paths = [f"tests/{each}" for each in folders if any((ROOT / "tests" / each).rglob("test_*.py"))]
         if not paths:
@@ -1368,15 +1372,29 @@ def _layers(pytest: list[str], options: list[str], env: dict[str, str], browser:
         else:
             say(f"\n=== {name} ===")
             began = time.monotonic()
+            if name in COUNTED and not options:
+                extra = (*extra, "--cov", "--cov-append", "--cov-report=")
             code = processes.foreground([*pytest, *extra, *options, *paths], env=env)
             nothing = code == NOTHING_COLLECTED and bool(options)
             verdict = "passed" if code == 0 else "nothing selected" if nothing else f"FAILED (status {code})"
             outcomes.append((name, f"{verdict} in {time.monotonic() - began:.0f} s", code == 0 or nothing))
     if not options:
-        outcomes.append(_front_end_tests())
+        outcomes += [_branches(env), _front_end_tests()]
     if not any(" in " in words for _, words, _ in outcomes):
         outcomes.append(("any test", "FAILED: no test was run", False))
     return _summary("tests", outcomes)
+
+
+def _branches(env: dict[str, str]) -> tuple[str, str, bool]:
+    """Say whether every branch of the pure modules and verbs was taken; pyproject.toml names them, for mypy too."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    strict = next(each for each in settings["tool"]["mypy"]["overrides"] if each.get("strict_equality"))
+    paths = [name.removesuffix(".*").replace(".", "/") for name in strict["module"]]
+    wanted = ",".join(sorted({pattern for path in paths for pattern in (f"{path}.py", f"{path}/*")}))
+    say("\n=== branches of pure modules and verbs ===")
+    command = [str(PYTHON), "-m", "coverage", "report", f"--include={wanted}", "--fail-under=100", "--precision=1"]
+    code = processes.foreground(command, env=env)
+    return ("branches", "all taken" if code == 0 else f"NOT ALL TAKEN (status {code})", code == 0)
 
 
 def _front_end_tests() -> tuple[str, str, bool]:
