@@ -56,7 +56,7 @@ def served(application: str = "", *, settings_module: str = "pain_clinic.setting
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     env = os.environ | {
-        "DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": settings_module, "CLINIC_MODE": "local", "PORT": str(port),
+        "DATABASE_URL": database_url(), "DATABASE_OWNER_URL": database_url(), "DJANGO_SETTINGS_MODULE": settings_module, "CLINIC_MODE": "local", "PORT": str(port),
         "GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{port} --workers {WORKERS}", "API_RATE_STAFF": "10000000/min",
     }  # fmt: skip
     with tempfile.TemporaryFile() as log:
