@@ -220,6 +220,8 @@ def _venv_is_usable() -> bool:
 
 
 def _make_venv() -> None:
+    if VENV.is_symlink():  # --clear would empty the folder of another checkout
+        raise Trouble(".venv is a link to another checkout's: remove the link, then run this again.")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     if not importlib.util.find_spec("venv") or not importlib.util.find_spec("ensurepip"):
         raise Trouble(
