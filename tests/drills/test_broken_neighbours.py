@@ -182,7 +182,7 @@ def test_a_transaction_torn_in_the_middle_leaves_nothing_of_a_booking(live: Live
         booking = pool.submit(live.book, body, key=key)
         waiting = (
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            " AND query LIKE 'INSERT INTO \"audit_auditevent\"%'"
+            " AND query LIKE '%INSERT INTO \"audit_auditevent\"%'"
         )
         until(lambda: live.ask(waiting, as_app=True), within=with_room(10), what="the booking waits in its middle")
         if how == "line reset":
