@@ -15,12 +15,13 @@ from django.db import transaction
 
 from pain_clinic.accounts.actors import Actor
 from patients import records, relief
-from patients.models import Patient, PerformedProcedure, Phase, Score, SessionOutcome
+from patients.models import Patient, PerformedProcedure, Phase, Role, Score, SessionOutcome
 from patients.records import FieldRefused
 from procedures import yaml_files
 from procedures.tables.files import DATA
 
 PAIN_SCALES = ("nrs", "vas")
+CHUNK = 2_000  # sessions computed together
 AFTER = (Phase.AFTER, Phase.DIARY, Phase.FOLLOW_UP)
 
 
@@ -114,16 +115,23 @@ def refresh(performed: Iterable[int]) -> int:
     return len(changed)
 
 
+def check() -> int:
+    """Compute the outcomes of every performed procedure anew, some at a time; return how many were otherwise."""
+    keys = list(PerformedProcedure.objects.order_by("pk").values_list("pk", flat=True))
+    return sum(refresh(keys[place : place + CHUNK]) for place in range(0, len(keys), CHUNK))
+
+
 def compute(keys: Sequence[int]) -> list[SessionOutcome]:
     """Return what the standing scores say about each of these sessions; writes nothing."""
-    sessions = dict(PerformedProcedure.objects.filter(pk__in=keys).values_list("pk", "done_on"))
+    rows = PerformedProcedure.objects.filter(pk__in=keys).values_list("pk", "done_on", "role")
+    sessions = {key: (done_on, role == Role.DIAGNOSTIC) for key, done_on, role in rows}
     scores: dict[int, list[Score]] = defaultdict(list)
     for score in Score.objects.standing().filter(performed__in=keys).order_by("scored_on", "scored_at", "pk"):
         scores[score.performed_id].append(score)  # type: ignore[index]  # filtered by it
-    return [_outcome(key, done_on, scores[key]) for key, done_on in sorted(sessions.items())]
+    return [_outcome(key, *session, scores[key]) for key, session in sorted(sessions.items())]
 
 
-def _outcome(key: int, done_on: date, scores: Sequence[Score]) -> SessionOutcome:
+def _outcome(key: int, done_on: date, is_diagnostic: bool, scores: Sequence[Score]) -> SessionOutcome:
     outcome = SessionOutcome(performed_id=key)
     peg = [score for score in scores if score.measure == "peg" and score.value is not None]
     outcome.peg_before = next((score.value for score in reversed(peg) if score.phase == Phase.BEFORE), None)
@@ -152,7 +160,19 @@ def _outcome(key: int, done_on: date, scores: Sequence[Score]) -> SessionOutcome
         if lasted is not None:
             setattr(outcome, f"held_{name}_until", lasted.held_until)
             setattr(outcome, f"lost_{name}_on", lasted.lost_on)
+    _tell_later(outcome, readings if is_diagnostic else [one for one in readings if one[0] > done_on])
     return outcome
+
+
+def _tell_later(outcome: SessionOutcome, readings: relief.Readings) -> None:
+    """Fill what the readings of later days say: those by which a session is judged."""
+    outcome.later_count = len(readings)
+    if not readings:
+        return
+    outcome.later_best_pct = _rounded(max(pct for _, pct in readings))
+    lasted = relief.lasting(readings, relief.HALF)
+    if lasted is not None:
+        outcome.later_50_until, outcome.later_50_lost_on = lasted.held_until, lasted.lost_on
 
 
 def _rounded(pct: Fraction) -> Decimal:

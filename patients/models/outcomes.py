@@ -78,7 +78,9 @@ class SessionOutcome(models.Model):
 
     Percentages are of the pain scale that has the most scores. ``held_50_until`` is the last day on which at least 50 % was
     recorded before the first score below it, ``lost_50_on`` the day of that score; both are None where 50 % was never reached.
-    Rebuilt by `manage.py check_outcomes`; reports read only this.
+    What begins with ``later`` leaves out, of a treatment, the scores of its own day: those show the local anaesthetic. Of a
+    diagnostic block, which is judged by the anaesthetic, it is all of them. Rebuilt by `manage.py check_outcomes`; reports
+    read only this.
     """
 
     performed = models.OneToOneField(PerformedProcedure, on_delete=models.PROTECT, related_name="outcome", primary_key=True)
@@ -95,6 +97,10 @@ class SessionOutcome(models.Model):
     lost_80_on = models.DateField(null=True)
     peg_before = models.DecimalField(max_digits=6, decimal_places=2, null=True)
     peg_last = models.DecimalField(max_digits=6, decimal_places=2, null=True)
+    later_count = models.PositiveSmallIntegerField(default=0, db_default=0)
+    later_best_pct = models.DecimalField(max_digits=8, decimal_places=4, null=True)
+    later_50_until = models.DateField(null=True)
+    later_50_lost_on = models.DateField(null=True)
 
     class Meta:
         default_permissions = ()
