@@ -1,0 +1,40 @@
+"""The repeat-session planner: a pathway, what is known and a day in; the next step, or why there is none, out. Pure."""
+
+from procedures.pathways.compiling import faults_of, pathways_of
+from procedures.pathways.following import follow
+from procedures.pathways.planning import next_step
+from procedures.pathways.words import (
+    Aim,
+    Answer,
+    Companion,
+    Done,
+    Match,
+    Owner,
+    Pathway,
+    Proposed,
+    Step,
+    Stopped,
+    Visit,
+    Waiting,
+    Way,
+)
+
+__all__ = [
+    "Aim",
+    "Answer",
+    "Companion",
+    "Done",
+    "Match",
+    "Owner",
+    "Pathway",
+    "Proposed",
+    "Step",
+    "Stopped",
+    "Visit",
+    "Waiting",
+    "Way",
+    "faults_of",
+    "follow",
+    "next_step",
+    "pathways_of",
+]
