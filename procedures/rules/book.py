@@ -62,6 +62,7 @@ class Book:
         if faults:
             raise MalformedRows(faults)
         self.offers: Mapping[str, Offer] = {row["id"]: offer_of(row) for row in tables["catalogue"]["procedures"]}
+        self.families_by_id: Mapping[str, str] = {offer.id: offer.family for offer in self.offers.values()}
         self.families = frozenset(offer.family for offer in self.offers.values())
         self.payer_sets = frozenset(row["id"] for row in tables["payer_rules"]["payer_rule_sets"])
         self.payer_rows: Sequence[Data] = tuple(tables["payer_rules"]["rules"])

@@ -20,9 +20,10 @@ STANDING = frozenset({"performed", "booked"})
 
 @dataclass(frozen=True)
 class Wanted:
-    """One procedure that is asked for, with its details. `drug` and `bleeding_class` are empty for none and not known.
+    """One procedure that is asked for, with its details. `drug` is empty for none, `bleeding_class` for not known.
 
-    `category` to `driver` are the catalogue's facts about it, handed in so that rules need no catalogue.
+    `has_drug_told` is False where nobody has said yet which steroid: `drug` is then the usual one. `category` to `driver`
+    are the catalogue's facts about it, handed in so that rules need no catalogue.
     """
 
     procedure: str
@@ -46,6 +47,7 @@ class Wanted:
     approach: str = ""
     codes: frozenset[str] = frozenset()
     driver: str = ""
+    has_drug_told: bool = True
 
     @cached_property
     def regions(self) -> frozenset[str]:
@@ -84,10 +86,11 @@ class Request:
     state: str | None = field(default=None, kw_only=True)
     has_driver: bool | None = field(default=None, kw_only=True)
     intake: tuple[Intake, ...] = field(default=(), kw_only=True)
-    premedication: str = field(default="", kw_only=True)
+    premedication: str | None = field(default="", kw_only=True)  # empty: none is planned
     rationale: str = field(default="", kw_only=True)
     site_reason: str = field(default="", kw_only=True)
     is_planned_series: bool = field(default=False, kw_only=True)
+    case: str = field(default="", kw_only=True)  # the booked case, to which an authorization may be bound
 
     @cached_property
     def wanted(self) -> tuple[Wanted, ...]:
@@ -200,7 +203,7 @@ class Vaccine:
 
 @dataclass(frozen=True, slots=True)
 class Allergy:
-    """A reaction in the past."""
+    """A reaction in the past. An empty severity is not known."""
 
     agent: str
     severity: str = ""
@@ -216,10 +219,10 @@ class Implant:
 
 @dataclass(frozen=True, slots=True)
 class Stent:
-    """A coronary stent."""
+    """A coronary stent. `placed_on` None is not on file."""
 
     kind: str
-    placed_on: date
+    placed_on: date | None
     is_after_acs: bool = False
 
 
@@ -250,13 +253,22 @@ class Presentation:
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """A payer's word on a procedure or a family. `family` is the family of what it covers."""
+    """A payer's word on a procedure or a family. `family` is the family of what it covers.
+
+    Empty `codes`, `sides` and `levels` and None for `units_left` are without a limit. `case` is the one it is bound to.
+    """
 
     covers: str
     family: str
     status: str
     decided_on: date | None = None
     valid_until: date | None = None
+    valid_from: date | None = None
+    codes: frozenset[str] = frozenset()
+    sides: frozenset[str] = frozenset()
+    levels: frozenset[str] = frozenset()
+    units_left: int | None = None
+    case: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,12 +300,12 @@ class Facts:
     bleeding_risk_factors: tuple[str, ...] = field(default=(), kw_only=True)
     has_infection: bool | None = field(default=None, kw_only=True)
     antibiotics_until: date | None = field(default=None, kw_only=True)
-    glp1: str = field(default="", kw_only=True)
+    glp1: str | None = field(default="", kw_only=True)  # empty: none is taken
     stents: tuple[Stent, ...] = field(default=(), kw_only=True)
     surgeries: tuple[Surgery, ...] = field(default=(), kw_only=True)
     medications: tuple[Medication, ...] | None = field(default=None, kw_only=True)
     labs: tuple[Lab, ...] = field(default=(), kw_only=True)
-    vaccines: tuple[Vaccine, ...] = field(default=(), kw_only=True)
+    vaccines: tuple[Vaccine, ...] | None = field(default=(), kw_only=True)
     allergies: tuple[Allergy, ...] | None = field(default=None, kw_only=True)
     implants: tuple[Implant, ...] | None = field(default=None, kw_only=True)
     presentation: Presentation = field(default=Presentation(), kw_only=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from procedures.rules.places import region_of
+from procedures.rules.facts import Wanted
+from procedures.rules.places import is_level, region_of
 
 NEED_LEVELS = frozenset(
     {"esi", "mbb_diagnostic", "facet_injection", "facet_cyst", "facet_rfa", "facet_rfa_cooled", "bvn_ablation"}
@@ -108,3 +109,58 @@ def bleeding_class(offer: Offer, levels: Iterable[str], offers: Iterable[Offer],
     if offer.category != "rfa" or not found:
         return ""
     return max(found, key=_RANKS.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What somebody has said about one procedure that is wanted; an empty or missing part is not said."""
+
+    role: str = ""
+    site: str = ""
+    drug: str = ""  # "none" for no steroid
+    dose_mg: Fraction | None = None
+    bilateral_reason: str = ""
+    bleeding_class: str = ""
+    regions: tuple[str, ...] = ()
+
+
+NOTHING_TOLD = Told()
+
+
+def want(
+    offer: Offer,
+    offers: Iterable[Offer],
+    *,
+    side: str,
+    levels: Iterable[str],
+    guidance: str,
+    told: Told = NOTHING_TOLD,
+) -> Wanted:
+    """Return one procedure that is wanted, filled up from the catalogue where nothing is said."""
+    held = tuple(level for level in levels if is_level(level))
+    drug, dose = offer.default_steroid
+    if told.drug:
+        drug, dose = ("", None) if told.drug == "none" else (told.drug, told.dose_mg)
+    technique = TECHNIQUES.get(offer.family, "")
+    return Wanted(
+        procedure=offer.id,
+        family=offer.family,
+        side=side,
+        levels=held,
+        role=told.role or offer.default_role,
+        site=told.site or ("" if held else "_".join(told.regions)),
+        drug=drug,
+        dose_mg=dose,
+        bilateral_reason=told.bilateral_reason,
+        guidance=guidance,
+        contrast=offer.contrast_with(guidance),
+        technique=technique,
+        temperature_c=TEMPERATURES.get(technique),
+        body_areas=told.regions,
+        bleeding_class=bleeding_class(offer, held, offers, told.bleeding_class),
+        category=offer.category,
+        approach=offer.approach,
+        codes=offer.codes,
+        driver=offer.driver,
+        has_drug_told=bool(told.drug) or offer.steroid in ("no", ""),
+    )

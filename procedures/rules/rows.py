@@ -80,6 +80,13 @@ class Ruled(ABC):
         return ()
 
 
+def not_asked(rule: Ruled, facts: Facts, what: str) -> Finding | None:
+    """Return the pending finding of a rule about something that nobody asked about; None where it would stop nothing."""
+    if facts.is_complete or not rule.row.severity.refuses:
+        return None
+    return rule.row.finding(f"Nobody has asked yet about {what}.", is_pending=True, about="not yet asked")
+
+
 def listed(sessions: Iterable[Session]) -> str:
     """Return the sessions that were counted, as evidence shows them."""
     return "; ".join(session.told for session in sessions)

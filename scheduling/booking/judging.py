@@ -9,24 +9,20 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from pain_clinic.accounts.actors import Actor
-from patients.facts import facts_of
+from patients.facts import read
+from patients.models import Patient
 from procedures import rulebook
 from procedures.catalogue import need_label
 from procedures.guidance import in_sentence, needs_reason, usual
 from procedures.levels import touched, validate_target
-from procedures.rules import Finding, Request, Session, Severity, Waiver, assess, ordered, structural, unwaived
+from procedures.rules import Finding, Severity, Waiver, assess, ordered, structural, unwaived
+from scheduling.assessing import Wish, facts_for
 from scheduling.booking.scene import Scene
 from scheduling.booking.taking import Lack
 from scheduling.booking.words import RulesRefused
-from scheduling.models import Appointment, BlockTime, Kind, Status
+from scheduling.models import Appointment, BlockTime, Kind
 
 OVERRIDES = {Severity.NEEDS_OVERRIDE: "scheduling.override_warn", Severity.BLOCKER: "scheduling.override_deny"}
-_WORDS = {
-    Status.CANCELLED: "cancelled",
-    Status.LEFT_BEFORE_SEEN: "cancelled",
-    Status.NO_SHOW: "no_show",
-    Status.DISCHARGED: "performed",
-}
 
 
 def findings_of(
@@ -36,36 +32,42 @@ def findings_of(
     lacking: Sequence[Lack],
     blocks: Sequence[BlockTime],
     at: datetime,
-    is_booked: bool = False,
+    case: Appointment | None = None,
 ) -> tuple[Finding, ...]:
-    """Return everything that speaks about this scene, hidden by nothing; `is_booked` says that the case stands already."""
-    times, zone = scene.times, ZoneInfo(scene.site.time_zone)
-    on = times.starts_at.astimezone(zone).date()
+    """Return everything that speaks about this scene, hidden by nothing; `case` is the one that stands already."""
     target = scene.target
     found: list[Finding] = validate_target(
-        scene.procedure, target.side, target.levels, target.regions, target.guidance, is_booked=is_booked
+        scene.procedure, target.side, target.levels, target.regions, target.guidance, is_booked=case is not None
     )
     reason = needs_reason(scene.procedure, target.guidance)
     found += [reason] if reason is not None else []
     found += fitness(scene, lacking, at)
     found += _about_patient(scene, others)
     found += _about_blocks(scene, blocks)
-    request = Request(
-        on=on,
-        procedure=scene.procedure.code,
-        family=scene.procedure.family,
+    if scene.patient is not None:
+        found += _by_the_rules(scene, scene.patient, others, at, case)
+    return ordered(found)
+
+
+def _by_the_rules(
+    scene: Scene, patient: Patient, others: Sequence[Appointment], at: datetime, case: Appointment | None
+) -> tuple[Finding, ...]:
+    reading = read([patient])
+    zone = ZoneInfo(scene.site.time_zone)
+    target = scene.target
+    wish = Wish(
+        procedure=scene.procedure,
+        starts_at=scene.starts_at,
+        zone=zone,
         side=target.side,
         levels=tuple(target.levels),
-        starts_at=times.starts_at,
-        sedation=target.sedation,
-        guidance="" if scene.guidance == "none" else scene.guidance,
         regions=touched(target.levels, scene.regions),
+        guidance=scene.guidance,
+        sedation=target.sedation,
+        case=str(case.public_id) if case is not None else "",
     )
-    sessions = (_session(other) for other in others)
-    if scene.patient is not None:
-        facts = facts_of(scene.patient, request, sessions)
-        found += assess(rulebook.in_force(procedure=scene.procedure.code, on=on), facts, on)
-    return ordered(found)
+    facts = facts_for(wish, reading, reading.known[patient.pk], others, at)
+    return assess(rulebook.in_force(reading.book, facts, facts.request.on), facts, facts.request.on)
 
 
 def fitness(scene: Scene, lacking: Sequence[Lack], at: datetime) -> tuple[Finding, ...]:
@@ -182,14 +184,3 @@ def _about_blocks(scene: Scene, blocks: Sequence[BlockTime]) -> list[Finding]:
                 about=str(block.pk),
             )
     return list(found.values())
-
-
-def _session(other: Appointment) -> Session:
-    return Session(
-        on=other.local_date,
-        procedure=other.procedure.code,
-        family=other.procedure.family,
-        status=_WORDS.get(Status(other.status), "booked"),
-        side=other.side,
-        levels=tuple(other.levels),
-    )

@@ -19,7 +19,7 @@ from patients.models import Patient
 from procedures.models import Procedure
 from scheduling.free_time import LONGEST_WAY
 from scheduling.intervals import unpack
-from scheduling.models import Allocation, Appointment, BlockTime, Hold, Privilege, Resource
+from scheduling.models import AWAY, Allocation, Appointment, BlockTime, Hold, Privilege, Resource
 
 Key: TypeAlias = tuple[int, int, date]  # resource, site, UTC day
 
@@ -43,7 +43,10 @@ _RESOURCES = (
 _OPEN_CASES = (
     f"SELECT {_CASE.text}, {_PROCEDURE.text} FROM scheduling_appointment a"  # nosec B608  # noqa: S608
     " JOIN procedures_procedure p ON p.id = a.procedure_id"
-    " WHERE a.patient_id = %s AND NOT a.is_history AND a.leaves_at > %s AND a.starts_at > %s ORDER BY a.starts_at, a.id"
+    # What is over and not on record as performed counts all the same.
+    " WHERE a.patient_id = %(patient)s AND (NOT a.is_history AND a.leaves_at > %(at)s AND a.starts_at > %(since)s"
+    " OR a.starts_at <= %(at)s AND a.status <> ALL(%(away)s) AND NOT EXISTS (SELECT FROM patients_performedprocedure d"
+    " WHERE d.appointment = a.public_id)) ORDER BY a.starts_at, a.id"
 )
 
 
@@ -159,9 +162,13 @@ def block_times(ids: Sequence[int]) -> list[BlockTime]:
 
 
 def open_cases(patient: Patient, at: datetime) -> list[Appointment]:
-    """Return a patient's cases that are not over, in order of time; of their procedures only the names are read."""
+    """Return a patient's cases that are not over, or not on record as performed, in order of time.
+
+    Of their procedures only the names are read.
+    """
     found = []
-    for row in _rows(_OPEN_CASES, [patient.pk, at, at - LONGEST_STAY]):
+    asked = {"patient": patient.pk, "at": at, "since": at - LONGEST_STAY, "away": list(AWAY)}
+    for row in _rows(_OPEN_CASES, asked):
         case = _CASE.row(row)
         case.procedure = _PROCEDURE.row(row, len(_CASE))
         found.append(case)

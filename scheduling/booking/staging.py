@@ -145,9 +145,7 @@ def judged(
             if any(unit.pk == resource and run[0] < ends_at and starts_at < run[1] for unit, run in board.runs)
         ]
     )
-    findings = judging.findings_of(
-        scene, others=others, lacking=board.lacking, blocks=blocks, at=at, is_booked=leaving_out is not None
-    )
+    findings = judging.findings_of(scene, others=others, lacking=board.lacking, blocks=blocks, at=at, case=leaving_out)
     return findings, board
 
 

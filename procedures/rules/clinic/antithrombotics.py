@@ -91,12 +91,16 @@ class Antithrombotics:
         """Return the class of the riskiest thing asked for, raised once by several drugs or a patient's own risk."""
         ranks = [CLASSES.index(one.bleeding_class) if one.bleeding_class in CLASSES else 2 for one in facts.request.wanted]
         rank = max(ranks)
-        taken = {one.drug for one in facts.medications or () if self.drugs[one.drug].drug_class in self.upgrading}
+        known = [one.drug for one in facts.medications or () if one.drug in self.drugs]
+        taken = {drug for drug in known if self.drugs[drug].drug_class in self.upgrading}
         if len(taken) > 1 or facts.bleeding_risk_factors:
             rank = min(rank + 1, 2)
         return CLASSES[rank]
 
     def _of_drug(self, taken: Medication, bleeding: str, facts: Facts, on: date) -> list[Finding]:
+        if taken.drug not in self.drugs:  # the clinic took its row out of the table
+            message = f"{taken.drug}: not in the clinic's table; ask haematology or cardiology."
+            return [self._finding("antithrombotic_specialist", None, message, bleeding=bleeding, about=taken.drug)]
         drug = self.drugs[taken.drug]
         hold = drug.holds[bleeding]
         if hold.action == "follow_aspirin_rule":
@@ -177,7 +181,11 @@ class Antithrombotics:
 
     def _stents(self, drug: Drug, facts: Facts, on: date) -> list[Finding]:
         ends = []
+        if any(stent.placed_on is None for stent in facts.stents):
+            message = f"{drug.name}: the day of a coronary stent is not on file."
+            return [self._finding("antithrombotic_stent", drug, message, is_pending=True)]
         for stent in facts.stents:
+            assert stent.placed_on is not None
             period = _BARE if stent.kind == "bare" else _DES_AFTER_ACS if stent.is_after_acs else _DES
             if on < period.after(stent.placed_on):
                 ends.append(period.after(stent.placed_on))
@@ -211,12 +219,13 @@ class Antithrombotics:
         is_pending: bool = False,
         evidence: Mapping[str, Plain] | None = None,
         bleeding: str = "",
+        about: str = "",
     ) -> Finding:
         told_: dict[str, Plain] = {"drug": drug.id} if drug else {}
         if bleeding:
             told_["bleeding_class"] = bleeding
         row = Row(code, severity or self.severities[code], drug.source if drug else "")
-        about = drug.id if drug else ""
+        about = drug.id if drug else about
         return row.finding(message, evidence={**told_, **(evidence or {})}, earliest=earliest, is_pending=is_pending, about=about)
 
 

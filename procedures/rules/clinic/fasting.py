@@ -9,7 +9,7 @@ from fractions import Fraction
 from procedures.rules.dates import instant, told, wall_clock
 from procedures.rules.facts import Facts
 from procedures.rules.findings import Finding, Plain
-from procedures.rules.rows import Ruled
+from procedures.rules.rows import Ruled, not_asked
 
 SEDATED = frozenset({"moderate", "deep", "mac", "general"})
 
@@ -45,7 +45,11 @@ class Glp1(Ruled):
     text: str
 
     def check(self, facts: Facts, on: date) -> Finding | None:
-        if facts.glp1 != self.schedule or facts.request.sedation not in SEDATED:
+        if facts.request.sedation not in SEDATED:
+            return None
+        if facts.glp1 is None:
+            return not_asked(self, facts, "GLP-1 medicines")
+        if facts.glp1 != self.schedule:
             return None
         return self.row.finding(self.text, evidence={"glp1": self.schedule})
 

@@ -10,7 +10,7 @@ from procedures.rules.dates import DAY, Period, instant, told, wall_clock
 from procedures.rules.facts import Facts, Wanted
 from procedures.rules.findings import Finding, Plain, Severity
 from procedures.rules.places import is_same_part
-from procedures.rules.rows import Ruled
+from procedures.rules.rows import Ruled, not_asked
 
 CONTRAST = "iodinated_contrast"
 CANAL_CATEGORIES = frozenset({"epidural"})
@@ -24,6 +24,8 @@ class Infection(Ruled):
     """Nothing with an active infection."""
 
     def check(self, facts: Facts, on: date) -> Finding | None:
+        if facts.has_infection is None:
+            return not_asked(self, facts, "an infection")
         return self.row.finding("An active infection is on file.") if facts.has_infection else None
 
 
@@ -35,6 +37,8 @@ class Antibiotics(Ruled):
 
     def check(self, facts: Facts, on: date) -> Finding | None:
         until = facts.antibiotics_until
+        if until is None and facts.has_infection is None:
+            return not_asked(self, facts, "antibiotics")
         earliest = None if until is None else until + timedelta(days=self.days)
         if earliest is None or on >= earliest:
             return None
@@ -81,14 +85,19 @@ class ContrastReaction(Ruled):
     severities: frozenset[str] = frozenset({"mild", "moderate"})
 
     def check(self, facts: Facts, on: date) -> Finding | None:
-        if not plans_iodine(facts) or not any(
-            one.agent == CONTRAST and one.severity in self.severities for one in facts.allergies or ()
-        ):
+        if not plans_iodine(facts):
             return None
+        if facts.allergies is None:
+            return not_asked(self, facts, "a reaction to contrast")
+        held = {one.severity for one in facts.allergies if one.agent == CONTRAST}
+        if not held & self.severities:
+            return _not_graded(self) if "" in held else None
         plan = facts.request.premedication
-        lead = dict(self.hours).get(plan)
-        if lead is None:
-            return self.row.finding("A contrast reaction is on file and no premedication is planned.")
+        lead = dict(self.hours).get(plan or "")
+        if lead is None or plan is None:
+            told_ = "it is not yet said which" if plan is None else "no"
+            message = f"A contrast reaction is on file and {told_} premedication is planned."
+            return self.row.finding(message, is_pending=plan is None, about="not yet planned" if plan is None else "")
         ahead = timedelta(seconds=int(lead * 3600))
         due = instant(facts.starts(on), facts.zone) - ahead
         booked = instant(facts.booked_at, facts.zone)
@@ -111,10 +120,20 @@ class ContrastAllergy(Ruled):
     severity: str = ""
 
     def check(self, facts: Facts, on: date) -> Finding | None:
-        has = any(
-            one.agent == self.agent and (not self.severity or one.severity == self.severity) for one in facts.allergies or ()
-        )
-        return self.row.finding(self.text) if has and plans_iodine(facts) else None
+        if not plans_iodine(facts):
+            return None
+        if facts.allergies is None:
+            return not_asked(self, facts, f"a reaction to {self.agent.replace('_', ' ')}")
+        held = {one.severity for one in facts.allergies if one.agent == self.agent}
+        if self.severity in held or (held and not self.severity):
+            return self.row.finding(self.text)
+        return _not_graded(self) if "" in held else None
+
+
+def _not_graded(rule: Ruled) -> Finding:
+    """Return the finding for a reaction of which nobody has said how severe it was."""
+    message = "A contrast reaction is on file and how severe it was is not."
+    return rule.row.finding(message, is_pending=True, about="not yet graded")
 
 
 def plans_iodine(facts: Facts) -> bool:
@@ -147,7 +166,7 @@ class Pregnancy(Ruled):
         if facts.pregnant:
             return self.row.finding("The patient is pregnant: postpone, or ultrasound instead.")
         age = facts.age if facts.birth_on is None else years_between(facts.birth_on, on)
-        if facts.sex != "female" or (age is not None and not self.ages[0] <= age <= self.ages[1]):
+        if facts.sex not in ("female", None) or (age is not None and not self.ages[0] <= age <= self.ages[1]):
             return None
         message = "Pregnancy is not known: ask, and test on the day when in doubt."
         return self.row.finding(message, severity=Severity.NEEDS_OVERRIDE, is_pending=True)
@@ -165,8 +184,12 @@ class DevicePlan(Ruled):
     devices: frozenset[str]
 
     def check(self, facts: Facts, on: date) -> Finding | None:
-        held = [one for one in facts.implants or () if one.device in self.devices and not one.has_plan]
-        if not held or not self.asked(facts):
+        if not self.asked(facts):
+            return None
+        if facts.implants is None:
+            return not_asked(self, facts, "an implanted device")
+        held = [one for one in facts.implants if one.device in self.devices and not one.has_plan]
+        if not held:
             return None
         names = ", ".join(sorted({one.device.replace("_", " ") for one in held}))
         is_pending = all(one.has_plan is None for one in held)

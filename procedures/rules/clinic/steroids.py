@@ -17,7 +17,7 @@ from procedures.rules.facts import Facts, Session, Wanted
 from procedures.rules.findings import Finding, Plain, Severity
 from procedures.rules.payer.caps import is_body_part
 from procedures.rules.places import SPINE_FAMILIES
-from procedures.rules.rows import Ruled, latest, listed
+from procedures.rules.rows import Ruled, latest, listed, not_asked
 
 FOUR_MG = 4
 
@@ -42,7 +42,10 @@ class Particulate(Ruled):
     is_cleared_by_rationale: bool = False
 
     def check(self, facts: Facts, on: date) -> Finding | None:
-        wrong = [one for one in facts.request.wanted if one.procedure in self.procedures and one.drug in self.particulate]
+        asked = [one for one in facts.request.wanted if one.procedure in self.procedures]
+        wrong = [one for one in asked if one.drug in self.particulate]
+        if not wrong and not facts.is_complete and any(not one.has_drug_told for one in asked):
+            return self.row.finding("Which steroid is planned is not yet said.", is_pending=True, about="not yet said")
         if not wrong or (self.is_cleared_by_rationale and facts.request.rationale.strip()):
             return None
         drug = wrong[0].drug.replace("_", " ")
@@ -90,13 +93,16 @@ class Total(Ruled):
     is_for_others: bool = False
 
     def check(self, facts: Facts, on: date) -> Finding | None:
-        if not facts.has_steroid or not self._applies(facts):
+        is_known = facts.conditions is not None or facts.is_complete or not self.conditions
+        if not facts.has_steroid or (is_known and not self._applies(facts)):
             return None
         planned = sum((mpe(one.drug, one.dose_mg, self.equal_mg) for one in facts.request.wanted), Fraction(0))
         first = self.window.first(on, anchor=None, episode=None)
         held = [one for one in facts.steroid_sessions if first <= one.on < on]
         total = sum((mpe(one.drug, one.dose_mg, self.equal_mg) for one in held), planned)
         is_over = total > self.most
+        if not is_known and not is_over:
+            return None  # whoever it may apply to, it is kept
         earliest = self._first_fit(planned, facts.steroid_sessions, on) if is_over else None
         message = (
             f"{one_decimal(total)} mg methylprednisolone-equivalent in {self.window} {on}, the planned {one_decimal(planned)} mg "
@@ -107,7 +113,12 @@ class Total(Ruled):
             "sessions": listed(held),
         }  # fmt: skip
         severity = None if is_over else Severity.ADVICE
-        return self.row.finding(message, evidence=evidence, earliest=earliest, severity=severity)
+        if not is_known:
+            message = f"Nobody has asked yet about {' or '.join(sorted(self.conditions))}; with it: {message}"
+        # What only the usual dose makes too much is not known before the dose is.
+        is_guess = is_over and total - planned <= self.most and not all(one.has_drug_told for one in facts.request.wanted)
+        is_pending = not is_known or (is_guess and not facts.is_complete)
+        return self.row.finding(message, evidence=evidence, earliest=earliest, severity=severity, is_pending=is_pending)
 
     def _applies(self, facts: Facts) -> bool:
         has = bool(self.conditions & (facts.conditions or frozenset()))
@@ -209,7 +220,7 @@ class SteroidNote(Ruled):
     def check(self, facts: Facts, on: date) -> Finding | None:
         if not facts.has_steroid or (self.condition and self.condition not in (facts.conditions or ())):
             return None
-        if self.vaccines and not any(vaccine.kind in self.vaccines for vaccine in facts.vaccines):
+        if self.vaccines and not any(vaccine.kind in self.vaccines for vaccine in facts.vaccines or ()):
             return None
         return self.row.finding(self.text)
 
@@ -221,7 +232,13 @@ class A1c(Ruled):
     most: Fraction
 
     def check(self, facts: Facts, on: date) -> Finding | None:
-        lab = latest_lab(facts.labs, "hba1c", until=on) if facts.has_steroid else None
+        if not facts.has_steroid:
+            return None
+        lab = latest_lab(facts.labs, "hba1c", until=on)
+        if lab is None and facts.conditions is None:
+            return not_asked(self, facts, "diabetes")
+        if lab is None and "diabetes" in (facts.conditions or ()) and not facts.is_complete:
+            return self.row.finding("No HbA1c of this diabetic patient is on file.", is_pending=True, about="not yet on file")
         if lab is None or lab.value <= self.most:
             return None
         message = f"HbA1c {float(lab.value):g}% of {lab.on} is above {float(self.most):g}%."
@@ -272,6 +289,8 @@ class VaccineGap(Ruled):
     after: int
 
     def check(self, facts: Facts, on: date) -> Finding | None:
+        if facts.vaccines is None:
+            return not_asked(self, facts, "vaccines") if facts.has_steroid else None
         days = [vaccine.on for vaccine in facts.vaccines if vaccine.kind in self.kinds]
         close = [day for day in days if self._is_close(on, day)]
         if not facts.has_steroid or not close:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from procedures.rules.dates import DAY, Period, plus_months
 from procedures.rules.facts import Authorization, Facts, Wanted
 from procedures.rules.findings import Finding, Plain
+from procedures.rules.places import sides_of
 from procedures.rules.rows import Ruled, words
 
 OFFICE = "11"
@@ -316,6 +317,17 @@ class PriorAuthorization(Ruled):
             return True
         return held.family in self.covers_families and one.family in self.covers_families
 
+    def _fits(self, held: Authorization, one: Wanted, facts: Facts) -> bool:
+        """Say whether it is for this work at this place of the body, and for this case, with a unit left."""
+        return (
+            self._names(held, one)
+            and (not held.codes or bool(held.codes & one.codes))
+            and (not held.sides or set(sides_of(one.side)) <= held.sides)
+            and (not held.levels or set(one.levels) <= held.levels)
+            and (not held.case or held.case == facts.request.case)
+            and (held.units_left is None or held.units_left > 0)
+        )
+
     def _last_day(self, held: Authorization) -> date | None:
         if held.valid_until is not None:
             return held.valid_until
@@ -323,7 +335,9 @@ class PriorAuthorization(Ruled):
 
     def _is_authorized(self, one: Wanted, facts: Facts, on: date) -> bool:
         for held in facts.coverage.authorizations:
-            if held.status != "approved" or held.decided_on is None or held.decided_on > on or not self._names(held, one):
+            if held.status != "approved" or held.decided_on is None or held.decided_on > on or not self._fits(held, one, facts):
+                continue
+            if held.valid_from is not None and on < held.valid_from:
                 continue
             last = self._last_day(held)
             if last is None or on <= last:
@@ -333,7 +347,14 @@ class PriorAuthorization(Ruled):
     def _told(self, held: Authorization) -> str:
         last = self._last_day(held)
         until = f" until {last}" if last and held.status == "approved" else ""
-        return f"{held.covers} {held.status} {held.decided_on or ''}{until}".strip()
+        from_ = f" from {held.valid_from}" if held.valid_from and held.status == "approved" else ""
+        places = " ".join((*sorted(held.sides), *sorted(held.levels)))
+        used = "" if held.units_left is None else f"{held.units_left} left"
+        bound = "for another case" if held.case else ""
+        limits = "".join(f", {part}" for part in (places, used, bound) if part)
+        word = " ".join(str(part) for part in (held.covers, held.status, held.decided_on) if part)
+        return f"{word}{from_}{until}{limits}"
 
     def turning_points(self, facts: Facts) -> Iterable[date]:
-        return [held.decided_on for held in facts.coverage.authorizations if held.decided_on is not None]
+        days = [day for held in facts.coverage.authorizations for day in (held.decided_on, held.valid_from)]
+        return [day for day in days if day is not None]

@@ -325,16 +325,16 @@ def test_a_move_to_where_the_case_is_tells_nobody(clinic: SmallClinic, by: Actor
     assert Message.objects.filter(appointment=case).count() == 1
 
 
-def test_a_booking_asks_eleven_statements_and_the_next_for_a_patient_known_here_ten(
+def test_a_booking_asks_twelve_statements_and_the_next_for_a_patient_known_here_eleven(
     clinic: SmallClinic, by: Actor, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written_to(clinic)
     monkeypatch.setattr(clock, "_moved", [])  # another test may have moved it
     procedure = Procedure.objects.prefetch_related("needs").get(pk=clinic.procedure.pk)
-    # One of them looks whether mail to the patient's address came back.
-    with django_assert_num_queries(11 + 2):  # and the savepoint that a transaction is inside the test's own
+    # One of them looks whether mail to the patient's address came back; one reads all that is on file about the patient.
+    with django_assert_num_queries(12 + 2):  # and the savepoint that a transaction is inside the test's own
         booked(clinic, by, procedure=procedure)
-    with django_assert_num_queries(10 + 2):
+    with django_assert_num_queries(11 + 2):
         booked(clinic, by, local(TOMORROW, "11:00"), procedure=procedure)
 
 

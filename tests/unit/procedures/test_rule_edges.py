@@ -17,7 +17,19 @@ from procedures.rules.book import TABLES, Book, Switches
 from procedures.rules.clinic.safety import years_between
 from procedures.rules.dates import Period, Window, as_date, told
 from procedures.rules.earliest import earliest_covered, turning_points
-from procedures.rules.facts import Authorization, Coverage, Implant, Lab, Medication, Presentation, Score, Wanted
+from procedures.rules.facts import (
+    Allergy,
+    Authorization,
+    Coverage,
+    Implant,
+    Lab,
+    Medication,
+    Presentation,
+    Score,
+    Stent,
+    Vaccine,
+    Wanted,
+)
 from procedures.rules.offers import bleeding_class
 from procedures.rules.places import sites_of
 from procedures.rules.rows import latest
@@ -76,6 +88,10 @@ def test_patient_of_whom_nothing_is_on_file_waits_and_can_be_booked() -> None:
         "pregnancy_fluoro",
         "escort_catalogue",
         "cervical_il_level",
+        "active_infection",
+        "recent_antibiotics",
+        "contrast_mild_reaction",
+        "contrast_severe",
     }
 
 
@@ -90,7 +106,129 @@ def test_word_on_file_is_met_and_word_known_to_be_missing_refuses() -> None:
 
 def test_low_risk_work_does_not_wait_for_medicines() -> None:
     assert "antithrombotic_hold" not in pending(live(want("tpi")))
-    assert pending(live(want("tpi"))) == {"mcr_tpi_dx"}
+    assert pending(live(want("tpi"))) == {"mcr_tpi_dx", "active_infection", "recent_antibiotics"}
+
+
+STEROID: dict[str, Any] = {"drug": "methylprednisolone_acetate", "dose_mg": Fraction(80)}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "facts", "code", "waits", "refuses"),
+    [
+        ("tpi", {"has_infection": None}, "active_infection", True, False),
+        ("tpi", {"has_infection": False}, "active_infection", False, False),
+        ("tpi", {"has_infection": True}, "active_infection", False, True),
+        ("tpi", {"has_infection": None, "antibiotics_until": ON}, "recent_antibiotics", False, True),
+        ("tpi", {"has_infection": False}, "recent_antibiotics", False, False),
+        ("esi_caudal", {"allergies": None}, "contrast_severe", True, False),
+        ("esi_caudal", {"allergies": ()}, "contrast_severe", False, False),
+        ("esi_caudal", {"allergies": (Allergy("iodinated_contrast", "severe"),)}, "contrast_severe", False, True),
+        ("esi_caudal", {"allergies": (Allergy("iodinated_contrast"),)}, "contrast_severe", True, False),
+        ("esi_caudal", {"allergies": (Allergy("iodinated_contrast"),)}, "contrast_mild_reaction", True, False),
+        ("esi_caudal", {"allergies": (Allergy("iodinated_contrast", "mild"),)}, "contrast_mild_reaction", False, True),
+        ("tpi", {"allergies": None}, "contrast_severe", False, False),  # no contrast is planned
+        ("rfa_pulsed", {"implants": None}, "cied_rfa", True, False),
+        ("rfa_pulsed", {"implants": ()}, "cied_rfa", False, False),
+        ("rfa_pulsed", {"implants": (Implant("icd", has_plan=False),)}, "cied_rfa", False, True),
+        ("tpi", {"implants": None}, "cied_rfa", False, False),  # nothing is ablated
+        ("esi_caudal", {"vaccines": None}, "vaccine_live", True, False),
+        ("esi_caudal", {"vaccines": ()}, "vaccine_live", False, False),
+        ("esi_caudal", {"vaccines": (Vaccine("live", ON),)}, "vaccine_live", False, True),
+        ("esi_caudal", {"conditions": None}, "diabetes_a1c", True, False),
+        ("esi_caudal", {"conditions": frozenset({"diabetes"})}, "diabetes_a1c", True, False),
+        ("esi_caudal", {"conditions": frozenset()}, "diabetes_a1c", False, False),
+        ("esi_caudal", {"conditions": None, "labs": (Lab("hba1c", ON, Fraction(9)),)}, "diabetes_a1c", False, True),
+    ],
+)  # fmt: skip
+def test_what_nobody_asked_waits_and_what_is_known_does_not(
+    wanted: str, facts: dict[str, Any], code: str, waits: bool, refuses: bool
+) -> None:
+    details = {"side": "left", "levels": ("L4-L5",)} if wanted == "rfa_pulsed" else STEROID if wanted == "esi_caudal" else {}
+    known = {"medications": (), "has_infection": False, "allergies": (), "implants": (), "conditions": frozenset(), **facts}
+    told = live(want(wanted, **details), **known)
+    assert (code in pending(told), code in refusing(told)) == (waits, refuses)
+    # Whoever writes a case vouches for it: there nothing is unknown.
+    assert code not in pending(replace(told, is_complete=True))
+
+
+def test_premedication_that_nobody_planned_yet_waits_and_none_refuses() -> None:
+    allergies = (Allergy("iodinated_contrast", "mild"),)
+    unplanned = live(want("esi_caudal"), allergies=allergies, request={"premedication": None})
+    assert "contrast_mild_reaction" in pending(unplanned)
+    none = live(want("esi_caudal"), allergies=allergies, request={"premedication": ""})
+    assert "contrast_mild_reaction" in refusing(none)
+
+
+def test_glp1_waits_only_before_sedation() -> None:
+    assert "glp1_weekly" in pending(live(want("tpi"), glp1=None, request={"sedation": "moderate"}))
+    assert "glp1_weekly" not in pending(live(want("tpi"), glp1=None, request={"sedation": "minimal"}))
+    assert "glp1_weekly" not in pending(live(want("tpi"), glp1="", request={"sedation": "moderate"}))
+    assert "glp1_weekly" in refusing(live(want("tpi"), glp1="weekly", request={"sedation": "moderate"}))
+
+
+def test_pregnancy_waits_where_nobody_knows_the_sex_either() -> None:
+    assert "pregnancy_fluoro" in pending(live(want("esi_caudal"), sex=None, birth_on=date(1990, 3, 10)))
+    assert "pregnancy_fluoro" not in pending(live(want("esi_caudal"), sex="male", birth_on=date(1990, 3, 10)))
+
+
+def test_steroid_that_nobody_chose_yet_waits_where_particles_matter() -> None:
+    usual = replace(want("esi_tf_cervical", side="left", levels=("C5-C6",)), has_drug_told=False)
+    assert "no_particulate_cervical_tf" in pending(live(usual))
+    assert "no_particulate_cervical_tf" not in pending(live(replace(usual, has_drug_told=True)))
+    bad = replace(usual, drug="methylprednisolone_acetate", has_drug_told=True)
+    assert "no_particulate_cervical_tf" in refusing(live(bad))
+
+
+def test_total_that_only_unknown_bones_or_an_untold_dose_make_too_much_waits() -> None:
+    days = (ON - timedelta(days=60), ON - timedelta(days=120))
+    given = tuple(Session(on, "esi_caudal", "esi", "performed", **STEROID) for on in days)
+    told = want("esi_caudal", **STEROID)
+    asked = {"sessions": given, "medications": ()}
+    assert "cumulative_bone_risk" in pending(live(told, conditions=None, **asked))
+    assert "cumulative_bone_risk" in refusing(live(told, conditions=frozenset({"osteoporosis"}), **asked))
+    assert "cumulative_bone_risk" not in judged(live(told, conditions=frozenset(), **asked))
+    assert "cumulative_bone_risk" not in judged(live(told, conditions=None, medications=()))  # kept, whoever it is
+    guessed = replace(told, has_drug_told=False)
+    assert "cumulative_bone_risk" in pending(live(guessed, conditions=frozenset({"osteoporosis"}), **asked))
+
+
+def test_stent_of_an_unknown_day_waits() -> None:
+    taken = (Medication("clopidogrel", date(2027, 2, 1), is_taken=False, is_cleared=True),)
+    unknown = live(want("esi_caudal"), medications=taken, stents=(Stent("drug_eluting", None),))
+    assert "antithrombotic_stent" in pending(unknown)
+    young = live(want("esi_caudal"), medications=taken, stents=(Stent("drug_eluting", ON - timedelta(days=30)),))
+    assert "antithrombotic_stent" in refusing(young)
+
+
+def test_drug_that_the_clinic_took_out_of_its_table_is_not_passed_over() -> None:
+    found = judged(live(want("esi_caudal"), medications=(Medication("unheard_of"),)))
+    assert "antithrombotic_specialist:unheard_of" in found
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_covered"),
+    [
+        ({}, True),
+        ({"sides": frozenset({"left"})}, True),
+        ({"sides": frozenset({"right"})}, False),
+        ({"levels": frozenset({"L4-L5"})}, True),
+        ({"levels": frozenset({"L3-L4"})}, False),
+        ({"codes": frozenset({"64635"})}, True),
+        ({"codes": frozenset({"62323"})}, False),
+        ({"valid_from": ON}, True),
+        ({"valid_from": ON + timedelta(days=1)}, False),
+        ({"units_left": 1}, True),
+        ({"units_left": 0}, False),
+        ({"case": "this"}, True),
+        ({"case": "another"}, False),
+    ],
+)
+def test_authorization_covers_only_its_own_place_days_units_and_case(limits: dict[str, Any], is_covered: bool) -> None:
+    held = Authorization("rfa_facet_lumbar", "facet_rfa", "approved", ON - timedelta(days=20), None, **limits)
+    coverage = replace(MEDICARE, authorizations=(held,))
+    asked = want("rfa_facet_lumbar", side="left", levels=("L4-L5",))
+    facts = live(asked, coverage=coverage, request={"place_of_service": "22", "case": "this"})
+    assert ("mcr_opd_pa_facet" not in refusing(facts) | pending(facts)) is is_covered
 
 
 def test_clearance_decision_lab_and_device_plan_wait_for_their_facts() -> None:
