@@ -43,8 +43,8 @@ _SUPPOSED = """
     FROM accounts_site site JOIN patients_patient p ON p.id = %(patient)s JOIN accounts_site home ON home.id = p.home_site_id
     WHERE site.id = %(site)s
 """
-# The steps in force at a place: of the rows of one code the narrowest. Then day, hour and quiet hours, each computed once
-# (without MATERIALIZED the planner would work out every zone several times over).
+# The steps in force at a place: of the rows of one code the narrowest. Day, hour and quiet hours are worked out once for
+# all cases of a day and place (without MATERIALIZED the planner would work out every zone several times over).
 _WANTED = """
     cases AS MATERIALIZED ({cases}),
     places AS (
@@ -54,7 +54,8 @@ _WANTED = """
     steps AS MATERIALIZED (
         SELECT DISTINCT ON (places.site_id, places.procedure_id, s.code)
                places.site_id AS at_site, places.procedure_id AS of_procedure, s.code, s.kind, s.offset_months, s.offset_days,
-               s.at_time, s.weekend, s.asks_to_confirm, s.is_on, s.position
+               s.at_time, s.weekend, s.asks_to_confirm, s.is_on, s.position,
+               (%(priorities)s::jsonb ->> s.kind)::smallint AS priority
         FROM places JOIN scheduling_cadencestep s
           ON (s.site_id IS NULL OR s.site_id = places.site_id)
          AND (s.procedure_id IS NULL OR s.procedure_id = places.procedure_id)
@@ -62,14 +63,12 @@ _WANTED = """
         ORDER BY places.site_id, places.procedure_id, s.code,
                  s.procedure_id NULLS LAST, s.family DESC, s.site_id NULLS LAST, s.id
     ),
+    dates AS (SELECT DISTINCT site_id, procedure_id, local_date, zone, patient_zone FROM cases),
     days AS MATERIALIZED (
-        SELECT cases.*, steps.code, steps.kind, steps.at_time, steps.weekend, steps.position,
-               (cases.local_date + make_interval(months => steps.offset_months, days => steps.offset_days))::date AS day
-        FROM cases JOIN steps ON steps.at_site = cases.site_id AND steps.of_procedure = cases.procedure_id AND steps.is_on
-         AND ((cases.status = ANY(%(expected)s) AND steps.kind = ANY(%(before)s)
-               AND NOT (steps.asks_to_confirm AND cases.status = %(confirmed)s))
-              OR (cases.status = %(discharged)s AND steps.kind = ANY(%(after)s))
-              OR (cases.status = %(missed)s AND steps.kind = %(no_show)s))
+        SELECT dates.*, steps.code, steps.kind, steps.at_time, steps.weekend, steps.asks_to_confirm, steps.position,
+               steps.priority,
+               (dates.local_date + make_interval(months => steps.offset_months, days => steps.offset_days))::date AS day
+        FROM dates JOIN steps ON steps.at_site = dates.site_id AND steps.of_procedure = dates.procedure_id AND steps.is_on
     ),
     moments AS MATERIALIZED (
         SELECT days.*, (day + at_time + make_interval(days => CASE
@@ -91,13 +90,23 @@ _WANTED = """
                ELSE meant END AS quieted
         FROM there
     ),
-    dated AS MATERIALIZED (
-        SELECT quieted.*, CASE WHEN kind = %(no_show)s OR (kind = %(follow_up)s AND day = local_date)
-               THEN GREATEST(quieted, %(at)s) ELSE quieted END AS due FROM quieted
+    dated AS (
+        SELECT cases.id, cases.patient_id, cases.version, cases.calendar_sequence, cases.arrives_at, quieted.code, quieted.kind,
+               quieted.position, quieted.priority,
+               quieted.kind = %(no_show)s OR (quieted.kind = %(follow_up)s AND day = cases.local_date) AS at_once,
+               CASE WHEN quieted.kind = %(no_show)s OR (quieted.kind = %(follow_up)s AND day = cases.local_date)
+                    THEN GREATEST(quieted, %(at)s) ELSE quieted END AS due
+        FROM cases JOIN quieted
+          ON quieted.site_id = cases.site_id AND quieted.procedure_id = cases.procedure_id
+         AND quieted.local_date = cases.local_date AND quieted.zone = cases.zone AND quieted.patient_zone = cases.patient_zone
+         AND ((cases.status = ANY(%(expected)s) AND quieted.kind = ANY(%(before)s)
+               AND NOT (quieted.asks_to_confirm AND cases.status = %(confirmed)s))
+              OR (cases.status = %(discharged)s AND quieted.kind = ANY(%(after)s))
+              OR (cases.status = %(missed)s AND quieted.kind = %(no_show)s))
     ),
     wanted AS MATERIALIZED (
         SELECT dated.*, CASE
-                 WHEN kind = %(no_show)s OR (kind = %(follow_up)s AND day = local_date) THEN ''
+                 WHEN at_once THEN ''
                  WHEN due <= %(soon)s THEN %(said)s
                  WHEN kind = ANY(%(before)s) AND due > arrives_at - %(near)s THEN 'too_late'
                  ELSE '' END AS why_not
@@ -107,35 +116,41 @@ _WANTED = """
 _INSERT = """
     INSERT INTO scheduling_message (public_id, appointment_id, patient_id, kind, step, version, state, planned_at, due_at,
                                     priority, attempts, calendar_sequence, reason, subject, text, created_at, done_at)
-    SELECT gen_random_uuid(), wanted.id, patient_id, kind, code, version,
+    SELECT gen_random_uuid(), id, patient_id, kind, code, version,
            CASE WHEN why_not = '' THEN 'due' ELSE 'skipped' END, due, due,
-           (%(priorities)s::jsonb ->> kind)::smallint, 0, calendar_sequence, why_not, '', '', %(at)s,
+           priority, 0, calendar_sequence, why_not, '', '', %(at)s,
            CASE WHEN why_not = '' THEN NULL ELSE %(at)s END
-    FROM wanted
+    FROM {source}
     ON CONFLICT (appointment_id, kind, step, calendar_sequence) DO NOTHING
 """
-# A change of the cadence or of a zone moves what still waits, except into the past: nobody gets a burst of old mails.
+# What is wanted beside what is there, found once for all that follows.
+_COMPARED = """
+    , compared AS MATERIALIZED (
+        SELECT wanted.*, m.id AS there, m.state AS its_state, m.reason AS its_reason, m.planned_at AS its_instant
+        FROM wanted LEFT JOIN scheduling_message m
+          ON m.appointment_id = wanted.id AND m.kind = wanted.kind AND m.step = wanted.code
+         AND m.calendar_sequence = wanted.calendar_sequence
+    )
+"""
+# A change of the cadence or of a zone moves what still waits, except into the past: nobody gets a burst of old mails. The state
+# is asked in a way that no index answers, so that rows are looked up by their keys even where statistics are old.
 _RETIME = """
-    UPDATE scheduling_message m SET planned_at = wanted.due, due_at = wanted.due
-    FROM wanted
-    WHERE m.appointment_id = wanted.id AND m.kind = wanted.kind AND m.step = wanted.code
-      AND m.calendar_sequence = wanted.calendar_sequence AND m.state = 'due' AND m.planned_at <> wanted.due
-      AND wanted.why_not = '' AND (m.lease_until IS NULL OR m.lease_until <= clinic_now())
+    UPDATE scheduling_message m SET planned_at = compared.due, due_at = compared.due
+    FROM compared
+    WHERE m.id = compared.there AND its_state = 'due' AND COALESCE(m.state, '') = 'due' AND its_instant <> compared.due
+      AND compared.why_not = '' AND (m.lease_until IS NULL OR m.lease_until <= clinic_now())
 """
 _REVIVE = """
-    UPDATE scheduling_message m SET state = 'due', reason = '', done_at = NULL, planned_at = wanted.due, due_at = wanted.due
-    FROM wanted
-    WHERE m.appointment_id = wanted.id AND m.kind = wanted.kind AND m.step = wanted.code
-      AND m.calendar_sequence = wanted.calendar_sequence AND m.state = 'withdrawn' AND m.reason = 'cadence'
-      AND wanted.why_not = ''
+    UPDATE scheduling_message m SET state = 'due', reason = '', done_at = NULL, planned_at = compared.due, due_at = compared.due
+    FROM compared
+    WHERE m.id = compared.there AND its_state = 'withdrawn' AND its_reason = 'cadence' AND m.state = 'withdrawn'
+      AND m.reason = 'cadence' AND compared.why_not = ''
 """
 _WITHDRAW = """
     UPDATE scheduling_message m SET state = 'withdrawn', reason = 'cadence', done_at = %(at)s
     FROM cases
-    WHERE m.appointment_id = cases.id AND m.state = 'due' AND m.planned_at IS NOT NULL AND m.kind = ANY(%(before)s)
-      AND (m.calendar_sequence < cases.calendar_sequence
-           OR NOT EXISTS (
-               SELECT 1 FROM wanted WHERE wanted.id = m.appointment_id AND wanted.kind = m.kind AND wanted.code = m.step))
+    WHERE m.appointment_id = cases.id AND COALESCE(m.state, '') = 'due' AND m.planned_at IS NOT NULL AND m.kind = ANY(%(before)s)
+      AND m.id NOT IN (SELECT there FROM compared WHERE there IS NOT NULL)
 """
 
 
@@ -154,8 +169,14 @@ def _statement(which_cases: str, act: str) -> str:
 
 
 _AHEAD = _FACTS.format(which="a.id BETWEEN %(first)s AND %(last)s AND a.starts_at > %(at)s AND a.status = ANY(%(expected)s)")
-_PLAN_ONE = _statement(_FACTS.format(which="a.id = %(case)s"), _INSERT)
-_PLAN_MANY = _statement(_AHEAD, _ACTS.format(insert=_INSERT, retime=_RETIME, revive=_REVIVE, withdraw=_WITHDRAW))
+_PLAN_ONE = _statement(_FACTS.format(which="a.id = %(case)s"), _INSERT.format(source="wanted"))
+_PLAN_MANY = _statement(
+    _AHEAD,
+    _COMPARED
+    + _ACTS.format(
+        insert=_INSERT.format(source="compared WHERE there IS NULL"), retime=_RETIME, revive=_REVIVE, withdraw=_WITHDRAW
+    ),
+)
 _AFTER = _statement(
     _FACTS.format(which="a.id = %(case)s").replace("a.status", "'discharged'::text AS status"),
     "SELECT kind, code, due, why_not FROM wanted ORDER BY due, position, code",
