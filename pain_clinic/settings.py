@@ -125,6 +125,9 @@ MAIL_WEBHOOK_SECRET = env.text("MAIL_WEBHOOK_SECRET", "")
 if IS_PRODUCTION and MAIL_WEBHOOK_SECRET and env.weakness(MAIL_WEBHOOK_SECRET):
     env.problems.append(f"MAIL_WEBHOOK_SECRET is weak: {env.weakness(MAIL_WEBHOOK_SECRET)}")
 MESSAGES_PER_SECOND = env.integer("MESSAGES_PER_SECOND", 10, least=1)
+# How many mails one worker process may have on their way at once, each over a connection of its own. A server that takes a
+# third of a second for each still takes ten a second; at a kill at most so many are in doubt.
+MESSAGES_IN_FLIGHT = env.integer("MESSAGES_IN_FLIGHT", 4, least=1)
 QUIET_HOURS = (env.integer("QUIET_HOURS_BEGIN", 20, least=0), env.integer("QUIET_HOURS_END", 8, least=0))
 
 # --- applications ----------------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import smtplib
 import time
-from types import TracebackType
-from typing import Any, Protocol
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any, Generic, Protocol, TypeVar
 
 from anymail.exceptions import AnymailError, AnymailRecipientsRefused, AnymailRequestsAPIError
 from django.conf import settings
@@ -21,7 +21,7 @@ from scheduling.letters import Letter
 SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 OPENING = 8.0  # seconds until the server must have greeted us
 ONE_TRY = 12.0  # seconds until it must have taken the mail, greeting included
-DEAD = float("-inf")
+What = TypeVar("What")
 
 
 class NotDelivered(Exception):
@@ -55,22 +55,13 @@ class Gateway(Protocol):
 
 
 class EmailGateway:
-    """Send through Django's e-mail backend over one connection, at the clinic's rate, with an end to every try."""
+    """Send through Django's e-mail backend over one connection, with an end to every try."""
 
-    def __init__(self, *, rate: float | None = None) -> None:
+    def __init__(self) -> None:
         self._backend: Any = None
-        self._pause = 1.0 / (rate or settings.MESSAGES_PER_SECOND)
-        self._next_at = DEAD
-
-    def __enter__(self) -> EmailGateway:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     def send(self, letter: Letter) -> None:
         mail = as_mail(letter)
-        self._keep_pace()
         ends = time.monotonic() + ONE_TRY
         self._open()
         raw = getattr(self._backend, "connection", None)
@@ -119,11 +110,66 @@ class EmailGateway:
             raw.close()
             backend.connection = None
 
-    def _keep_pace(self) -> None:
-        now = time.monotonic()
-        if now < self._next_at:
-            time.sleep(self._next_at - now)
-        self._next_at = max(now, self._next_at) + self._pause
+
+class Crew(Generic[What]):
+    """Hands that carry one letter each at a time, so that a server's slow answer to one holds up no other.
+
+    Each has a thread and a connection of its own and touches no database. Until a server has taken or refused a first
+    letter only one is on its way. A gateway that was handed in carries alone, in the caller's thread.
+    """
+
+    def __init__(self, gateway: Gateway | None = None, *, hands: int = 1) -> None:
+        self._alone = gateway
+        self._hands = 1 if gateway else hands
+        self._pool = ThreadPoolExecutor(hands, thread_name_prefix="mail")  # starts a thread when there is work for it
+        self._idle: list[Gateway] = []
+        self._flights: dict[Future[None], What] = {}
+        self._has_landed = False
+
+    @property
+    def flying(self) -> int:
+        """Return how many letters are on their way or have landed without being told of."""
+        return len(self._flights)
+
+    @property
+    def is_full(self) -> bool:
+        return self.flying >= (self._hands if self._has_landed else 1)
+
+    def carry(self, letter: Letter, what: What) -> None:
+        """Send a letter on its way; `what` comes back with what became of it."""
+        if self._alone is None:
+            self._flights[self._pool.submit(self._carry, letter)] = what
+            return
+        done: Future[None] = Future()
+        try:
+            self._alone.send(letter)
+        except Exception as problem:  # noqa: BLE001  told as one that happened in another thread would be
+            done.set_exception(problem)
+        else:
+            done.set_result(None)
+        self._flights[done] = what
+
+    def landed(self, *, within: float | None = None) -> list[tuple[What, BaseException | None]]:
+        """Return what has landed, and what went wrong with each; wait for a first one, at most so many seconds."""
+        done, _ = wait(self._flights, timeout=within, return_when=FIRST_COMPLETED)
+        self._has_landed = self._has_landed or bool(done)
+        return [(self._flights.pop(flight), flight.exception()) for flight in list(self._flights) if flight in done]
+
+    def close(self) -> None:
+        """Let go of the connections once everything has landed."""
+        for gateway in self._idle:
+            self._pool.submit(gateway.close)
+        self._pool.shutdown()
+
+    def _carry(self, letter: Letter) -> None:
+        try:
+            gateway = self._idle.pop()  # the one used last, whose connection is the youngest
+        except IndexError:
+            gateway = EmailGateway()
+        try:
+            gateway.send(letter)
+        finally:
+            self._idle.append(gateway)
 
 
 def as_mail(letter: Letter) -> EmailMultiAlternatives:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -24,7 +25,7 @@ from pain_clinic import clock
 from pain_clinic.audit import trail
 from pain_clinic.errors import LOCK_NOT_AVAILABLE, sqlstate
 from scheduling import desk_tasks, letters, links
-from scheduling.channels import EmailGateway, Gateway, NotDelivered, Rejected, Unreachable
+from scheduling.channels import Crew, Gateway, NotDelivered, Rejected, Unreachable
 from scheduling.messages import looking, switch
 from scheduling.messages.looking import Seen
 from scheduling.messages.words import (
@@ -44,6 +45,19 @@ from scheduling.models import (
 
 log = structlog.get_logger("scheduling.messages")
 
+# The instant is asked once, as a value of its own: so the index finds what is due of each priority, however much waits for later.
+_CLAIM = """
+    WITH due AS (
+        SELECT id FROM scheduling_message
+        WHERE NOT EXISTS (SELECT 1 FROM scheduling_dispatch WHERE is_stopped)
+          AND state = 'due' AND due_at <= (SELECT clinic_now()) AND (lease_until IS NULL OR lease_until <= (SELECT clinic_now()))
+        ORDER BY priority, due_at, id LIMIT %s FOR UPDATE SKIP LOCKED
+    )
+    UPDATE scheduling_message AS message
+    SET lease_until = clinic_now() + make_interval(secs => %s), lease_token = %s::uuid
+    FROM due WHERE message.id = due.id
+    RETURNING message.priority, message.due_at, message.id
+"""
 # What has left is recorded as sent even if it was withdrawn meanwhile; anything else only of what is still due.
 _FINISH = """
     UPDATE scheduling_message SET state = %(state)s, reason = %(reason)s, subject = %(subject)s, text = %(text)s,
@@ -61,23 +75,25 @@ class Claim:
     token: uuid.UUID
 
 
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A letter on its way, with what was seen of its message right before."""
+
+    claim: Claim
+    seen: Seen
+    letter: letters.Letter
+
+
 def sweep(*, limit: int = BATCH, gateway: Gateway | None = None, budget: timedelta = BUDGET) -> Counter[str]:
     """Claim what is due and deliver it, a few seconds' worth at a time; return how many had which outcome."""
-    tally: Counter[str] = Counter()
-    ends = time.monotonic() + budget.total_seconds()
-    door = gateway or EmailGateway()
     few = max(1, min(limit, round(settings.MESSAGES_PER_SECOND * GLANCE)))
-    try:
-        while (left := ends - time.monotonic()) > 0 and tally.total() < limit:
-            claimed = claim_due(limit=min(few, limit - tally.total()))
+    with _Round(gateway, budget) as tour:
+        while not tour.is_over and (left := limit - tour.count) > 0:
+            claimed = claim_due(limit=min(few, left))
             if not claimed:
                 break
-            tally += deliver(claimed=claimed, gateway=door, budget=timedelta(seconds=left))
-            if tally["unreachable"] or tally["stopped"]:
-                break
-    finally:
-        door.close()
-    return tally
+            tour.send(claimed)
+    return tour.tally
 
 
 def claim_due(*, limit: int = BATCH) -> tuple[Claim, ...]:
@@ -86,96 +102,128 @@ def claim_due(*, limit: int = BATCH) -> tuple[Claim, ...]:
     While sending is stopped nothing is taken.
     """
     token = uuid.uuid4()
-    with transaction.atomic(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:  # one statement, so that it is its own transaction
         clock.apply_clock(cursor)
-        cursor.execute(
-            """
-            WITH due AS (
-                SELECT id FROM scheduling_message
-                WHERE NOT EXISTS (SELECT 1 FROM scheduling_dispatch WHERE is_stopped)
-                  AND state = 'due' AND due_at <= clinic_now() AND (lease_until IS NULL OR lease_until <= clinic_now())
-                ORDER BY priority, due_at, id LIMIT %s FOR UPDATE SKIP LOCKED
-            )
-            UPDATE scheduling_message AS message
-            SET lease_until = clinic_now() + make_interval(secs => %s), lease_token = %s::uuid
-            FROM due WHERE message.id = due.id
-            RETURNING message.priority, message.due_at, message.id
-            """,
-            [min(limit, BATCH), LEASE.total_seconds(), str(token)],
-        )
+        cursor.execute(_CLAIM, [min(limit, BATCH), LEASE.total_seconds(), str(token)])
         rows = sorted(cursor.fetchall())
     return tuple(Claim(message_id=row[2], token=token) for row in rows)
 
 
 def deliver(*, claimed: Sequence[Claim], gateway: Gateway | None = None, budget: timedelta = BUDGET) -> Counter[str]:
-    """Send what was claimed, one after the other, outside any transaction; return how many had which outcome.
+    """Send what was claimed, outside any transaction; return how many had which outcome.
 
     A letter that fails never stops the next. When the server cannot be reached at all, or the time is up, the rest is
     given back untouched. A gateway that was handed in stays open.
     """
-    tally: Counter[str] = Counter()
-    waiting = list(claimed)
-    ends = time.monotonic() + budget.total_seconds()
-    door = gateway or EmailGateway()
-    own, pace = looking.own_words(), switch.Pace(settings.MESSAGES_PER_SECOND)
-    try:
-        while waiting and time.monotonic() < ends:
-            outcome = _deliver_one(waiting.pop(0), door, own, pace, len(waiting))
-            tally[outcome] += 1
-            if outcome in {"unreachable", "stopped"}:
+    with _Round(gateway, budget) as tour:
+        tour.send(claimed)
+    return tour.tally
+
+
+class _Round:
+    """One worker's turn at sending: it looks, writes and records, while the crew has a few letters on their way."""
+
+    def __init__(self, gateway: Gateway | None, budget: timedelta) -> None:
+        self.tally: Counter[str] = Counter()
+        self.ends = time.monotonic() + budget.total_seconds()
+        self.pace = switch.Pace(settings.MESSAGES_PER_SECOND)
+        self.crew: Crew[_Flight] = Crew(gateway, hands=settings.MESSAGES_IN_FLIGHT)
+
+    def __enter__(self) -> _Round:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            while kind is None and self.crew.flying:
+                self._record()
+        finally:
+            self.crew.close()
+
+    @property
+    def count(self) -> int:
+        """Return how many messages were taken up."""
+        return self.tally.total() + self.crew.flying
+
+    @property
+    def is_over(self) -> bool:
+        return bool(self.tally["unreachable"] or self.tally["stopped"]) or time.monotonic() >= self.ends
+
+    def send(self, claimed: Sequence[Claim]) -> None:
+        """Begin every message that was claimed; some may be on their way when this returns."""
+        waiting, own = deque(claimed), looking.own_words()
+        while waiting:
+            while self.crew.is_full:
+                self._record()
+            if self.is_over:
                 break
-    finally:
-        if gateway is None:
-            door.close()
-    if waiting:
-        tally["given_back"] = _give_back(waiting)
-    return tally
+            outcome = self._begin(waiting.popleft(), own, len(waiting))
+            if outcome:
+                self.tally[outcome] += 1
+        if waiting:
+            self.tally["given_back"] += _give_back(waiting)
 
-
-def _deliver_one(claim: Claim, gateway: Gateway, own: letters.OwnWords, pace: switch.Pace, more: int) -> str:
-    """Look at the world again, write, renew the lease, send, record; return one word for what happened."""
-    seen = looking.look_again(claim.message_id, claim.token)
-    if seen is None:
-        return "lost"
-    message, now = seen.message, seen.now
-    reason = looking.why_not(seen)
-    if reason:
-        return _finish(claim, seen, MessageState.SKIPPED, reason=reason)
-    quiet_until = looking.quiet_until(seen)
-    if quiet_until is not None:
-        return _put_off(claim, message, until=quiet_until, reason="quiet_hours", counts=False)
-    wait = None if seen.is_stopped else pace.wait(more)
-    if wait is None:
-        _give_back([claim])
-        return "stopped"
-    try:
-        letter = letters.write(message, at=now, known=looking.known(seen, own))
-    except Exception as error:  # one letter that cannot be written must not hold up the others
-        if not _renew(claim):
+    def _begin(self, claim: Claim, own: letters.OwnWords, more: int) -> str:
+        """Look at the world again, write, renew the lease, and send on its way; a word when it went no further."""
+        seen = looking.look_again(claim.message_id, claim.token)
+        if seen is None:
             return "lost"
-        log.error("letter not written", message=str(message.public_id), exc_info=error)
-        return _try_later(claim, seen, "error", most=MOST_ERRORS)
-    if message.attempts >= 2 * MOST_TRIES:
-        return _finish(claim, seen, MessageState.FAILED, reason="gave_up")
-    time.sleep(max(wait - time.monotonic(), 0))
-    if not _renew(claim):  # after the pause: what was withdrawn during it does not leave
-        return "lost"
-    try:
-        gateway.send(letter)
-    except Unreachable as problem:
+        message, now = seen.message, seen.now
+        reason = looking.why_not(seen)
+        if reason:
+            return _finish(claim, seen, MessageState.SKIPPED, reason=reason)
+        quiet_until = looking.quiet_until(seen)
+        if quiet_until is not None:
+            return _put_off(claim, message, until=quiet_until, reason="quiet_hours", counts=False)
+        moment = None if seen.is_stopped else self.pace.wait(more)
+        if moment is None:
+            _give_back([claim])
+            return "stopped"
+        try:
+            letter = letters.write(message, at=now, known=looking.known(seen, own))
+        except Exception as error:  # one letter that cannot be written must not hold up the others
+            if not _renew(claim):
+                return "lost"
+            log.error("letter not written", message=str(message.public_id), exc_info=error)
+            return _try_later(claim, seen, "error", most=MOST_ERRORS)
+        if message.attempts >= 2 * MOST_TRIES:
+            return _finish(claim, seen, MessageState.FAILED, reason="gave_up")
+        self._rest(moment)
+        if not _renew(claim):  # after the pause: what was withdrawn during it does not leave
+            return "lost"
+        self.crew.carry(letter, _Flight(claim, seen, letter))
+        return ""
+
+    def _rest(self, until: float) -> None:
+        """Wait for the moment to send, and record meanwhile what lands."""
+        while (left := until - time.monotonic()) > 0:
+            if self.crew.flying:
+                self._record(within=left)
+            else:
+                time.sleep(left)
+
+    def _record(self, within: float | None = None) -> None:
+        for flight, problem in self.crew.landed(within=within):
+            self.tally[_landed(flight, problem)] += 1
+
+
+def _landed(flight: _Flight, problem: BaseException | None) -> str:
+    """Record what became of a letter; return one word for it."""
+    claim, seen = flight.claim, flight.seen
+    if problem is None:
+        return _finish(claim, seen, MessageState.SENT, letter=flight.letter, begun=True)
+    if isinstance(problem, Unreachable):
         # Says nothing about this letter, so it counts as no try; the pause grows with the time it has waited.
-        pause = min(max((now - message.created_at) / 2, timedelta(seconds=30)), timedelta(minutes=5))
-        _put_off(claim, message, until=now + pause, reason=problem.reason, counts=False, begun=True)
+        pause = min(max((seen.now - seen.message.created_at) / 2, timedelta(seconds=30)), timedelta(minutes=5))
+        _put_off(claim, seen.message, until=seen.now + pause, reason=problem.reason, counts=False, begun=True)
         log.warning("mail server unreachable", reason=problem.reason)
         return "unreachable"
-    except Rejected as problem:
+    if isinstance(problem, Rejected):
         return _finish(claim, seen, MessageState.FAILED, reason=problem.reason, begun=True)
-    except NotDelivered as problem:
+    if isinstance(problem, NotDelivered):
         return _try_later(claim, seen, problem.reason, most=MOST_TRIES)
-    except Exception as error:  # as above: parked after some tries, seen by the desk, and the next one goes on
-        log.error("letter not sent", message=str(message.public_id), exc_info=error)
-        return _try_later(claim, seen, "error", most=MOST_ERRORS)
-    return _finish(claim, seen, MessageState.SENT, letter=letter, begun=True)
+    # As one that cannot be written: parked after some tries, seen by the desk, and the next one goes on.
+    log.error("letter not sent", message=str(seen.message.public_id), exc_info=problem)
+    return _try_later(claim, seen, "error", most=MOST_ERRORS)
 
 
 def _renew(claim: Claim) -> bool:
