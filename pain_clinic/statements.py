@@ -58,16 +58,26 @@ def insert(row: models.Model, *, unless: str = "", **marks: str) -> bool:
     return True
 
 
+def insert_all(rows: Sequence[models.Model]) -> None:
+    """Insert new rows of one table by one statement; their keys are not noted."""
+    if not rows:
+        return
+    statement, fields = _inserting(type(rows[0]), "", (), len(rows))
+    values = [field.get_db_prep_save(field.pre_save(row, True), connection) for row in rows for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
 @cache
 def _inserting(
-    model: type[models.Model], unless: str, marks: tuple[tuple[str, str], ...]
+    model: type[models.Model], unless: str, marks: tuple[tuple[str, str], ...], count: int = 1
 ) -> tuple[str, tuple[models.Field[Any, Any], ...]]:
     """Return the statement and the fields whose values it takes, in order."""
     fields = tuple(field for field in model._meta.concrete_fields if not field.primary_key)
     expressions = dict(marks)
     columns = ", ".join(f'"{field.column}"' for field in fields)
-    values = ", ".join(expressions.get(field.attname, "%s") for field in fields)
+    values = ", ".join(["(" + ", ".join(expressions.get(field.attname, "%s") for field in fields) + ")"] * count)
     conflict = f" ON CONFLICT ON CONSTRAINT {unless} DO NOTHING" if unless else ""
     returned = ", ".join([f'"{model._meta.pk.column}"', *expressions])
-    statement = f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES ({values}){conflict} RETURNING {returned}'  # nosec B608  # noqa: S608  names of ours
+    statement = f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES {values}{conflict} RETURNING {returned}'  # nosec B608  # noqa: S608  names of ours
     return statement, fields

@@ -6,9 +6,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Event, vCalAddress, vText
+from icalendar import Calendar, Event, Timezone, vCalAddress, vText
 
 PRODUCER = "-//Clinic visits//EN"  # the product's own name would tell what kind of clinic it is
 # Controls that turn the reading direction, by which a name can be made to look like another.
@@ -78,9 +79,17 @@ def calendar_file(visit: Visit) -> bytes:
     if visit.attendee_email:
         event.add("attendee", _person(visit.attendee_email, is_guest=True), encode=False)
     calendar.add_component(event)
-    if starts.tzinfo is not UTC:
-        calendar.add_missing_timezones(first_date=date(starts.year - 1, 1, 1), last_date=date(ends.year + 2, 1, 1))
-    return bytes(calendar.to_ical())
+    file = bytes(calendar.to_ical())
+    if not calendar.get_missing_tzids():
+        return file
+    before, begin, after = file.partition(b"BEGIN:VEVENT")
+    return before + _zone_in_words(visit.zone, starts.year - 1, ends.year + 2) + begin + after
+
+
+@lru_cache(maxsize=64)
+def _zone_in_words(zone: str, first: int, until: int) -> bytes:
+    """Return the changes of a zone's clocks between two years, as a calendar file states them; they cost most of the file."""
+    return bytes(Timezone.from_tzid(zone, first_date=date(first, 1, 1), last_date=date(until, 1, 1)).to_ical())
 
 
 def feed_file(*, name: str, zone: str, events: Sequence[Busy], stamped_at: datetime) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from django.conf import settings
@@ -45,9 +46,19 @@ def issue(*, message: Message, purpose: str, at: datetime) -> str:
 
     Older links of the same message stay good for their purpose.
     """
-    secret = Link.make_secret()
+    return issue_all(message=message, purposes=[purpose], at=at)[0]
+
+
+def issue_all(*, message: Message, purposes: Sequence[str], at: datetime) -> list[str]:
+    """Return the addresses of new links of one mail, one for each purpose, as `issue` makes them."""
+    secrets = [Link.make_secret() for _ in purposes]
+    statements.insert_all([_new(message, purpose, secret, at) for purpose, secret in zip(purposes, secrets, strict=True)])
+    return [address_of(secret) for secret in secrets]
+
+
+def _new(message: Message, purpose: str, secret: str, at: datetime) -> Link:
     lasts = LASTS[purpose]
-    link = Link(
+    return Link(
         digest=Link.digest_of(secret),
         purpose=purpose,
         message=message,
@@ -58,8 +69,6 @@ def issue(*, message: Message, purpose: str, at: datetime) -> str:
         created_at=at,
         expires_at=at + lasts if lasts is not None else None,
     )
-    statements.insert(link)
-    return address_of(secret)
 
 
 def address_of(secret: str) -> str:

@@ -113,9 +113,12 @@ def known(seen: Seen, own: letters.OwnWords) -> letters.Known:
     message, now = seen.message, seen.now
     purpose = PURPOSES.get(message.kind)
     event = _last_told(message) if message.kind == MessageKind.CHANGE else None
+    unsubscribe, *others = links.issue_all(
+        message=message, purposes=[LinkPurpose.UNSUBSCRIBE, *([purpose] if purpose else [])], at=now
+    )
     return letters.Known(
-        link=links.issue(message=message, purpose=purpose, at=now) if purpose else "",
-        unsubscribe=links.issue(message=message, purpose=LinkPurpose.UNSUBSCRIBE, at=now),
+        link=others[0] if others else "",
+        unsubscribe=unsubscribe,
         asks=seen.has_merged if message.kind in INVITES else message.kind == MessageKind.REMINDER,
         is_question=seen.is_question,
         has_plan=seen.has_plan,

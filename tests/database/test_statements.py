@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connection
+from django.test.utils import CaptureQueriesContext
 
 from pain_clinic import statements
 from pain_clinic.audit.models import AuditEvent
@@ -63,3 +64,14 @@ def test_insert_gives_back_what_an_expression_made(clinic: SmallClinic) -> None:
     row = PatientSite(patient=clinic.patient, site=clinic.site, because="referral", since=NOW)
     assert statements.insert(row, since="%s + interval '1 day'")
     assert row.since == PatientSite.objects.get(pk=row.pk).since == NOW + timedelta(days=1)
+
+
+def test_insert_all_writes_every_row_by_one_statement(db: None) -> None:
+    values = {"at": NOW, "actor_kind": "system", "actor_name": "test", "outcome": "done", "details": {"ids": ["a"]}}
+    with CaptureQueriesContext(connection) as asked:
+        statements.insert_all([AuditEvent(**values, act=act) for act in ("test.one", "test.two")])
+        statements.insert_all([])
+    assert len(asked) == 1
+    assert list(AuditEvent.objects.order_by("pk").values_list("act", "details")) == [
+        ("test.one", {"ids": ["a"]}), ("test.two", {"ids": ["a"]}),
+    ]  # fmt: skip
