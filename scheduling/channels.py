@@ -157,7 +157,8 @@ class Crew(Generic[What]):
 
     def close(self) -> None:
         """Let go of the connections once everything has landed."""
-        for gateway in self._idle:
+        idle, self._idle = self._idle, []
+        for gateway in idle:
             self._pool.submit(gateway.close)
         self._pool.shutdown()
 
