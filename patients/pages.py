@@ -239,7 +239,7 @@ def open_page(*, patient: Patient, user: User, by: Actor, today: date) -> Patien
         edit_url=f"{address}edit/" if user.has_perm("patients.change_patient") else "",
         book_url=book_url(patient) if user.has_perm("scheduling.book_appointment") else "",
         upcoming_url=_linked("scheduling:patient_upcoming", patient, user.has_perm("scheduling.view_appointment")),
-        messages_url=_linked("scheduling:patient_messages", patient, user.has_perm("scheduling.view_messages")),
+        messages_url=_linked("scheduling:patient_messages", patient, user.has_perm("scheduling.read_patient_messages")),
         record_url=_linked("patients:record", patient, user.has_perm("patients.record_clinical")),
         score_url=_linked("patients:score_new", patient, user.has_perm("patients.record_outcome")),
     )

@@ -33,6 +33,7 @@ _DESK = (
     "scheduling.override_warn",
     "scheduling.check_in",
     "scheduling.view_messages",
+    "scheduling.read_patient_messages",
     "scheduling.work_tasks",
     "scheduling.make_feed",
     "scheduling.import_appointments",
@@ -55,6 +56,7 @@ _CARING = (
     "patients.record_outcome",
     "patients.break_glass",
     "scheduling.answer_checklist",
+    "scheduling.read_patient_messages",
 )
 _LOOKING = ("patients.search_patients", "patients.view_patient", "scheduling.view_board", "scheduling.view_appointment")
 

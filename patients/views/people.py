@@ -22,6 +22,7 @@ from pain_clinic.errors import DomainError
 from patients import pages, records
 from patients.forms import PatientForm, starting_with
 from patients.models import Patient
+from patients.views import history
 
 LONGEST_QUERY = 120
 
@@ -127,8 +128,14 @@ def _amended(request: HttpRequest, form: PatientForm, patient: Patient) -> HttpR
 @requires("patients.view_patient")
 @require_GET
 def patient(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
-    """Show one patient; appointments and messages load themselves from the floor above."""
-    page = pages.open_page(patient=_patient(request, public_id), user=_user(request), by=Actor.of(request), today=_today(request))
+    """Show one patient: the history to who may read it, else what booking needs.
+
+    Appointments and messages load themselves from the floor above.
+    """
+    found = _patient(request, public_id)
+    if Actor.of(request).may(history.VIEW):
+        return history.page(request, found)
+    page = pages.open_page(patient=found, user=_user(request), by=Actor.of(request), today=_today(request))
     return web.respond(request, "patients/patient.html", {"page": page})
 
 

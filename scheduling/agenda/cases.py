@@ -366,7 +366,7 @@ def message_line(
         at=(message.done_at or message.due_at).astimezone(zone),
         why=reasons(message.reason) if message.reason else "",
         resend_url=reverse(RESEND, args=[message.public_id]) if can_resend else "",
-        url=reverse("scheduling:message", args=[message.public_id]),
+        url=reverse("scheduling:message", args=[message.public_id]) if may_resend else "",
         case_url=words.case_url(message.appointment.public_id),
         patient=message.patient.short_name if with_patient else "",
     )

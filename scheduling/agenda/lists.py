@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
 
 PER_PAGE, PAST_PER_PAGE = 50, 25
+MESSAGES_PER_PAGE, MESSAGES_IN_BRIEF = 50, 5
 STATES = {
     "": "All",
     "failed": "Failed",
@@ -201,22 +202,26 @@ def patient_dates(*, patient: Patient, user: User, by: Actor, at: datetime, numb
 _STANDING = [status for status in Status.values if status not in (Status.CANCELLED, Status.NO_SHOW, Status.LEFT_BEFORE_SEEN)]
 
 
-def patient_messages(*, patient: Patient, user: User, by: Actor, reasons: cases.Reasons = str) -> Panel:
-    """Return what was sent to a patient about cases at the sites of this user, newest first."""
+def patient_messages(
+    *, patient: Patient, user: User, by: Actor, number: str = "1", reasons: cases.Reasons = str, is_brief: bool = False
+) -> Panel:
+    """Return one page of what was sent to a patient about cases at the sites of this user, newest first."""
     rows = (
         Message.objects.visible_to(user)
         .filter(patient=patient)
         .select_related("patient", "appointment", "appointment__site")
-        .order_by("-created_at", "-pk")[:100]
+        .order_by("-created_at", "-pk")
     )
+    found = Paginator(rows, MESSAGES_IN_BRIEF if is_brief else MESSAGES_PER_PAGE).get_page(number)
     may_resend = by.may("scheduling.view_messages")
     return Panel(
         messages=tuple(
             cases.message_line(row, zone=ZoneInfo(row.appointment.site.time_zone), may_resend=may_resend, reasons=reasons)
-            for row in rows
+            for row in found.object_list
         ),
         title=words.full_name(patient),
         patient_url=reverse("patients:patient", args=[patient.public_id]),
+        page=words.paged(found, reverse("scheduling:patient_messages", args=[patient.public_id]), brief="1" if is_brief else ""),
     )
 
 

@@ -79,7 +79,7 @@ class Message(models.Model):
     objects = MessageQuerySet.as_manager()
 
     class Meta:
-        permissions = [("view_messages", "See what was sent")]
+        permissions = [("view_messages", "See what was sent"), ("read_patient_messages", "See what was sent to a patient")]
         constraints = [
             models.UniqueConstraint(fields=["appointment", "kind", "step", "calendar_sequence"], name="message_once_per_date"),
         ]

@@ -124,16 +124,24 @@ def patient_upcoming(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse
     panel = agenda.patient_dates(
         patient=patient, user=web.member(request), by=Actor.of(request), at=web.now(), number=request.GET.get("page", "1")
     )
-    return web.respond(request, "scheduling/patient_upcoming.html", {"panel": panel})
+    context = {"panel": panel, "is_brief": "brief" in request.GET}
+    return web.respond(request, "scheduling/patient_upcoming.html", context)
 
 
 @require_GET
-@requires("scheduling.view_messages")
+@requires("scheduling.read_patient_messages")
 def patient_messages(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Show what was sent to a patient."""
     patient = doors.the_patient(request, public_id)
     trail.record(by=Actor.of(request), act="scheduling.patient_messages_read", subject=patient, patient=patient.public_id)
-    panel = agenda.patient_messages(patient=patient, user=request.user, by=Actor.of(request), reasons=messages.reason_in_words)  # type: ignore[arg-type]
+    panel = agenda.patient_messages(
+        patient=patient,
+        user=web.member(request),
+        by=Actor.of(request),
+        number=request.GET.get("page", "1"),
+        reasons=messages.reason_in_words,
+        is_brief="brief" in request.GET,
+    )
     return web.respond(request, "scheduling/patient_messages.html", {"panel": panel})
 
 
