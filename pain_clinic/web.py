@@ -58,6 +58,20 @@ def sites_of(request: HttpRequest) -> tuple[Site, ...]:
     return known
 
 
+def usual_site(request: HttpRequest) -> Site | None:
+    """Return the site where this person begins: the one chosen last, while they work there, else the first by name."""
+    sites = sites_of(request)
+    return next((site for site in sites if site.pk == member(request).last_site_id), sites[0] if sites else None)
+
+
+def remember_site(request: HttpRequest, site: Site) -> None:
+    """Begin at this site next time."""
+    user = member(request)
+    if user.last_site_id != site.pk:
+        User.objects.filter(pk=user.pk).update(last_site=site)
+        user.last_site_id = site.pk
+
+
 def wants_fragment(request: HttpRequest) -> bool:
     """Say whether htmx asks for a part of the page: not for boosted links nor for a restored history."""
     htmx = getattr(request, "htmx", None)
@@ -143,6 +157,12 @@ def kept_input(request: HttpRequest) -> QueryDict | None:
     for name, values in row.data.items():
         found.setlist(name, values)
     return found
+
+
+def keep_typed(request: HttpRequest) -> None:
+    """Keep what this page's form holds while the same person does something else first; `kept_input` gives it back once."""
+    data = {name: values for name, values in request.POST.lists() if name != "csrfmiddlewaretoken"}
+    member(request).kept_inputs.update_or_create(path=request.path[:300], defaults={"data": data, "kept_at": now()})
 
 
 def once(

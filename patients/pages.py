@@ -82,7 +82,6 @@ class PatientList:
     results: Results
     may_register: bool
     register_url: str
-    for_booking: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +131,10 @@ def search(*, text: str, user: User, by: Actor, today: date) -> Results:
         return lately(user=user, today=today)
     found = _matching(Patient.objects.visible_to(user), words)
     in_order = found.select_related("home_site").in_name_order()
-    if len(words) == 1 and len(folded(text)) == 1:  # whose last name begins so comes before whose first name does
-        in_order = in_order.order_by(
-            Case(When(search_name__startswith=folded(text), then=0), default=1), *in_order.query.order_by
-        )
+    first = folded(words[0])
+    if first:  # whose last name begins so comes before whose first name does, and both before who only has it somewhere
+        begins = Case(When(search_name__startswith=first, then=0), When(search_name__contains=f" {first}", then=1), default=2)
+        in_order = in_order.order_by(begins, *in_order.query.order_by)
     rows = list(in_order[: MOST + 1])
     trail.record(by=by, act="patients.search", details={"found": len(rows)})
     shown = rows[:MOST]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
-from pain_clinic.accounts.models import Site, User
+from pain_clinic.accounts.models import User
 from pain_clinic.errors import DomainError
 from patients import pages, records
 from patients.forms import PatientForm, starting_with
@@ -36,13 +37,11 @@ def patient_list(request: HttpRequest) -> HttpResponse:
     results = pages.search(text=text, user=_user(request), by=Actor.of(request), today=_today(request))
     if request.headers.get("HX-Target") == "results":
         return web.respond(request, "patients/_results.html", {"results": results})
-    for_booking = request.GET.get("for") == "book"
     page = pages.PatientList(
         q=text,
         results=results,
         may_register=_user(request).has_perm("patients.register_patient"),
-        register_url=reverse("patients:new") + ("?for=book" if for_booking else ""),
-        for_booking=for_booking,
+        register_url=reverse("patients:new"),
     )
     return web.respond(request, "patients/list.html", {"page": page})
 
@@ -52,7 +51,7 @@ def patient_list(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def new_patient(request: HttpRequest) -> HttpResponse:
     """Register somebody; who looks like a person on file is shown first."""
-    home = Site.objects.active().visible_to(_user(request)).order_by("name", "pk").first()
+    home = web.usual_site(request)
     if request.method != "POST":
         start = {"home_site": home.pk if home else None, **_kept(request)}
         form = PatientForm(user=_user(request), at=web.now(), initial=start)
@@ -92,9 +91,13 @@ def _registered(request: HttpRequest, form: PatientForm, *, is_another: bool) ->
         _look_for_duplicates(form)
     patient = records.register(**form.values(), by=Actor.of(request), at=web.now(), is_another_person=is_another)
     messages.success(request, f"Registered under record number {patient.record_number}.")
-    if request.GET.get("for") == "book" and _user(request).has_perm("scheduling.book_appointment"):
+    if _is_for_booking(request):
         return web.redirect_to(request, pages.book_url(patient))
     return web.redirect_to(request, "patients:patient", patient.public_id)
+
+
+def _is_for_booking(request: HttpRequest) -> bool:
+    return request.GET.get("for") == "book" and _user(request).has_perm("scheduling.book_appointment")
 
 
 @requires("patients.change_patient")
@@ -149,8 +152,8 @@ def _user(request: HttpRequest) -> User:
 
 
 def _today(request: HttpRequest) -> date:
-    sites = web.sites_of(request)
-    return web.now().astimezone(ZoneInfo(sites[0].time_zone if sites else "UTC")).date()
+    site = web.usual_site(request)
+    return web.now().astimezone(ZoneInfo(site.time_zone if site else "UTC")).date()
 
 
 def _form_page(
@@ -176,12 +179,21 @@ def _form_page(
         action=request.get_full_path(),
         form=form,
         is_new=patient is None,
-        cancel_url=reverse("patients:patient", args=[patient.public_id]) if patient else reverse("patients:list"),
+        cancel_url=_way_back(request, patient),
         request_key=key,
-        duplicates=pages.rows_of(shown, user=_user(request), today=_today(request)),
+        duplicates=tuple(
+            replace(row, book_url=row.book_url if _is_for_booking(request) else "")
+            for row in pages.rows_of(shown, user=_user(request), today=_today(request))
+        ),
         refusal=_told(refusal, elsewhere=len(alike) - len(shown)),
     )
     return web.respond(request, "patients/form.html", {"page": page}, status=status)
+
+
+def _way_back(request: HttpRequest, patient: Patient | None) -> str:
+    if patient is not None:
+        return reverse("patients:patient", args=[patient.public_id])
+    return reverse("scheduling:book" if _is_for_booking(request) else "patients:list")
 
 
 def _told(refusal: DomainError | None, *, elsewhere: int) -> pages.Refusal | None:

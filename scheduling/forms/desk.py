@@ -82,7 +82,9 @@ class DayField(forms.DateField):
 class BookForm(forms.Form):
     """Everything the booking page posts; nothing is required, since the page fills step by step."""
 
+    q = PlainField(required=False, max_length=120)
     patient = forms.UUIDField(required=False)
+    pick = forms.UUIDField(required=False)  # of the people found, the one that was pressed
     procedure = forms.CharField(required=False, max_length=60)
     side = forms.ChoiceField(required=False, choices=[("", ""), *Side.choices])
     levels = forms.MultipleChoiceField(required=False, choices=[(level, level) for level in ALL_LEVELS])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from pain_clinic import web
@@ -11,7 +13,7 @@ from pain_clinic.accounts.models import Site
 from pain_clinic.errors import DomainError
 from scheduling import booking, holds, openings
 from scheduling.agenda import words
-from scheduling.agenda.shapes import Pair
+from scheduling.agenda.shapes import BookPage, Pair
 from scheduling.availability import Opening
 from scheduling.forms import BookForm, pairs, waivers_in
 from scheduling.models import Allocation, Appointment, Hold
@@ -30,12 +32,15 @@ FIELD_OF = {
 
 @require_http_methods(["GET", "POST"])
 @requires("scheduling.book_appointment")
+@sensitive_post_parameters("q")
 def book(request: HttpRequest) -> HttpResponse:
     """Find an opening, keep it for ten minutes, book it."""
     data = request.POST if request.method == "POST" else _kept(request) or _from_address(request)
     form = BookForm(data)
     is_valid = form.is_valid()
     desk = Booker(request, data, form.cleaned_data)
+    if request.headers.get("HX-Target") == "people":
+        return web.respond(request, "scheduling/_people.html", {"page": BookPage("", "", q=data.get("q", ""), people=desk.found())})
     if not is_valid:
         return desk.page(errors=pairs(form), status=422)
     try:
@@ -46,11 +51,16 @@ def book(request: HttpRequest) -> HttpResponse:
 
 
 def _kept(request: HttpRequest) -> QueryDict | None:
-    """Take up what was typed before the sign-in ended; what was pressed is not pressed again, and the hold is gone."""
+    """Take up what was chosen before the sign-in ended or somebody was registered, for the person of the address.
+
+    What was pressed is not pressed again, and the hold is gone.
+    """
     data = web.kept_input(request)
-    for name in ("act", "choose", "hold", "opening", "request_key", "csrfmiddlewaretoken"):
+    for name in ("q", "pick", "act", "choose", "hold", "opening", "request_key", "csrfmiddlewaretoken"):
         if data is not None:
             data.pop(name, None)
+    if data is not None and request.GET.get("patient"):
+        data["patient"] = request.GET["patient"]
     return data
 
 
@@ -81,6 +91,10 @@ class Booker(Desk):
             self._choose(str(self.data["choose"]))
         elif self.data.get("act") == "release":
             self._let_go()
+        elif self.data.get("act") == "register":
+            self._let_go()
+            web.keep_typed(self.request)
+            return web.redirect_to(self.request, f"{reverse('patients:new')}?for=book")
         elif self.data.get("act") == "book":
             self.doing = "book"
             return self._book()
@@ -94,11 +108,14 @@ class Booker(Desk):
             return
         hold = (
             Hold.objects.visible_to(web.member(self.request))
-            .filter(public_id=self.given["hold"], released_at=None, ends_at__gt=self.at)
+            .filter(public_id=self.given["hold"], released_at=None)
             .select_related("site")
             .first()
         )
         if hold is None:
+            return
+        if hold.ends_at <= self.at:  # over, but not yet swept: what it kept is free, and may be taken up again
+            holds.release(hold=hold, by=self.by, at=self.at)
             return
         kept = (hold.procedure_id, hold.sedation, hold.guidance)
         if self.procedure is None or kept != (self.procedure.pk, self.target.sedation, self.target.guidance):

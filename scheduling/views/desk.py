@@ -16,7 +16,9 @@ from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.errors import DomainError
+from patients import pages as patients
 from patients.models import Patient
+from patients.pages import Results
 from procedures import levels as anatomy
 from procedures.catalogue import needs_under
 from procedures.guidance import MODALITIES, guidance_offered, usual
@@ -87,8 +89,8 @@ class Desk:
         request = self.request
         self.by, self.at = Actor.of(request), web.now()
         self.sites = agenda.sites_of(request.user)  # type: ignore[arg-type]
-        wanted = self.given.get("patient")
-        self.patient = doors.the_patient(request, wanted) if wanted else None
+        wanted = self.given.get("pick") or self.given.get("patient")
+        self.patient = doors.the_patient(request, wanted) if wanted and self.data.get("act") != "someone" else None
         code = self.given.get("procedure")
         self.procedure = Procedure.objects.offered().filter(code=code).prefetch_related("needs").first() if code else None
         self.target = self._target()
@@ -124,8 +126,6 @@ class Desk:
             request_key=doors.new_key()
             if self.request.method == "GET" or (error is not None and error.code == "key_reused")
             else doors.key_of(self.request),
-            find_url=f"{reverse('patients:list')}?for=book",
-            change_patient_url=f"{reverse('patients:list')}?for=book",
             errors=errors,
             refusal=self._refusal(error),
         )
@@ -137,12 +137,23 @@ class Desk:
 
     @staticmethod
     def _refusal(error: DomainError | None) -> Refusal | None:
-        return doors.refusal_of(error, kept="Nothing was booked. Everything you typed is still here.") if error else None
+        if error is None:
+            return None
+        nothing = "" if error.code == "slot_taken" else "Nothing was booked. "  # which says so itself
+        return doors.refusal_of(error, kept=f"{nothing}Everything you typed is still here.")
 
     def _who(self, page: BookPage) -> BookPage:
         if self.patient is None:
-            return page
+            return replace(page, q=self.given.get("q") or "", people=self.found(), may_register=self.by.may("patients.register_patient"))
         return replace(page, patient=agenda.person(patient=self.patient, user=self.request.user, by=self.by, at=self.at))  # type: ignore[arg-type]
+
+    def found(self) -> Results | None:
+        """Return whom the typed words find; nobody is looked for before something is typed."""
+        text = self.given.get("q")
+        return patients.search(text=text, user=web.member(self.request), by=self.by, today=self._today()) if text else None
+
+    def _today(self) -> date:
+        return self.at.astimezone(self._zone()).date() if self.sites else self.at.date()
 
     def _what(self, page: BookPage) -> BookPage:
         rows = (

@@ -55,7 +55,6 @@ TITLES = {
     "absence_over": "There is nothing to end",
 }
 NEXT = {
-    "slot_taken": "Choose another time.",
     "stale": "Look at the case as it is now, then decide.",
     "busy": "Try again in a moment.",
     "in_progress": "Try again in a moment.",

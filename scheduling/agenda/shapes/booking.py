@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from scheduling.agenda.shapes.parts import CaseLine, Choice, Flag, Line, Pair, Refusal
@@ -114,8 +115,9 @@ class BookPage:
     request_key: str
     refusal: Refusal | None = None
     patient: Who | None = None
-    find_url: str = ""
-    change_patient_url: str = ""
+    q: str = ""
+    people: Any = None  # whom the search for a person found, as the patients' page lists them
+    may_register: bool = False
     procedures: tuple[Choice, ...] = ()
     procedure: What | None = None
     sides: tuple[Choice, ...] = ()

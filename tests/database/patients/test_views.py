@@ -79,6 +79,18 @@ def test_one_letter_finds_the_names_that_begin_with_it_last_names_first(clinic: 
     assert str(within.public_id) not in found
 
 
+def test_names_that_begin_as_typed_come_before_names_that_only_hold_it(clinic: SmallClinic, signed_in: Enter) -> None:
+    born = date(1990, 9, 9)
+    within = factories.patient(home=clinic.site, last_name="Adeyemi", first_name="Samuel", birth_date=born)
+    by_first = factories.patient(home=clinic.site, last_name="Cole", first_name="Muna", birth_date=born)
+    by_last = factories.patient(home=clinic.site, last_name="Müller", first_name="Zoë", birth_date=born)
+
+    text = signed_in("desk", clinic.site).post(LIST, {"q": "mu"}).content.decode()
+
+    found = list(dict.fromkeys(re.findall(r"/patients/([0-9a-f-]{36})/", text)))
+    assert found == [str(one.public_id) for one in (by_last, by_first, within)]
+
+
 def test_an_initial_beside_a_name_narrows_it(clinic: SmallClinic, signed_in: Enter) -> None:
     factories.patient(home=clinic.site, last_name="Marlow", first_name="Adam", birth_date=date(1990, 9, 9))
 

@@ -162,3 +162,60 @@ def test_case_is_booked_for_a_status(clinic: SmallClinic, people: People) -> Non
     people.owner.post(URL, asked(clinic, act="book", opening=doors.token_of(opening(clinic))))
 
     assert Appointment.objects.get().status == Status.BOOKED
+
+
+def test_a_person_is_found_on_the_page_and_what_was_chosen_stays(clinic: SmallClinic, people: People) -> None:
+    factories.patient(home=factories.site(), last_name="Marlow", first_name="Elsewhere")
+    typed = asked(clinic, q="marlow", act="look")
+    del typed["patient"]
+
+    found = people.owner.post(URL, typed).context["page"]
+    picked = people.owner.post(URL, {**typed, "pick": str(clinic.patient.public_id)}).context["page"]
+    someone = people.owner.post(URL, asked(clinic, act="someone")).context["page"]
+
+    assert [row.public_id for row in found.people.rows] == [clinic.patient.public_id]
+    assert found.patient is None
+    assert (picked.patient.public_id, picked.procedure.code, picked.people) == (
+        clinic.patient.public_id,
+        clinic.procedure.code,
+        None,
+    )
+    assert [side.value for side in picked.sides if side.is_selected] == ["left"]
+    assert (someone.patient, someone.procedure.code) == (None, clinic.procedure.code)
+
+
+def test_people_alone_answer_while_a_name_is_typed(clinic: SmallClinic, people: People) -> None:
+    response = people.owner.post(URL, {"q": "marl"}, headers={**HTMX, "HX-Target": "people"})
+
+    text = response.content.decode()
+    assert response.status_code == 200
+    assert f'value="{clinic.patient.public_id}"' in text
+    assert "book-form" not in text
+
+
+def test_what_was_chosen_waits_while_somebody_is_registered(clinic: SmallClinic, people: People) -> None:
+    typed = asked(clinic, act="register", side="right")
+    del typed["patient"]
+
+    gone = people.owner.post(URL, typed)
+    back = people.owner.get(f"{URL}?patient={clinic.patient.public_id}").context["page"]
+    again = people.owner.get(f"{URL}?patient={clinic.patient.public_id}").context["page"]
+
+    assert (gone.status_code, gone["Location"]) == (303, "/patients/new/?for=book")
+    assert (back.patient.public_id, back.procedure.code) == (clinic.patient.public_id, clinic.procedure.code)
+    assert [side.value for side in back.sides if side.is_selected] == ["right"]
+    assert again.procedure is None
+
+
+def test_the_time_of_a_hold_that_ran_out_is_booked_while_it_is_free(clinic: SmallClinic, people: People) -> None:
+    token = doors.token_of(opening(clinic))
+    chosen = people.owner.post(URL, asked(clinic, choose=token)).context["page"]
+    hold = Hold.objects.get()
+    Hold.objects.update(ends_at=hold.held_at)
+
+    booked = people.owner.post(URL, asked(clinic, act="book", opening=chosen.chosen.token, hold=str(hold.public_id)))
+
+    hold.refresh_from_db()
+    assert booked.status_code == 303
+    assert Appointment.objects.get().starts_at == factories.local(factories.TOMORROW, "9:00")
+    assert hold.released_at is not None
