@@ -27,6 +27,16 @@ ACT_WORDS = {
     "mark_no_show": "marked as no-show",
     "no_show": "marked as no-show",
 }
+# Why something that was tried was not done.
+REFUSED = {
+    "stale": "Somebody else had changed the case meanwhile",
+    "slot_taken": "The time was taken meanwhile",
+    "not_free": "The time was not free",
+    "rules_refused": "A rule spoke against it",
+    "invalid_move": "The case was no longer in a state for that",
+    "busy": "Somebody else was changing it at that moment",
+    "opening_old": "The time had been offered too long ago",
+}
 # What the row history tells of a case, in the words of the page.
 TOLD = {
     "status": "Status",
@@ -97,7 +107,7 @@ def _why(event: AuditEvent) -> str:
         return ""
     if event.reason_code in CancelReason.values:
         return str(CancelReason(event.reason_code).label)
-    return event.reason_code.replace("_", " ").capitalize()
+    return REFUSED.get(event.reason_code, event.reason_code.replace("_", " ").capitalize())
 
 
 def _changes(history: Sequence[Any], zone: ZoneInfo) -> dict[Any, tuple[Change, ...]]:

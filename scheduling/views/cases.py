@@ -1,4 +1,4 @@
-"""One case: look, cancel, reinstate, confirm, and through the day."""
+"""One case: look, cancel, confirm, and through the day."""
 
 from __future__ import annotations
 
@@ -15,15 +15,11 @@ from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import DomainError, Refused
-from procedures.rules import Finding
 from scheduling import booking, visits
 from scheduling.agenda.shapes import CancelForm as CancelPage
 from scheduling.agenda.shapes import Choice, Pair, Refusal
-from scheduling.agenda.shapes import ReinstateForm as ReinstatePage
-from scheduling.booking import staging
-from scheduling.forms import ActForm, CancelForm, pairs, typed_waivers, waivers_in
-from scheduling.models import AWAY, Appointment, AskedBy, CancelReason, Status
-from scheduling.models.appointments import InvalidMove
+from scheduling.forms import ActForm, CancelForm, pairs
+from scheduling.models import Appointment, AskedBy, CancelReason, Status
 from scheduling.views import doors
 
 
@@ -160,68 +156,3 @@ def _cancel_page(
 def form_key(request: HttpRequest, code: str = "") -> str:
     """Return the form's key, a new one when the old one is used up."""
     return doors.new_key() if request.method == "GET" or code == "key_reused" else doors.key_of(request)
-
-
-# --- reinstate -------------------------------------------------------------------------------------------------------
-
-
-@require_http_methods(["GET", "POST"])
-@requires("scheduling.reinstate_appointment")
-def reinstate(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
-    """Bring a cancelled or missed case back at its old place."""
-    row, by = doors.the_case(request, public_id), Actor.of(request)
-    if request.method == "GET":
-        return _reinstate_page(request, row)
-    form = ActForm(request.POST)
-    if not form.is_valid():
-        return _reinstate_page(request, row, errors=pairs(form), status=422)
-    version = form.cleaned_data["version"]
-    try:
-        done = doors.once(
-            request,
-            "scheduling.reinstate",
-            lambda: booking.reinstate(appointment=row, by=by, at=web.now(), waivers=waivers_in(request.POST), version=version),
-        )
-    except DomainError as error:
-        doors.refused(request, error, act="scheduling.reinstate", case=row)
-        return _reinstate_page(request, row, error=error, status=error.status)
-    return doors.changed(request, done)
-
-
-def _reinstate_page(
-    request: HttpRequest, row: Appointment, *, errors: tuple[Pair, ...] = (), error: DomainError | None = None, status: int = 200
-) -> HttpResponse:
-    row, by = doors.the_case(request, row.public_id), Actor.of(request)
-    place = staging.old_place(row)
-    typed = request.POST.get("version", "")
-    seen = int(typed) if typed.isdecimal() else row.version
-    findings: tuple[Finding, ...] = ()
-    problem = error
-    if row.status not in AWAY:
-        problem = problem or InvalidMove("invalid_move", "This case stands already; there is nothing to reinstate.")
-    elif isinstance(error, booking.RulesRefused):
-        findings = error.findings
-    elif error is None:
-        try:
-            findings = doors.previewed(row, place, by)
-        except DomainError as refusal:
-            problem = refusal
-    lines = tuple(doors.line_of(finding, by, typed_waivers(request.POST)) for finding in findings)
-    can = (
-        row.status in AWAY
-        and not any(line.severity == "structural" for line in lines)
-        and not isinstance(problem, booking.SlotTaken)
-    )
-    form = ReinstatePage(
-        action=reverse("scheduling:reinstate", args=[row.public_id]),
-        version=row.version,
-        request_key=form_key(request, error.code if error else ""),
-        lines=lines,
-        can=can,
-        errors=errors,
-        refusal=doors.refusal_of(problem, kept="The case stays as it is.", changes=doors.changes_since(row, seen))
-        if problem
-        else None,
-        opening=doors.offer_of(place, row),
-    )
-    return web.respond(request, "scheduling/reinstate.html", {"case": doors.shown(request, row, reinstate=form)}, status=status)

@@ -144,6 +144,8 @@ class ReinstateForm:
     errors: tuple[Pair, ...] = ()
     refusal: Refusal | None = None
     opening: OpeningLine | None = None
+    is_old_place: bool = True
+    others: tuple[OpeningLine, ...] = ()  # where else it could go, when it cannot have its old place
 
 
 @dataclass(frozen=True, slots=True)

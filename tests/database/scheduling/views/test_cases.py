@@ -12,8 +12,9 @@ from django.test.utils import CaptureQueriesContext
 
 from pain_clinic.audit.models import AuditEvent
 from scheduling.models import Appointment, Status
+from scheduling.views import doors
 from tests import factories
-from tests.database.scheduling.views.conftest import People
+from tests.database.scheduling.views.conftest import People, opening
 from tests.factories import SmallClinic
 
 PANEL = {"HX-Request": "true", "HX-Target": "case-panel", "HX-Current-URL": "http://testserver/board/?day=2026-09-15"}
@@ -191,6 +192,41 @@ def test_reinstate_where_somebody_else_is_now_is_409(
 
     assert response.status_code == 409
     assert response.context["case"].reinstate.refusal.code == "slot_taken"
+
+
+def test_a_case_whose_old_time_is_taken_comes_back_at_another(
+    case: Appointment, people: People, clinic: SmallClinic, book: Callable[..., Appointment]
+) -> None:
+    people.owner.post(url(case, "cancel/"), form(case, reason="transport", asked_by="patient"))
+    rival = book(patient=factories.patient(home=clinic.site, last_name="Other"))
+    case.refresh_from_db()
+
+    offered = people.owner.get(url(case, "reinstate/")).context["case"].reinstate
+    first = offered.others[0]
+    chosen = people.owner.post(url(case, "reinstate/"), form(case, choose=first.token)).context["case"].reinstate
+    back = people.owner.post(url(case, "reinstate/"), form(case, opening=chosen.opening.token))
+
+    case.refresh_from_db()
+    assert (offered.can, offered.refusal.message) == (False, "Its old time was taken meanwhile.")
+    assert (chosen.can, chosen.opening.starts_at) == (True, first.starts_at)
+    assert (back.status_code, case.status, case.starts_at) == (303, Status.BOOKED, first.starts_at)
+    assert case.starts_at != rival.starts_at
+
+
+def test_a_case_is_not_brought_back_to_a_time_taken_after_it_was_offered(
+    case: Appointment, people: People, clinic: SmallClinic, book: Callable[..., Appointment]
+) -> None:
+    people.owner.post(url(case, "cancel/"), form(case, reason="transport", asked_by="patient"))
+    case.refresh_from_db()
+    token = doors.token_of(opening(clinic))
+    book(patient=factories.patient(home=clinic.site, last_name="Other"))
+
+    response = people.owner.post(url(case, "reinstate/"), form(case, opening=token))
+
+    shown = response.context["case"].reinstate
+    case.refresh_from_db()
+    assert (response.status_code, shown.refusal.message) == (409, "This time was taken meanwhile.")
+    assert (shown.can, len(shown.others) > 0, case.status) == (False, True, Status.CANCELLED)
 
 
 # --- one-button acts
