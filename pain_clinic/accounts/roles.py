@@ -97,7 +97,6 @@ ROLES: dict[str, frozenset[str]] = {
             "accounts.view_audit",
             "procedures.change_catalogue",
             "scheduling.manage_resources",
-            "scheduling.view_board",
         }
     ),
     "auditor": frozenset(AUDITOR),

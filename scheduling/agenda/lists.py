@@ -58,6 +58,7 @@ def home(*, user: User, by: Actor, at: datetime, sites: tuple[Site, ...]) -> Hom
         next_title="Your next cases today" if is_own else "Next today",
         board_url=board_url,
         alerts=mail.alerts(),
+        shows_cases=user.has_perm("scheduling.view_board"),
         empty="" if next_cases else _home_empty(by, site),
         **_home_next(may_book, board_url, site),
     )

@@ -29,9 +29,11 @@ from scheduling.views import doors
 @requires("accounts.view_home")
 def home(request: HttpRequest) -> HttpResponse:
     """Show what this person does most, what is open, and who comes next."""
-    sites = agenda.sites_of(request.user)  # type: ignore[arg-type]
-    if sites:
-        web.show_site(request, sites[0])
+    site = web.usual_site(request)
+    sites = web.sites_of(request)
+    if site is not None:
+        web.show_site(request, site)
+        sites = (site, *(each for each in sites if each != site))
     shown = agenda.home(user=request.user, by=Actor.of(request), at=web.now(), sites=sites)  # type: ignore[arg-type]
     return web.respond(request, "scheduling/home.html", {"home": shown})
 
@@ -80,13 +82,13 @@ def _no_site(request: HttpRequest) -> HttpResponse:
 
 def _asked(request: HttpRequest) -> agenda.Asked | None:
     """Read the board's address; a site that is not this user's is 404, anything else unreadable its default."""
-    sites = agenda.sites_of(request.user)  # type: ignore[arg-type]
+    sites, slug = web.sites_of(request), request.GET.get("site", "")
     if not sites:
         return None
-    slug = request.GET.get("site", "")
-    site = next((each for each in sites if each.slug == slug), None) if slug else sites[0]
+    site = next((each for each in sites if each.slug == slug), None) if slug else web.usual_site(request)
     if site is None:
         raise Http404
+    web.remember_site(request, site)
     today = web.now().astimezone(ZoneInfo(site.time_zone)).date()
     view, by = request.GET.get("view", "day"), request.GET.get("by", "physician")
     return agenda.Asked(

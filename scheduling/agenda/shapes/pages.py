@@ -37,6 +37,7 @@ class Home:
     next_cases: tuple[CaseLine, ...]
     next_title: str
     board_url: str
+    shows_cases: bool
     empty: str
     empty_url: str
     empty_act: str

@@ -41,6 +41,33 @@ def test_top_bar_names_the_site_that_the_page_is_about(
     assert named("/patients/") == "2 sites"
 
 
+def test_board_and_home_begin_at_the_site_chosen_last(clinic: SmallClinic, signed_in: Callable[..., Client]) -> None:
+    first = factories.site(name="Aardvark Clinic")
+    both = signed_in("desk", first, clinic.site)
+
+    begins = both.get("/board/").context["board"].site
+    both.get(f"/board/?site={clinic.site.slug}")
+    later = [both.get("/board/").context["board"].site, both.get("/").context["frame"].site_name]
+    User.objects.get(last_site=clinic.site).sites.remove(clinic.site)
+    without = both.get("/board/").context["board"].site
+
+    assert (begins, later, without) == (first.slug, [clinic.site.slug, clinic.site.name], first.slug)
+
+
+@pytest.mark.parametrize("role", ["admin", "auditor"])
+def test_who_keeps_accounts_or_reads_the_trail_is_shown_no_cases(
+    case: Appointment, clinic: SmallClinic, signed_in: Callable[..., Client], role: str
+) -> None:
+    keeper = signed_in(role, clinic.site)
+
+    home = keeper.get("/")
+    text = home.content.decode()
+    assert home.context["home"].next_cases == ()
+    assert "Next today" not in text
+    assert clinic.patient.first_name not in text
+    assert keeper.get(f"/board/?day={case.local_date}").status_code == 403
+
+
 def test_an_account_of_createsuperuser_is_told_how_to_get_a_site(clinic: SmallClinic, client: Client) -> None:
     User.objects.create_superuser(username="first", password=factories.PASSWORD, date_joined=factories.NOW)
     client.force_login(User.objects.get(username="first"))
