@@ -76,7 +76,8 @@ class User(AbstractUser):
     display_name = models.CharField(max_length=120, blank=True)
     sites = models.ManyToManyField(Site, related_name="staff", blank=True)
     must_change_password = models.BooleanField(default=False)
-    last_site = models.ForeignKey(Site, on_delete=models.SET_NULL, related_name="+", null=True, blank=True)  # chosen last on the board
+    # Chosen last on the board: where home and board begin.
+    last_site = models.ForeignKey(Site, on_delete=models.SET_NULL, related_name="+", null=True, blank=True)
     # Part of the session's hash: raising it ends every session of this user at once.
     session_epoch = models.PositiveIntegerField(default=0)
 

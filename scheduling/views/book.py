@@ -40,7 +40,9 @@ def book(request: HttpRequest) -> HttpResponse:
     is_valid = form.is_valid()
     desk = Booker(request, data, form.cleaned_data)
     if request.headers.get("HX-Target") == "people":
-        return web.respond(request, "scheduling/_people.html", {"page": BookPage("", "", q=data.get("q", ""), people=desk.found())})
+        return web.respond(
+            request, "scheduling/_people.html", {"page": BookPage("", "", q=data.get("q", ""), people=desk.found())}
+        )
     if not is_valid:
         return desk.page(errors=pairs(form), status=422)
     try:

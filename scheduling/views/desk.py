@@ -144,7 +144,9 @@ class Desk:
 
     def _who(self, page: BookPage) -> BookPage:
         if self.patient is None:
-            return replace(page, q=self.given.get("q") or "", people=self.found(), may_register=self.by.may("patients.register_patient"))
+            return replace(
+                page, q=self.given.get("q") or "", people=self.found(), may_register=self.by.may("patients.register_patient")
+            )
         return replace(page, patient=agenda.person(patient=self.patient, user=self.request.user, by=self.by, at=self.at))  # type: ignore[arg-type]
 
     def found(self) -> Results | None:
