@@ -20,7 +20,9 @@ def main() -> None:
 
     at = datetime.now(UTC)
     site = factories.site(name="Drill site")
-    procedure = factories.procedure(needs=(("physician", "", ("procedure",)), ("room", "", ("procedure", "turnover"))))
+    procedure = factories.procedure(
+        needs=(("physician", "", ("procedure",)), ("room", "", ("procedure", "turnover"))), steroid="no"
+    )
     units = []
     for _ in range(ROOMS):
         pair = [factories.resource(kind=kind, at_site=site) for kind in (Kind.PHYSICIAN, Kind.ROOM)]
