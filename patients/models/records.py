@@ -74,19 +74,22 @@ class Recorded(models.Model):
 class FactChange(models.Model):
     """The word that something recorded about a patient has changed, for floors above: rules are asked again, plans renewed.
 
-    Left by the verb in its own transaction; whoever acts on it sets ``done_at``.
+    Left by the verb in its own transaction. Whoever asks the rules again sets ``done_at``, the planner ``planned_at``.
     """
 
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
     kind = models.CharField(max_length=24)  # the model's name
     at = models.DateTimeField()
     done_at = models.DateTimeField(null=True, blank=True)
+    planned_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         default_permissions = ()
         indexes = [
             # The queue: changes that nobody has acted on.
             models.Index(fields=["id"], name="factchange_to_do", condition=Q(done_at__isnull=True)),
+            # The planner's queue.
+            models.Index(fields=["id"], name="factchange_to_plan", condition=Q(planned_at__isnull=True)),
         ]
 
     def __str__(self) -> str:

@@ -22,6 +22,16 @@ from scheduling.models.appointments import (
 from scheduling.models.asks import Ask
 from scheduling.models.bounces import BounceKind, BouncingAddress, DeliveryReport, folded_address
 from scheduling.models.cadence import CadenceStep, Dispatch, Weekend, Wording
+from scheduling.models.courses import (
+    CallOutcome,
+    Course,
+    CourseCall,
+    CourseStatus,
+    FoundOpenings,
+    PlannedSession,
+    PlanRun,
+    PlanState,
+)
 from scheduling.models.desk_tasks import DeskTask, TaskKind, TaskOutcome
 from scheduling.models.feeds import CalendarFeed
 from scheduling.models.links import Link, LinkAnswer, LinkPurpose
@@ -76,6 +86,7 @@ __all__ = [
     "BouncingAddress",
     "CadenceStep",
     "CalendarFeed",
+    "CallOutcome",
     "CancelReason",
     "CauseKind",
     "Check",
@@ -84,11 +95,15 @@ __all__ = [
     "CheckMoment",
     "Closure",
     "Completion",
+    "Course",
+    "CourseCall",
+    "CourseStatus",
     "DatedHours",
     "DeliveryReport",
     "DeskTask",
     "Discharge",
     "Dispatch",
+    "FoundOpenings",
     "FreeTime",
     "Guidance",
     "Hold",
@@ -103,6 +118,9 @@ __all__ = [
     "MessageKind",
     "MessageState",
     "PlanCause",
+    "PlanRun",
+    "PlanState",
+    "PlannedSession",
     "Privilege",
     "ReadyItem",
     "Resource",

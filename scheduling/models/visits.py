@@ -115,6 +115,7 @@ class CauseKind(models.TextChoices):
     OUTCOME = "outcome", "An outcome arrived"
     FACT = "fact", "A fact changed"
     BOOKING = "booking", "A booking changed"
+    COURSE = "course", "A course was started or changed"
 
 
 class PlanCause(models.Model):
