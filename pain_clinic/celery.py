@@ -29,6 +29,8 @@ app.conf.beat_schedule = {
     "release-blocks": _every("scheduling.tasks.release_blocks", 300.0),
     "extend-free-time": _every("scheduling.tasks.extend_free_time", 3600.0),
     "chase-answers": _every("scheduling.tasks.chase_answers", 300.0),
+    "plan-courses": _every("scheduling.tasks.plan_courses", 15.0),
+    "plan-nights": _every("scheduling.tasks.plan_nights", 60.0),
     "read-bounces": _every("scheduling.tasks.read_bounces", 300.0),
     "seal-audit": _every("pain_clinic.audit.tasks.seal", 10.0),
     "tidy-accounts": _every("pain_clinic.accounts.tasks.tidy", 3600.0),

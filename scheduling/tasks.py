@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from pain_clinic import clock, health
-from scheduling import asks, bounces, free_time, holds, messages
+from scheduling import asks, bounces, courses, free_time, holds, messages
 
 
 @shared_task(name="scheduling.tasks.heartbeat", ignore_result=True)
@@ -55,3 +55,15 @@ def read_bounces() -> None:
 def chase_answers() -> None:
     """Give the desk a call for each question after a visit that nobody answered in time."""
     asks.chase(at=clock.now())
+
+
+@shared_task(name="scheduling.tasks.plan_courses", ignore_result=True)
+def plan_courses() -> None:
+    """Plan the courses about which something changed."""
+    courses.sweep(at=clock.now())
+
+
+@shared_task(name="scheduling.tasks.plan_nights", ignore_result=True)
+def plan_nights() -> None:
+    """Go on with the night's planning of every course."""
+    courses.plan_nights(at=clock.now())

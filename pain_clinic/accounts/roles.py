@@ -35,6 +35,8 @@ _DESK = (
     "scheduling.view_messages",
     "scheduling.read_patient_messages",
     "scheduling.work_tasks",
+    "scheduling.view_course",
+    "scheduling.work_course",
     "scheduling.make_feed",
     "scheduling.import_appointments",
 )
@@ -62,7 +64,9 @@ _LOOKING = ("patients.search_patients", "patients.view_patient", "scheduling.vie
 
 ROLES: dict[str, frozenset[str]] = {
     "desk": frozenset(_DESK),
-    "nurse": frozenset({*ALL_STAFF, *_LOOKING, *_CARING, "scheduling.check_in", "scheduling.make_feed"}),
+    "nurse": frozenset(
+        {*ALL_STAFF, *_LOOKING, *_CARING, "scheduling.view_course", "scheduling.check_in", "scheduling.make_feed"}
+    ),
     "physician": frozenset(
         {
             *ALL_STAFF,
@@ -74,6 +78,9 @@ ROLES: dict[str, frozenset[str]] = {
             "patients.view_outcomes",
             "patients.import_history",
             "scheduling.override_deny",
+            "scheduling.view_course",
+            "scheduling.order_course",
+            "scheduling.work_course",
             "scheduling.check_in",
             "scheduling.make_feed",
         }

@@ -127,6 +127,7 @@ class _Question:
             for session in self.facts.standing
             if session.status == "booked"
             and session.on > after
+            and session.on >= self.on
             and session.family in self.step.families
             and is_mine(self.pathway, self.aim, session)
         ]

@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from pain_clinic.accounts.models import Site
 from patients.models import Patient, PerformedProcedure
 from procedures.models import words
-from scheduling.models.appointments import Side
+from scheduling.models.appointments import Appointment, Side
 from scheduling.models.resources import Resource
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ class PlannedSession(models.Model):
     authorised_until = models.DateField(null=True, blank=True)
     companion = models.JSONField(null=True, blank=True)
     booked_on = models.DateField(null=True, blank=True)
+    appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     planned_at = models.DateTimeField()  # when the planner last said something else
 
     class Meta:

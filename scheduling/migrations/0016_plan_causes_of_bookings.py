@@ -34,6 +34,6 @@ DROP FUNCTION scheduling_leave_plan_cause();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scheduling", "0014_courses")]
+    dependencies = [("scheduling", "0015_courses")]
 
     operations = [migrations.RunSQL(FORWARD, BACKWARD)]

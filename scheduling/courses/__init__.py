@@ -1,0 +1,36 @@
+"""Courses of treatment: start, change, stop and restart them; plan what comes next; book it."""
+
+from scheduling.courses.judging import Fresh, as_json, lines
+from scheduling.courses.planning import plan, plan_all, plan_nights, rehearse, sweep
+from scheduling.courses.starting import change, note_call, restart, snooze, start, stop
+from scheduling.courses.words import (
+    CourseNotRunning,
+    CourseStale,
+    NothingPlanned,
+    ReasonMissing,
+    Terms,
+    TermsRefused,
+)
+
+__all__ = [
+    "CourseNotRunning",
+    "CourseStale",
+    "Fresh",
+    "NothingPlanned",
+    "ReasonMissing",
+    "Terms",
+    "TermsRefused",
+    "as_json",
+    "change",
+    "lines",
+    "note_call",
+    "plan",
+    "plan_all",
+    "plan_nights",
+    "rehearse",
+    "restart",
+    "snooze",
+    "start",
+    "stop",
+    "sweep",
+]
