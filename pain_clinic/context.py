@@ -48,6 +48,7 @@ RAIL = (
     ("Messages", "scheduling:messages", "mail", "scheduling.view_messages", ()),
     ("To do", "scheduling:tasks", "phone", "scheduling.work_tasks", ("/unconfirmed/",)),
     ("Findings", "scheduling:findings", "triangle-alert", "scheduling.view_appointment", ()),
+    ("Reports", "patients:outcomes", "chart-no-axes-column", "patients.view_outcomes", ("/reports/",)),
     ("Set-up", "scheduling:settings", "settings", "procedures.view_catalogue", ("/staff/",)),
     ("Audit", "audit", "scroll-text", "accounts.view_audit", ()),
 )

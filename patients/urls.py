@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from patients.views import facts, notes, people, scores
+from patients.views import facts, notes, people, reports, scores
 
 app_name = "patients"
 urlpatterns = [
@@ -17,5 +17,7 @@ urlpatterns = [
     path("patients/<uuid:public_id>/record/<slug:kind>/<uuid:fact>/", facts.fact, name="fact"),
     path("patients/<uuid:public_id>/scores/new/", scores.new_score, name="score_new"),
     path("patients/<uuid:public_id>/scores/<uuid:score>/", scores.score, name="score"),
+    path("reports/outcomes/", reports.outcome_report, name="outcomes"),
+    path("reports/outcomes.csv", reports.outcome_sheet, name="outcomes_csv"),
     path("notes/<uuid:public_id>/", notes.note, name="note"),
 ]

@@ -2,6 +2,7 @@
 
 from patients.forms.facts import ErrorForm, FactForm, form_for
 from patients.forms.people import PatientForm, starting_with
+from patients.forms.reports import OutcomesForm
 from patients.forms.scores import NoteForm, ScoreForm
 
-__all__ = ["ErrorForm", "FactForm", "NoteForm", "PatientForm", "ScoreForm", "form_for", "starting_with"]
+__all__ = ["ErrorForm", "FactForm", "NoteForm", "OutcomesForm", "PatientForm", "ScoreForm", "form_for", "starting_with"]

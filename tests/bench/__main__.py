@@ -28,7 +28,7 @@ def main() -> int:
     django.setup()
     import logging
 
-    from tests.bench import booking, browser, clinic, counting, measuring, messages, pages, rules, searching, serving
+    from tests.bench import booking, browser, clinic, counting, measuring, messages, outcomes, pages, rules, searching, serving
 
     logging.disable(logging.WARNING)
     begun = time.monotonic()
@@ -49,6 +49,7 @@ def main() -> int:
         "booking over HTTP": partial(serving.lines, count=24) if is_small else serving.lines,
         "browser": browser.lines,
         "rules": rules.lines,
+        "outcomes": outcomes.lines,
     }
     if unknown := set(asked.only or ()) - set(parts):
         parser.error(f"there is no part {min(unknown)!r}; the parts are {', '.join(parts)}")
