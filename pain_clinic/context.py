@@ -49,6 +49,7 @@ RAIL = (
     ("To do", "scheduling:tasks", "phone", "scheduling.work_tasks", ("/unconfirmed/",)),
     ("Findings", "scheduling:findings", "triangle-alert", "scheduling.view_appointment", ()),
     ("Reports", "patients:outcomes", "chart-no-axes-column", "patients.view_outcomes", ("/reports/",)),
+    ("Rules", "scheduling:assess", "scale", "procedures.view_rules", ("/rules/",)),
     ("Set-up", "scheduling:settings", "settings", "procedures.view_catalogue", ("/staff/",)),
     ("Audit", "audit", "scroll-text", "accounts.view_audit", ()),
 )

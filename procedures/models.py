@@ -282,6 +282,10 @@ class RuleRow(models.Model):
     objects = RuleRowQuerySet.as_manager()
 
     class Meta:
+        permissions: ClassVar = [
+            ("view_rules", "See the rules and try them on written cases"),
+            ("change_rules", "Change what the rules weigh, when they hold and whether they are on"),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["table", "section", "row_id"], name="rule_row_once"),
             models.CheckConstraint(

@@ -2,6 +2,7 @@ from django.urls import path, re_path
 
 from scheduling.views import (
     answers,
+    assess,
     blocks,
     book,
     cases,
@@ -41,6 +42,7 @@ urlpatterns = [
     path("tasks/<uuid:public_id>/take/", mail.task_take, name="task_take"),
     path("tasks/<uuid:public_id>/close/", mail.task_close, name="task_close"),
     path("unconfirmed/", mail.unconfirmed, name="unconfirmed"),
+    path("assess/", assess.assess, name="assess"),
     path("findings/", pages.findings, name="findings"),
     path("patients/<uuid:public_id>/upcoming/", pages.patient_upcoming, name="patient_upcoming"),
     path("patients/<uuid:public_id>/messages/", pages.patient_messages, name="patient_messages"),

@@ -77,6 +77,7 @@ ROLES: dict[str, frozenset[str]] = {
             "scheduling.complete_case",
             "patients.view_outcomes",
             "patients.import_history",
+            "procedures.view_rules",
             "scheduling.override_deny",
             "scheduling.view_course",
             "scheduling.order_course",
@@ -85,7 +86,7 @@ ROLES: dict[str, frozenset[str]] = {
             "scheduling.make_feed",
         }
     ),
-    "biller": frozenset({*ALL_STAFF, *_LOOKING, "patients.view_coverage", "patients.change_coverage"}),
+    "biller": frozenset({*ALL_STAFF, *_LOOKING, "patients.view_coverage", "patients.change_coverage", "procedures.view_rules"}),
     "manager": frozenset(
         {
             *_DESK,
@@ -93,6 +94,8 @@ ROLES: dict[str, frozenset[str]] = {
             "patients.view_outcomes",
             "patients.import_history",
             "procedures.change_catalogue",
+            "procedures.view_rules",
+            "procedures.change_rules",
             "scheduling.manage_resources",
             "accounts.view_audit",
         }
@@ -103,6 +106,7 @@ ROLES: dict[str, frozenset[str]] = {
             "accounts.manage_staff",
             "accounts.view_audit",
             "procedures.change_catalogue",
+            "procedures.view_rules",
             "scheduling.manage_resources",
         }
     ),

@@ -24,8 +24,7 @@ def assess_file(path: Path, book: Book, *, zone: tzinfo) -> dict[str, Any]:
 
 def judged(case: Case, book: Book) -> dict[str, Any]:
     """Return the decision on a case, with every finding."""
-    on = case.facts.request.on
-    findings = assess(book.rules(case.facts, on, case.switches), case.facts, on)
+    findings = findings_on(case, book)
     summed = decision(findings)
     return {
         "id": case.id,
@@ -33,6 +32,12 @@ def judged(case: Case, book: Book) -> dict[str, Any]:
         "earliest": written(summed.earliest),
         "findings": [_told(finding) for finding in findings],
     }
+
+
+def findings_on(case: Case, book: Book) -> tuple[Finding, ...]:
+    """Return everything that the rules in force on the date of service say about a case."""
+    on = case.facts.request.on
+    return assess(book.rules(case.facts, on, case.switches), case.facts, on)
 
 
 def written(moment: Moment) -> str | None:

@@ -87,6 +87,19 @@ def read_cases(path: Path, book: Book, *, zone: tzinfo) -> list[Case]:
     return cases
 
 
+def read_case(data: Mapping[str, Any], book: Book, *, zone: tzinfo, file: str = "form") -> Case:
+    """Return one case that was not written in a file but put together, read as a file's only case would be.
+
+    Raises:
+        MalformedCases: with every problem of it.
+    """
+    problems = Problems(file)
+    cases = _Reader(problems, book, zone).read({"format": 1, "cases": [dict(data)]})
+    if problems.found:
+        raise MalformedCases(problems.found)
+    return cases[0]
+
+
 class _Reader:
     def __init__(self, problems: Problems, book: Book, zone: tzinfo) -> None:
         self.problems, self.book, self.zone = problems, book, zone

@@ -1,5 +1,6 @@
 """Forms: shape only. What it means is for the verbs to say."""
 
+from scheduling.forms.assess import AssessForm
 from scheduling.forms.desk import (
     ALL_LEVELS,
     FIRST_DAY,
@@ -33,6 +34,7 @@ __all__ = [
     "WEEKDAYS",
     "AbsenceForm",
     "ActForm",
+    "AssessForm",
     "BlockForm",
     "BookForm",
     "CancelForm",
