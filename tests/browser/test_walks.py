@@ -58,7 +58,7 @@ def test_the_desk_books_sees_moves_and_cancels(clinic_now: SmallClinic, open_pag
     assert (case.status, case.cancel_reason, case.asked_by) == ("cancelled", "transport", "patient")
 
 
-PAGES = ("/", "/board/", "/book/", "/patients/", "/messages/", "/settings/procedures/", "/feeds/")
+PAGES = ("/", "/board/", "/book/", "/patients/", "/messages/", "/settings/procedures/", "/feeds/", "/assess/")
 
 
 @pytest.mark.parametrize("width", [360, 1440])
