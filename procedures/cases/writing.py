@@ -73,7 +73,9 @@ def _patient(facts: Facts) -> dict[str, Any]:
             "antibiotics_until": _moment(facts.antibiotics_until),
             "glp1": facts.glp1 or None,
             "stents": [
-                {"kind": one.kind, "placed": one.placed_on.isoformat(), "after_acs": one.is_after_acs} for one in facts.stents
+                {"kind": one.kind, "placed": one.placed_on.isoformat(), "after_acs": one.is_after_acs}
+                for one in facts.stents
+                if one.placed_on is not None
             ],
             "planned_surgery": [{"kind": one.kind, "site": one.site, "date": one.on.isoformat()} for one in facts.surgeries],
         }

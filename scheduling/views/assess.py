@@ -11,9 +11,8 @@ from django.views.decorators.http import require_http_methods
 
 from pain_clinic import web
 from pain_clinic.accounts.gates import requires
-from procedures import cases, tables
+from procedures import cases, rulebook, tables
 from procedures.models import Procedure
-from procedures.rules.book import Book
 from scheduling.forms import AssessForm
 
 ZONE = "America/New_York"
@@ -24,7 +23,7 @@ ZONE = "America/New_York"
 @sensitive_post_parameters()
 def assess(request: HttpRequest) -> HttpResponse:
     """Judge a case that is put together here exactly as `manage.py assess` would judge it written in a file."""
-    book, zone = _book(), _zone(request)
+    book, zone = rulebook.book() or tables.book_of_files(), _zone(request)
     names = dict(Procedure.objects.values_list("code", "name"))
     if request.method == "GET":
         return _page(request, AssessForm(book, names=names))
@@ -41,13 +40,6 @@ def assess(request: HttpRequest) -> HttpResponse:
         return _page(request, form, status=422)
     answer = cases.explained(case, book)
     return _page(request, form, answer=answer, text=cases.as_file(written, zone=str(zone)))
-
-
-def _book() -> Book:
-    try:
-        return tables.clinic_book()
-    except tables.NoTables:
-        return tables.book_of_files()
 
 
 def _zone(request: HttpRequest) -> tzinfo:
