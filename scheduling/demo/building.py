@@ -20,6 +20,7 @@ from procedures.models import Procedure
 from scheduling import cadence, free_time
 from scheduling.demo import clinic as plan
 from scheduling.demo.cases import COMPLAINTS
+from scheduling.demo.coverage import write_coverage
 from scheduling.demo.days import Tell, local_date, pack
 from scheduling.demo.facts import write_facts
 from scheduling.demo.histories import write_sessions
@@ -102,6 +103,7 @@ def build(*, patients: int, seed: int, at: datetime, may_erase: bool = False, te
         own = random.Random(seed + 1)  # nosec B311  # noqa: S311  of its own, so that cases stay as they are
         write_facts(people, own, at)
         sessions = write_sessions(cases, own, at)
+        write_coverage(people, cases, own, at)
         tell("Building free time …")
         free_time.rebuild(at=at)
         trail.record(by=Actor.system("demo"), act="scheduling.build_demo", details={"patients": patients, "seed": seed})

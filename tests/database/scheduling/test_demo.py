@@ -10,11 +10,13 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
+from django.db.models import F
 from django.test import override_settings
 
 from pain_clinic.accounts.models import Site, User
-from patients.models import Patient
+from patients.models import Authorization, AuthorizationUse, Consent, Coverage, Patient, PerformedProcedure
 from procedures.models import Procedure
+from procedures.tables import read
 from scheduling import demo, free_time, openings
 from scheduling.models import Allocation, Appointment, Privilege, Resource, Status
 from tests import factories
@@ -117,6 +119,26 @@ def test_today_is_lively_and_the_past_is_over() -> None:
     assert Appointment.objects.filter(starts_at__gt=NOON + timedelta(days=35)).exists()
     released = Allocation.objects.filter(appointment__status__in=["cancelled", "no_show"])
     assert not released.filter(released_at=None).exists()
+
+
+def test_people_are_covered_and_have_consented_as_rules_and_pages_read_it() -> None:
+    build(patients=150)
+    sets = {row["id"] for row in read(only=("payer_rules",))["payer_rules"].content["payer_rule_sets"]}
+
+    rules = Counter(Coverage.objects.filter(rank=1).values_list("payer_rules", flat=True))
+    assert set(rules) == {"none", "evicore_msk", "medicare_multi_mac_2026"}
+    assert set(rules) - {"none"} <= sets
+    assert 120 < sum(rules.values()) < 150  # some are not on file
+    assert set(Authorization.objects.values_list("status", flat=True)) == {"approved", "pending", "refused"}
+    over = PerformedProcedure.objects.filter(authorization_uses__isnull=False)
+    assert over.exists()
+    assert not over.exclude(authorization_uses__authorization__patient=F("patient")).exists()
+    case = Appointment.objects.filter(status=Status.DISCHARGED).order_by("-starts_at", "pk").first()
+    assert case is not None
+    assert Consent.objects.filter(appointment=case.public_id, patient=case.patient, procedure=case.procedure).count() == 1
+    for kind in (Coverage, Authorization, AuthorizationUse, Consent):
+        for row in kind.objects.all()[:40]:
+            row.full_clean(exclude={"recorded_by"})
 
 
 def test_a_sunday_has_an_extra_list() -> None:
