@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import django
 
@@ -49,6 +49,22 @@ def main() -> None:
     )
 
 
+def add_case() -> None:
+    """Add one case that others can be copied from, as `tests.bench.messages.CASES` does."""
+    from patients.models import Patient
+    from procedures.models import Procedure
+    from tests import factories
+
+    who = Patient.objects.order_by("pk").first()
+    what = Procedure.objects.order_by("-pk").first()
+    if who is None or what is None:
+        raise SystemExit("the database was not seeded")
+    factories.appointment(
+        of=who, at_site=who.home_site, for_procedure=what, starts_at=datetime.now(UTC).replace(second=0, microsecond=0, minute=0)
+        + timedelta(days=20),
+    )  # fmt: skip
+
+
 if __name__ == "__main__":
     django.setup()
-    main()
+    add_case() if "case" in sys.argv[1:] else main()
