@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import smtplib
+import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Generic, Protocol, TypeVar
@@ -59,11 +60,13 @@ class EmailGateway:
 
     def __init__(self) -> None:
         self._backend: Any = None
+        self._began: float | None = None  # when the connection was begun that no letter has used yet
 
     def send(self, letter: Letter) -> None:
         mail = as_mail(letter)
-        ends = time.monotonic() + ONE_TRY
-        self._open()
+        self.open()
+        ends = (self._began or time.monotonic()) + ONE_TRY
+        self._began = None
         raw = getattr(self._backend, "connection", None)
         if raw is not None:
             raw.deadline = ends
@@ -88,10 +91,16 @@ class EmailGateway:
         with contextlib.suppress(smtplib.SMTPException, OSError):
             backend.close()
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Connect, unless that is done.
+
+        Raises:
+            Unreachable: the server does not answer, or not to us.
+        """
         if self._backend is not None:
             return
         chosen = "scheduling.channels.PunctualBackend" if settings.EMAIL_BACKEND == SMTP_BACKEND else settings.EMAIL_BACKEND
+        self._began = time.monotonic()
         self._backend = get_connection(backend=chosen, timeout=OPENING)
         try:
             self._backend.open()
@@ -114,17 +123,17 @@ class EmailGateway:
 class Crew(Generic[What]):
     """Hands that carry one letter each at a time, so that a server's slow answer to one holds up no other.
 
-    Each has a thread and a connection of its own and touches no database. Until a server has taken or refused a first
-    letter only one is on its way. A gateway that was handed in carries alone, in the caller's thread.
+    Each has a thread and a connection of its own and touches no database. The first letter waits for its connection, so that
+    a server that is away is asked once. A gateway that was handed in carries alone, in the caller's thread.
     """
 
     def __init__(self, gateway: Gateway | None = None, *, hands: int = 1) -> None:
         self._alone = gateway
         self._hands = 1 if gateway else hands
         self._pool = ThreadPoolExecutor(hands, thread_name_prefix="mail")  # starts a thread when there is work for it
-        self._idle: list[Gateway] = []
+        self._idle: list[EmailGateway] = []
         self._flights: dict[Future[None], What] = {}
-        self._has_landed = False
+        self._is_answered = threading.Event()  # the server has let somebody in, or nobody
 
     @property
     def flying(self) -> int:
@@ -133,12 +142,13 @@ class Crew(Generic[What]):
 
     @property
     def is_full(self) -> bool:
-        return self.flying >= (self._hands if self._has_landed else 1)
+        return self.flying >= self._hands
 
     def carry(self, letter: Letter, what: What) -> None:
         """Send a letter on its way; `what` comes back with what became of it."""
         if self._alone is None:
             self._flights[self._pool.submit(self._carry, letter)] = what
+            self._is_answered.wait()
             return
         done: Future[None] = Future()
         try:
@@ -152,7 +162,6 @@ class Crew(Generic[What]):
     def landed(self, *, within: float | None = None) -> list[tuple[What, BaseException | None]]:
         """Return what has landed, and what went wrong with each; wait for a first one, at most so many seconds."""
         done, _ = wait(self._flights, timeout=within, return_when=FIRST_COMPLETED)
-        self._has_landed = self._has_landed or bool(done)
         return [(self._flights.pop(flight), flight.exception()) for flight in list(self._flights) if flight in done]
 
     def close(self) -> None:
@@ -168,6 +177,10 @@ class Crew(Generic[What]):
         except IndexError:
             gateway = EmailGateway()
         try:
+            try:
+                gateway.open()
+            finally:
+                self._is_answered.set()
             gateway.send(letter)
         finally:
             self._idle.append(gateway)

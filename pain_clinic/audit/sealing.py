@@ -101,17 +101,30 @@ def _extend() -> tuple[int, int, str]:
     return len(seals), position, previous
 
 
+def known_beyond() -> datetime | None:
+    """Return when the head file's newest seal was made, if this database does not hold it: it is older, restored from a copy."""
+    words = _last_line().split()
+    if len(words) != 4 or not words[0].isdigit():
+        return None
+    newest = AuditSeal.objects.order_by("-position").values_list("position", flat=True).first() or 0
+    return datetime.fromisoformat(words[2]) if int(words[0]) > newest else None
+
+
 def _last_head() -> int:
     """Return the position that the last line of the head file names, 0 when there is none."""
+    word = _last_line().split(" ")[0]
+    return int(word) if word.isdigit() else 0
+
+
+def _last_line() -> str:
     try:
         with Path(settings.AUDIT_HEAD_FILE).open("rb") as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - 400))
             lines = file.read().decode("ascii", "replace").splitlines()
     except FileNotFoundError:
-        return 0
-    word = lines[-1].split(" ")[0] if lines else ""
-    return int(word) if word.isdigit() else 0
+        return ""
+    return lines[-1] if lines else ""
 
 
 def _append(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from scheduling.messages.laying import follow, lay_down, plan_ready, send_again, withdraw
 from scheduling.messages.planning import Planned, after_visit, plan_ahead, plan_case, plan_if_wanted, suppose
+from scheduling.messages.restoring import mind_a_restore, skip_due
 from scheduling.messages.sending import Claim, claim_due, deliver, sweep
 from scheduling.messages.switch import resume, state, stop, want_plan
 from scheduling.messages.words import (
@@ -30,6 +31,7 @@ __all__ = [
     "deliver",
     "follow",
     "lay_down",
+    "mind_a_restore",
     "plan_ahead",
     "plan_case",
     "plan_if_wanted",
@@ -37,6 +39,7 @@ __all__ = [
     "reason_in_words",
     "resume",
     "send_again",
+    "skip_due",
     "state",
     "stop",
     "suppose",

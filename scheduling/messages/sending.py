@@ -26,7 +26,7 @@ from pain_clinic.audit import trail
 from pain_clinic.errors import LOCK_NOT_AVAILABLE, sqlstate
 from scheduling import desk_tasks, letters, links
 from scheduling.channels import Crew, Gateway, NotDelivered, Rejected, Unreachable
-from scheduling.messages import looking, switch
+from scheduling.messages import looking, restoring, switch
 from scheduling.messages.looking import Seen
 from scheduling.messages.words import (
     ACTOR,
@@ -87,6 +87,7 @@ class _Flight:
 def sweep(*, limit: int = BATCH, gateway: Gateway | None = None, budget: timedelta = BUDGET) -> Counter[str]:
     """Claim what is due and deliver it, a few seconds' worth at a time; return how many had which outcome."""
     few = max(1, min(limit, round(settings.MESSAGES_PER_SECOND * GLANCE)))
+    restoring.mind_a_restore()
     with _Round(gateway, budget) as tour:
         while not tour.is_over and (left := limit - tour.count) > 0:
             claimed = claim_due(limit=min(few, left))
@@ -152,8 +153,7 @@ class _Round:
         """Begin every message that was claimed; some may be on their way when this returns."""
         waiting, own = deque(claimed), looking.own_words()
         while waiting:
-            while self.crew.is_full:
-                self._record()
+            self._record(within=None if self.crew.is_full else 0)
             if self.is_over:
                 break
             outcome = self._begin(waiting.popleft(), own, len(waiting))
@@ -202,6 +202,7 @@ class _Round:
                 time.sleep(left)
 
     def _record(self, within: float | None = None) -> None:
+        """Record what has landed; without a limit, wait until something has."""
         for flight, problem in self.crew.landed(within=within):
             self.tally[_landed(flight, problem)] += 1
 

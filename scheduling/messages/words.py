@@ -59,6 +59,7 @@ REASONS = {
     "past": "Its time had passed when it was planned",
     "too_late": "Too close to the arrival",
     "stale": "More than a day late",
+    "restored": "The database was restored from a copy; it may have been sent before",
     "confirmed": "The patient has confirmed",
     "cadence": "Taken out of the plan of messages",
     "overtaken": "The next reminder took its place",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from celery import Celery
 
 import dev
 from tests.bench.messages import CASES
-from tests.drills.live import Live, until
+from tests.drills.live import Live, connect, until
 from tests.drills.receiving import Receiver
 from tests.drills.starting import with_room
 
@@ -126,6 +127,21 @@ class Post(Live):
         return {kind: count for kind, count in wrong.items() if count}, {
             name for name, copies in found.items() if len(copies) > 1
         }
+
+    def copy_database(self, name: str) -> int:
+        """Stop the programs, copy the database as a back-up would, and return how many mails were due in it."""
+        self.stop("web", "worker", "beat")
+        due = self.count("scheduling_message", "state = 'due' AND due_at <= clinic_now()")
+        with contextlib.closing(connect(self.owner)) as link, link.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name} TEMPLATE {self.name}")
+        return due
+
+    def use(self, name: str) -> None:
+        """Stop the programs and put another database in the place of this one."""
+        self.stop("web", "worker", "beat")
+        for key in ("DATABASE_URL", "DATABASE_OWNER_URL"):
+            self.env[key] = self.env[key].replace(f"/{self.name}", f"/{name}")
+        self.name = name
 
     def kill(self, *, whole: bool) -> float:
         """End the worker, or one of the processes that send for it, as a crash does; return when."""

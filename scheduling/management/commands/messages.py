@@ -1,4 +1,4 @@
-"""`manage.py messages`: what is in the queue, as a plan or in numbers; `--send` sends what is due."""
+"""`manage.py messages`: what is in the queue, as a plan or in numbers; `--send` sends what is due; `--restored` keeps it back."""
 
 from __future__ import annotations
 
@@ -35,12 +35,18 @@ class Command(BaseCommand):
         parser.add_argument("--plan", action="store_true", help="a line per message: instant, kind, appointment id, state")
         parser.add_argument("--as-of", metavar="D", help="messages unfinished at this day or instant (default: now)")
         parser.add_argument("--json", action="store_true", help="the plan as JSON")
+        parser.add_argument(
+            "--restored", action="store_true",
+            help="after restoring a back-up, before the worker starts: what is due now counts as not sent and waits for the desk",
+        )  # fmt: skip
         parser.add_argument("--send", action="store_true", help="send what is due now")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["send"]:
             tally = messages.sweep()
             self.stdout.write(", ".join(f"{count} {outcome}" for outcome, count in sorted(tally.items())) or "nothing due")
+        elif options["restored"]:
+            self.stdout.write(f"{messages.skip_due(until=messages.database_now())} messages left to the desk")
         elif options["plan"]:
             self.plan(instant(options["as_of"]) if options["as_of"] else clock.now(), as_json=options["json"])
         else:

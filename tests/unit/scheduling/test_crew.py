@@ -1,4 +1,4 @@
-"""The crew that carries letters: a few at once, the first one alone, each outcome told with its letter."""
+"""The crew that carries letters: a few at once, each outcome told with its letter."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ from typing import Any, cast
 import pytest
 
 from scheduling import channels
-from scheduling.channels import Crew, PutOff
+from scheduling.channels import Crew, PutOff, Unreachable
 from scheduling.letters import Letter
 
 
 class Slow:
-    """A gateway whose letters wait until they are let go; counts the connections it stands for."""
+    """A gateway whose letters wait until they are let go."""
 
     made: list[Slow]
+    is_away = False
     gate: dict[str, threading.Event]
 
     def __init__(self) -> None:
         self.carried: list[str] = []
         self.is_closed = False
         type(self).made.append(self)
+
+    def open(self) -> None:
+        if self.is_away:
+            raise Unreachable("server_unreachable")
 
     def send(self, letter: Letter) -> None:
         name = cast("str", letter)
@@ -55,14 +60,20 @@ def land(crew: Crew[str], name: str) -> list[tuple[str, BaseException | None]]:
     return crew.landed(within=5)
 
 
-def test_first_letter_goes_alone_and_the_others_beside_each_other(crew: Crew[str]) -> None:
-    carry(crew, "first")
-    assert crew.is_full
-    assert land(crew, "first") == [("first", None)]
-    for name in ("slow", "two", "three"):
+def test_as_many_letters_as_hands_go_beside_each_other(crew: Crew[str]) -> None:
+    for name in ("one", "two", "three"):
         assert not crew.is_full
         carry(crew, name)
     assert (crew.is_full, crew.flying) == (True, 3)
+
+
+def test_server_that_is_away_is_known_before_a_second_letter_is_sent_on_its_way(
+    crew: Crew[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Slow, "is_away", True)
+    carry(crew, "one")
+    ((name, problem),) = crew.landed(within=5)
+    assert (name, type(problem), len(Slow.made)) == ("one", Unreachable, 1)
 
 
 def test_slow_answer_to_one_holds_up_no_other(crew: Crew[str]) -> None:
