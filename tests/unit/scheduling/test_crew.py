@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any, cast
 
 import pytest
@@ -106,6 +107,10 @@ def test_every_connection_is_let_go_of_at_the_end(crew: Crew[str]) -> None:
     land(crew, "first")
     carry(crew, "one")
     carry(crew, "two")
+    for _ in range(500):
+        if len(Slow.made) == 2:
+            break
+        time.sleep(0.01)
     land(crew, "one")
     land(crew, "two")
     crew.close()
