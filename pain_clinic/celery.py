@@ -31,6 +31,7 @@ app.conf.beat_schedule = {
     "chase-answers": _every("scheduling.tasks.chase_answers", 300.0),
     "plan-courses": _every("scheduling.tasks.plan_courses", 15.0),
     "plan-nights": _every("scheduling.tasks.plan_nights", 60.0),
+    "find-course-openings": _every("scheduling.tasks.find_course_openings", 30.0),
     "read-bounces": _every("scheduling.tasks.read_bounces", 300.0),
     "seal-audit": _every("pain_clinic.audit.tasks.seal", 10.0),
     "tidy-accounts": _every("pain_clinic.accounts.tasks.tidy", 3600.0),

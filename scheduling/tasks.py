@@ -67,3 +67,9 @@ def plan_courses() -> None:
 def plan_nights() -> None:
     """Go on with the night's planning of every course."""
     courses.plan_nights(at=clock.now())
+
+
+@shared_task(name="scheduling.tasks.find_course_openings", ignore_result=True)
+def find_course_openings() -> None:
+    """Keep the openings fresh that the worklist offers."""
+    courses.refresh(at=clock.now())

@@ -2,7 +2,7 @@
 
 from procedures.pathways.compiling import faults_of, pathways_of
 from procedures.pathways.following import follow
-from procedures.pathways.planning import next_step
+from procedures.pathways.planning import next_step, open_days
 from procedures.pathways.words import (
     Aim,
     Answer,
@@ -36,5 +36,6 @@ __all__ = [
     "faults_of",
     "follow",
     "next_step",
+    "open_days",
     "pathways_of",
 ]

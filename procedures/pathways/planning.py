@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -59,6 +59,11 @@ def next_step(pathway: Pathway, facts: Facts, on: date, *, aim: Aim, book: Book)
     # "It helped" is no reason to stop: it only closes the way for those whom it did not help.
     told = [stop for stop in stops if stop.code != "helped_enough"] or stops
     return replace(told[0], reason=" ".join(dict.fromkeys(stop.reason for stop in told)))
+
+
+def open_days(pathway: Pathway, facts: Facts, on: date, *, aim: Aim, book: Book, wanted: Wanted) -> Callable[[date], bool]:
+    """Return what says of any day of a window whether the session could be on it; gates and intervals are the window's."""
+    return _Search(pathway, aim, book, _asking(facts, wanted, on, aim, without=()), on).is_free
 
 
 def _ways(pathway: Pathway, aim: Aim, visits: Sequence[Visit]) -> tuple[Way, ...]:
@@ -284,7 +289,7 @@ class _Search:
     def last(self, from_: date, until: date) -> date:
         """Return the last day of a stretch on which nothing stands in the way; its first day is known to be such."""
         day = until
-        while day > from_ and not self._is_free(day):
+        while day > from_ and not self.is_free(day):
             day -= DAY
         return day
 
@@ -312,7 +317,8 @@ class _Search:
             return None
         return len(self._counted(limit, day)), limit.most
 
-    def _is_free(self, day: date) -> bool:
+    def is_free(self, day: date) -> bool:
+        """Say whether nothing stands in the way on a day."""
         return self._fits_from(day) == day and not any(blocks(finding) for finding in self.findings(day))
 
     def _rules(self, day: date) -> Iterable[Rule]:

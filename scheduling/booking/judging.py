@@ -17,6 +17,7 @@ from procedures.guidance import in_sentence, needs_reason, usual
 from procedures.levels import touched, validate_target
 from procedures.rules import Finding, Severity, Waiver, assess, ordered, structural, unwaived
 from scheduling.assessing import Wish, facts_for
+from scheduling.booking import pairs
 from scheduling.booking.scene import Scene
 from scheduling.booking.taking import Lack
 from scheduling.booking.words import RulesRefused
@@ -44,6 +45,7 @@ def findings_of(
     found += fitness(scene, lacking, at)
     found += _about_patient(scene, others)
     found += _about_blocks(scene, blocks)
+    found += pairs.findings_of(scene, others)
     if scene.patient is not None:
         found += _by_the_rules(scene, scene.patient, others, at, case)
     return ordered(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from pain_clinic import statements
@@ -14,7 +14,7 @@ from patients.models import Patient, PatientSite
 from procedures.models import Procedure
 from procedures.rules import Finding, Waiver
 from scheduling.availability import Opening
-from scheduling.booking import judging, reading, taking
+from scheduling.booking import judging, pairs, reading, taking
 from scheduling.booking.reading import lock_patients, lock_resources
 from scheduling.booking.scene import Scene, needs_of
 from scheduling.booking.words import HoldEnded, Stale, Target, Times
@@ -43,6 +43,7 @@ __all__ = [
     "must_be_before_arrival",
     "old_place",
     "record",
+    "refuse_to_part",
     "set_times",
     "stage",
     "standing_allocations",
@@ -157,6 +158,18 @@ def locked_case(appointment: Appointment, version: int | None) -> Appointment:
     if (version is not None and case.version != version) or (case.version != appointment.version):
         raise Stale(case.version)
     return case
+
+
+def refuse_to_part(case: Appointment, at: datetime) -> None:
+    """Refuse to cancel what another case of the patient cannot do without.
+
+    Raises:
+        RemovalNeeded: it removes the leads of a trial that stands.
+    """
+    if case.procedure.family == pairs.REMOVAL:  # others pay no statement for it
+        since = at - pairs.MOST - timedelta(days=1)
+        rows = Appointment.objects.filter(patient=case.patient_id, is_history=False, starts_at__gt=since)
+        pairs.refuse_to_part(case, list(rows.select_related("procedure").order_by("starts_at", "pk")))
 
 
 def must_be_before_arrival(case: Appointment) -> None:

@@ -175,12 +175,14 @@ def cancel(
     Raises:
         Stale: the case is no longer at `version`.
         InvalidMove: it is over, cancelled or in the room.
+        RemovalNeeded: it removes the leads of a trial that stands.
     """
     with guarded(), transaction.atomic():
         own = staging.standing_allocations(appointment)
         staging.lock_patients([appointment.patient_id])
         staging.lock_resources([one.resource_id for one in own])
         case = staging.locked_case(appointment, version)
+        staging.refuse_to_part(case, at)
         case.move_to(Status.CANCELLED)
         case.cancel_reason = CancelReason(reason)
         case.asked_by = AskedBy(asked_by)

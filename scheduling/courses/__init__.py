@@ -1,6 +1,8 @@
 """Courses of treatment: start, change, stop and restart them; plan what comes next; book it."""
 
+from scheduling.courses.fulfilling import BeforeWindow, RemovalMissing, book_next
 from scheduling.courses.judging import Fresh, as_json, lines
+from scheduling.courses.offering import refresh, refresh_some
 from scheduling.courses.planning import plan, plan_all, plan_nights, rehearse, sweep
 from scheduling.courses.starting import change, note_call, restart, snooze, start, stop
 from scheduling.courses.words import (
@@ -13,20 +15,25 @@ from scheduling.courses.words import (
 )
 
 __all__ = [
+    "BeforeWindow",
     "CourseNotRunning",
     "CourseStale",
     "Fresh",
     "NothingPlanned",
     "ReasonMissing",
+    "RemovalMissing",
     "Terms",
     "TermsRefused",
     "as_json",
+    "book_next",
     "change",
     "lines",
     "note_call",
     "plan",
     "plan_all",
     "plan_nights",
+    "refresh",
+    "refresh_some",
     "rehearse",
     "restart",
     "snooze",

@@ -8,7 +8,7 @@ from datetime import date
 
 from procedures import rulebook
 from procedures.guidance import usual
-from procedures.levels import needs_levels, touched
+from procedures.levels import levels_offered, regions_offered, touched
 from procedures.models import Procedure
 from procedures.pathways import Aim, Pathway, Step
 from procedures.rules import Facts, Rule
@@ -60,8 +60,11 @@ class Spot:
 def spot_of(procedure: Procedure, side: str, levels: Sequence[str], regions: Sequence[str]) -> Spot:
     """Return a course's target as one of its procedures has it: on the midline what is done there, no level without a scheme."""
     only = procedure.laterality[0] if len(procedure.laterality) == 1 else ""
-    has_levels = bool(procedure.level_scheme) or needs_levels(procedure)
-    return Spot(only or side, tuple(levels) if has_levels else (), () if has_levels else tuple(regions))
+    if levels_offered(procedure):
+        return Spot(only or side, tuple(levels), ())
+    offered = regions_offered(procedure)
+    meant = [region for region in touched(levels, regions) if region in offered]
+    return Spot(only or side, (), tuple(meant or regions) if len(offered) > 1 else ())
 
 
 def aim_of(course: Course, pathway: Pathway, procedures: Mapping[str, Procedure], book: Rulebook) -> Aim:

@@ -1,0 +1,93 @@
+"""Book what comes next in a course: one transaction, with everything that must be booked together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.errors import Forbidden, Refused
+from procedures.models import Procedure
+from procedures.rules import Waiver
+from scheduling import booking
+from scheduling.availability import Opening
+from scheduling.booking import Target, staging
+from scheduling.booking.words import guarded
+from scheduling.courses.aims import spot_of
+from scheduling.courses.planning import plan
+from scheduling.courses.words import CourseNotRunning, NothingPlanned, must_work
+from scheduling.models import Appointment, Course, CourseStatus, PlannedSession, PlanState
+
+
+class BeforeWindow(Refused):
+    """The course does not want it so early."""
+
+    def __init__(self, earliest: str) -> None:
+        super().__init__("before_window", f"This session comes not before {earliest} in its course. Choose a later time.")
+
+
+class RemovalMissing(Refused):
+    """A trial is booked together with the removal of its leads."""
+
+    def __init__(self) -> None:
+        super().__init__("removal_missing", "A trial is booked together with the removal of its leads. Choose a time for both.")
+
+
+def book_next(
+    *,
+    planned: PlannedSession,
+    opening: Opening,
+    by: Actor,
+    at: datetime,
+    companion: Opening | None = None,
+    waivers: Sequence[Waiver] = (),
+) -> Appointment:
+    """Book the planned session at an opening, and what must be booked with it; all of it or nothing.
+
+    Raises:
+        Forbidden: the actor may not work on the worklist or not book.
+        NothingPlanned: it is no longer what comes next, or is booked already.
+        CourseNotRunning: the course has stopped.
+        BeforeWindow: the opening lies before the planned window.
+        RemovalMissing: something must be booked with it and no opening for that is given.
+        RulesRefused, SlotTaken, Busy: as for `booking.book`.
+    """
+    must_work(by)
+    if not by.may("scheduling.book_appointment"):
+        raise Forbidden("not_allowed", "You may not book.")
+    with guarded(), transaction.atomic():
+        patient = staging.lock_patients([planned.course.patient_id])[planned.course.patient_id]
+        course = Course.objects.select_for_update(no_key=True, of=("self",)).select_related("site").get(pk=planned.course_id)
+        row = _standing(planned, course)
+        zone = ZoneInfo(course.site.time_zone)
+        if row.earliest is not None and opening.starts_at.astimezone(zone).date() < row.earliest:
+            raise BeforeWindow(row.earliest.isoformat())
+        if row.companion is not None:
+            if companion is None:
+                raise RemovalMissing
+            procedure, target = _what(course, str(row.companion["procedure"]), course.side)
+            booking.book(patient=patient, procedure=procedure, target=target, opening=companion, by=by, at=at)
+        procedure, target = _what(course, row.procedure, row.side)
+        case = booking.book(patient=patient, procedure=procedure, target=target, opening=opening, by=by, at=at, waivers=waivers)
+        plan([course.pk], at=at)
+        return case
+
+
+def _standing(planned: PlannedSession, course: Course) -> PlannedSession:
+    if course.status != CourseStatus.ACTIVE:
+        raise CourseNotRunning("This course has stopped. Nothing was booked.")
+    row = PlannedSession.objects.filter(pk=planned.pk, is_current=True, state=PlanState.PROPOSED, appointment=None).first()
+    if row is None:
+        raise NothingPlanned
+    return row
+
+
+def _what(course: Course, code: str, side: str) -> tuple[Procedure, Target]:
+    """Return one procedure of a course and its target as booking takes them."""
+    procedure = Procedure.objects.get(code=code)
+    spot = spot_of(procedure, side or course.side, course.levels, course.regions)
+    target = Target(side=spot.side, levels=spot.levels, sedation=procedure.planned_sedation, regions=spot.regions)
+    return procedure, target
