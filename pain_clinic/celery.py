@@ -28,6 +28,8 @@ app.conf.beat_schedule = {
     "sweep-holds": _every("scheduling.tasks.sweep_holds", 30.0),
     "release-blocks": _every("scheduling.tasks.release_blocks", 300.0),
     "extend-free-time": _every("scheduling.tasks.extend_free_time", 3600.0),
+    "follow-facts": _every("scheduling.tasks.follow_facts", 15.0),
+    "check-rules": _every("scheduling.tasks.check_rules", 60.0),
     "chase-answers": _every("scheduling.tasks.chase_answers", 300.0),
     "plan-courses": _every("scheduling.tasks.plan_courses", 15.0),
     "plan-nights": _every("scheduling.tasks.plan_nights", 60.0),

@@ -1,21 +1,34 @@
-"""What the rules say about one case: the request put together from the case, the facts from the floors, then the book."""
+"""What the rules say about one case: the request put together from the case, the facts from the floors, then the book.
+
+Beside the rules of the tables stand the clinic's own: who pays, consent, role and steroid have to be on file. They only
+ever wait, until their day.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from fractions import Fraction
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from pain_clinic.accounts.models import Site
 from patients.facts import Known, Reading
+from procedures import rulebook
+from procedures.guidance import usual
+from procedures.levels import default_regions, touched
 from procedures.models import Procedure
-from procedures.rules import Facts, Request, Session
+from procedures.rules import Facts, Finding, Request, Rule, Session, Severity, assess, ordered
 from procedures.rules.book import Book
 from procedures.rules.offers import Offer, Told, want
 from procedures.rules.places import is_level
-from scheduling.models import Appointment, Status
+from procedures.rules.tracing import read_by
+from scheduling.models import Appointment, CaseDetails, Status
 
-OFFICE = "11"
+CLINIC = "the clinic's own check"
 NO_IMAGING = "none"
 _WORDS = {
     Status.CANCELLED: "cancelled",
@@ -26,43 +39,149 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Details:
+    """What is said about a case beyond its target; what is empty nobody has said yet. As `CaseDetails` keeps it."""
+
+    role: str = ""
+    drug: str = ""
+    dose_mg: Fraction | None = None
+    has_driver: bool | None = None
+    driver_name: str = ""
+    premedication: str = ""
+    bleeding_class: str = ""
+    rationale: str = ""
+    site_reason: str = ""
+    bilateral_reason: str = ""
+
+    @staticmethod
+    def of(row: CaseDetails | None) -> Details:
+        """Return what a row says; no row says nothing."""
+        if row is None:
+            return NOTHING_SAID
+        return Details(
+            role=row.role,
+            drug=row.drug,
+            dose_mg=None if row.dose_mg is None else Fraction(row.dose_mg),
+            has_driver=row.has_driver,
+            driver_name=row.driver_name,
+            premedication=row.premedication,
+            bleeding_class=row.bleeding_class,
+            rationale=row.rationale,
+            site_reason=row.site_reason,
+            bilateral_reason=row.bilateral_reason,
+        )
+
+
+NOTHING_SAID = Details()
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """What is to be done to whom, and when: a case that stands or one that is proposed."""
 
     procedure: Procedure
+    site: Site
     starts_at: datetime
-    zone: ZoneInfo
     side: str = ""
     levels: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     guidance: str = NO_IMAGING
     sedation: str = "none"
-    case: str = ""
+    details: Details = NOTHING_SAID
+    case: UUID | None = None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.site.time_zone)
+
+    @property
+    def on(self) -> date:
+        """Give the date of service."""
+        return self.starts_at.astimezone(self.zone).date()
+
+
+def wish_of(case: Appointment) -> Wish:
+    """Return a case (site, procedure and details joined) as a wish."""
+    levels = tuple(case.levels)
+    return Wish(
+        procedure=case.procedure,
+        site=case.site,
+        starts_at=case.starts_at,
+        side=case.side,
+        levels=levels,
+        regions=touched(levels, tuple(case.regions) or default_regions(case.procedure)),
+        guidance=case.guidance or usual(case.procedure),
+        sedation=case.sedation,
+        details=Details.of(details_row(case)),
+        case=case.public_id,
+    )
+
+
+def details_row(case: Appointment) -> CaseDetails | None:
+    """Return the row of details of a case, if anything was said."""
+    return getattr(case, "details", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Everything that the rules say about a wish, and what they were asked about."""
+
+    findings: tuple[Finding, ...]
+    facts: Facts
+    known: Known
+    rules: tuple[Rule, ...]
+
+    def fingerprints(self, keys: Iterable[str]) -> Mapping[str, str]:
+        """Return for findings of the tables, by key, what tells the facts that each rests on from any others.
+
+        The request counts without its date: another date is another question anyway.
+        """
+        on = self.facts.request.on
+        return {
+            key: _fingerprint(key, names, self.facts, self.known)
+            for key, names in read_by(self.rules, self.facts, on, keys).items()
+        }
+
+
+def judge(wish: Wish, reading: Reading, known: Known, others: Iterable[Appointment], at: datetime) -> Judged:
+    """Return what the rules say; `others` are the patient's other cases, of which those already on file count once."""
+    book = reading.book
+    facts = facts_for(wish, reading, known, others, at)
+    rules = rulebook.in_force(book, facts, wish.on)
+    found = [*assess(rules, facts, wish.on)]
+    if reading.problem:
+        message = f"The clinic's rules cannot be read, so none of them was asked: {reading.problem}"
+        found.append(Finding("rules_unreadable", Severity.BLOCKER, message, source=CLINIC))
+    if book is not None:
+        found += _own(wish, _offer(wish.procedure, book), facts, known)
+    return Judged(ordered(found), facts, known, rules)
 
 
 def facts_for(wish: Wish, reading: Reading, known: Known, others: Iterable[Appointment], at: datetime) -> Facts:
-    """Return the facts for a wish; `others` are the patient's other cases, of which those already on file count once."""
+    """Return the facts for a wish."""
     book = reading.book
     sessions = [session_of(other, book) for other in others if other.public_id not in known.cases]
     families = book.families_by_id if book is not None else None
-    return known.facts(request_of(wish, reading.book, known), sessions, at=at, zone=wish.zone, families=families)
+    return known.facts(request_of(wish, book, known), sessions, at=at, zone=wish.zone, families=families)
 
 
 def request_of(wish: Wish, book: Book | None, known: Known) -> Request:
     """Return the request as the rules read it."""
-    on = wish.starts_at.astimezone(wish.zone).date()
-    offer = _offer(wish.procedure, book)
-    wanted = want(
-        offer,
-        book.offers.values() if book is not None else (),
-        side=wish.side or "midline",
-        levels=wish.levels,
-        guidance=wish.guidance,
-        told=Told(regions=wish.regions),
+    said = wish.details
+    told = Told(
+        role=said.role,
+        drug=said.drug,
+        dose_mg=said.dose_mg,
+        bilateral_reason=said.bilateral_reason,
+        bleeding_class=said.bleeding_class,
+        regions=wish.regions,
     )
-    place, state = known.place_of(on)
+    offer = _offer(wish.procedure, book)
+    offers = book.offers.values() if book is not None else ()
+    wanted = want(offer, offers, side=wish.side or "midline", levels=wish.levels, guidance=wish.guidance, told=told)
+    place, state = known.place_of(wish.on)
     return Request(
-        on=on,
+        on=wish.on,
         procedure=offer.id,
         family=offer.family,
         side=wish.side,
@@ -72,18 +191,24 @@ def request_of(wish: Wish, book: Book | None, known: Known) -> Request:
         guidance="" if wish.guidance == NO_IMAGING else wish.guidance,
         regions=wish.regions,
         several=(wanted,),
-        place_of_service=place or OFFICE,
-        state=state,
-        premedication=None,
-        case=wish.case,
+        place_of_service=place or wish.site.place_of_service,
+        state=state or wish.site.state or None,
+        has_driver=said.has_driver,
+        premedication={"": None, "none": ""}.get(said.premedication, said.premedication),
+        rationale=said.rationale,
+        site_reason=said.site_reason,
+        case=str(wish.case or ""),
     )
 
 
 def session_of(other: Appointment, book: Book | None) -> Session:
     """Return another case of the patient as a session that rules count."""
     offer = _offer(other.procedure, book)
+    said = Details.of(details_row(other))
     levels: Sequence[str] = [level for level in other.levels if is_level(level)]
     drug, dose = offer.default_steroid
+    if said.drug:
+        drug, dose = ("", None) if said.drug == "none" else (said.drug, said.dose_mg)
     return Session(
         on=other.local_date,
         procedure=offer.id,
@@ -91,12 +216,45 @@ def session_of(other: Appointment, book: Book | None) -> Session:
         status=_WORDS.get(Status(other.status), "booked"),
         side=other.side or "midline",
         levels=tuple(levels),
-        role=offer.default_role,
+        role=said.role or offer.default_role,
         approach=offer.approach,
         site="" if levels else "_".join(other.regions),
         drug=drug,
         dose_mg=dose,
     )
+
+
+def _own(wish: Wish, offer: Offer, facts: Facts, known: Known) -> list[Finding]:
+    """Return what has to be on file whatever the tables say. It waits, and needs a reason when its day has come."""
+    found = []
+
+    def wait(code: str, message: str) -> None:
+        found.append(Finding(code, Severity.NEEDS_OVERRIDE, message, pending=True, source=CLINIC))
+
+    if not known.has_coverage(wish.on):
+        wait("coverage_unknown", "It is not on file who pays on that day, so no payer's rules were asked.")
+    if not known.has_consent(facts.request):
+        wait("consent_missing", "The patient's consent to this procedure is not on file.")
+    if offer.needs_role and not wish.details.role:
+        wait("role_not_said", "It is not yet said whether this is diagnostic or therapeutic; it counts as therapeutic.")
+    if any(not one.has_drug_told for one in facts.request.wanted):
+        drug, _ = offer.default_steroid
+        told = f"it counts as the usual {drug.replace('_', ' ')}" if drug else "it counts as none"
+        wait("steroid_not_said", f"It is not yet said which steroid is planned, if any; {told}.")
+    return found
+
+
+def _fingerprint(key: str, names: Iterable[str], facts: Facts, known: Known) -> str:
+    told = [key, known.stamp(names)]
+    if "request" in names:
+        request = facts.request
+        told += [repr(replace(one, codes=frozenset())) for one in request.wanted]  # a set has no order to tell it by
+        told += [request.sedation, request.guidance, str(request.place_of_service), str(request.state)]
+        told += [str(request.has_driver), str(request.premedication), request.rationale, request.site_reason]
+    if "sessions" in names:
+        kept = set(known.sessions)
+        told += sorted(repr(one) for one in facts.sessions if one not in kept)
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def _offer(procedure: Procedure, book: Book | None) -> Offer:

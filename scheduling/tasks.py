@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from pain_clinic import clock, health
-from scheduling import asks, bounces, courses, free_time, holds, messages
+from scheduling import asks, bounces, courses, free_time, holds, messages, rechecking
 
 
 @shared_task(name="scheduling.tasks.heartbeat", ignore_result=True)
@@ -73,3 +73,15 @@ def plan_nights() -> None:
 def find_course_openings() -> None:
     """Keep the openings fresh that the worklist offers."""
     courses.refresh(at=clock.now())
+
+
+@shared_task(name="scheduling.tasks.follow_facts", ignore_result=True)
+def follow_facts() -> None:
+    """Ask the rules again about the coming cases of everybody about whom a fact has changed."""
+    rechecking.follow_changes(at=clock.now())
+
+
+@shared_task(name="scheduling.tasks.check_rules", ignore_result=True)
+def check_rules() -> None:
+    """Ask the rules about every coming case once a night, and when they were changed; go on where the last time stopped."""
+    rechecking.check_all(at=clock.now())

@@ -45,6 +45,8 @@ class Site(models.Model):
     directions = models.TextField(max_length=1000, blank=True)  # how to find it, as patients read it in their mails
     phone = models.CharField(max_length=40, blank=True)
     email = models.EmailField(blank=True)
+    state = models.CharField(max_length=2, blank=True)  # two letters: some payers' rules hold in some states only
+    place_of_service = models.CharField(max_length=2, default="11")  # as payers count it: 11 an office, 22 and 24 a hospital's
     is_active = models.BooleanField(default=True)
 
     objects = SiteQuerySet.as_manager()

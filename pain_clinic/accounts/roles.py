@@ -37,6 +37,7 @@ _DESK = (
     "scheduling.work_tasks",
     "scheduling.view_course",
     "scheduling.work_course",
+    "scheduling.plan_case",
     "scheduling.make_feed",
     "scheduling.import_appointments",
 )
@@ -59,6 +60,8 @@ _CARING = (
     "patients.break_glass",
     "scheduling.answer_checklist",
     "scheduling.read_patient_messages",
+    "scheduling.plan_case",
+    "scheduling.work_tasks",
 )
 _LOOKING = ("patients.search_patients", "patients.view_patient", "scheduling.view_board", "scheduling.view_appointment")
 
@@ -86,7 +89,16 @@ ROLES: dict[str, frozenset[str]] = {
             "scheduling.make_feed",
         }
     ),
-    "biller": frozenset({*ALL_STAFF, *_LOOKING, "patients.view_coverage", "patients.change_coverage", "procedures.view_rules"}),
+    "biller": frozenset(
+        {
+            *ALL_STAFF,
+            *_LOOKING,
+            "patients.view_coverage",
+            "patients.change_coverage",
+            "procedures.view_rules",
+            "scheduling.work_tasks",
+        }
+    ),
     "manager": frozenset(
         {
             *_DESK,

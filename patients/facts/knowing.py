@@ -39,7 +39,7 @@ STENTS = {"stent_drug_eluting": "drug_eluting", "stent_bare": "bare"}
 # What each of the rules' facts was filled from.
 KINDS: Mapping[str, tuple[str, ...]] = {
     "sessions": ("performed", "given", "score"),
-    "medications": ("medication", "asked"),
+    "medications": ("medication", "clearance", "asked"),
     "glp1": ("medication", "asked"),
     "allergies": ("allergy", "asked"),
     "conditions": ("condition", "asked"),
@@ -96,7 +96,7 @@ class Known:
             glp1=self._glp1(on),
             stents=self._stents(on),
             surgeries=tuple(Surgery(kind, site, sure_day(planned)) for kind, site, planned in self._of("surgery")),
-            medications=self._medications(on, today, zone),
+            medications=self._medications(request, today, zone),
             labs=tuple(Lab(test, sure_day(taken), Fraction(value)) for test, value, taken in self._of("lab")),
             vaccines=self._vaccines(),
             allergies=self._allergies(),
@@ -194,20 +194,41 @@ class Known:
             return None
         return tuple(Vaccine(kind, sure_day(given)) for kind, given in self._of("vaccine"))
 
-    def _medications(self, on: date, today: date, zone: tzinfo) -> tuple[Medication, ...] | None:
+    def _medications(self, request: Request, today: date, zone: tzinfo) -> tuple[Medication, ...] | None:
         rows = [row for row in self._of("medication") if row[1] == "antithrombotic"]
         if not rows and self._asked("antithrombotics") is None:
             return None
         found = []
-        for _, _, drug, dose, indication, last_dose_at, stopped in rows:
+        for key, _, drug, dose, indication, last_dose_at, stopped in rows:
             stopped_on = day(stopped)
-            if stopped_on is not None and stopped_on <= today and stopped_on + GONE_AFTER < on:
+            if stopped_on is not None and stopped_on <= today and stopped_on + GONE_AFTER < request.on:
                 continue
+            cleared, decided = (self._word(key, kind, request.case) for kind in ("hold", "decision"))
             last: date | datetime | None = stopped_on
             if last_dose_at is not None:
                 last = datetime.fromisoformat(last_dose_at).astimezone(zone).replace(tzinfo=None)
-            found.append(Medication(drug, last, stopped_on is None, dose, indication))
+            found.append(Medication(drug, last, stopped_on is None, dose, indication, cleared, decided))
         return tuple(found)
+
+    def _word(self, medication: int, kind: str, case: str) -> bool | None:
+        """Return the prescriber's newest word for this case: yes, no, or none yet."""
+        held = [row for row in self._of("clearance") if row[0] == medication and row[1] == kind and row[3] in (None, case)]
+        return {"given": True, "refused": False}.get(held[-1][2]) if held else None
+
+    def has_consent(self, request: Request) -> bool:
+        """Say whether the patient's consent to all that is asked for is on file and good on its date."""
+        return all(
+            any(
+                code == one.procedure
+                and (appointment is None or appointment == request.case)
+                and (not side or side == one.side)
+                and (not levels or set(one.levels) <= set(levels))
+                and (until is None or request.on <= sure_day(until))
+                and withdrawn is None
+                for code, appointment, side, levels, _, until, withdrawn in self._of("consent")
+            )
+            for one in request.wanted
+        )
 
     def _presentation(self, request: Request, today: date) -> Presentation:
         row = self._problem(request)

@@ -15,6 +15,7 @@ from patients.models import Patient
 from procedures import rulebook
 from procedures.rules import Facts, Request, Session
 from procedures.rules.book import Book
+from procedures.tables import MalformedTables
 
 # What is read of each kind, as one list for each row. What was written down by mistake is left out everywhere.
 _COLUMNS: Mapping[str, tuple[str, str]] = {
@@ -22,6 +23,11 @@ _COLUMNS: Mapping[str, tuple[str, str]] = {
     "medication": (
         "patients_medication t",
         "t.id, t.kind, t.drug, t.dose, t.indication, t.last_dose_at, t.stopped_on",
+    ),
+    "clearance": ("patients_clearance t", "t.medication_id, t.kind, t.answer, t.case"),
+    "consent": (
+        "patients_consent t JOIN procedures_procedure p ON p.id = t.procedure_id",
+        "p.code, t.appointment, t.side, t.levels, t.given_on, t.valid_until, t.withdrawn_on",
     ),
     "allergy": ("patients_allergy t", "t.agent, t.severity"),
     "condition": ("patients_condition t", "t.kind, t.name, t.began_on, t.ended_on, t.antibiotics_until"),
@@ -69,19 +75,20 @@ _STATEMENT = f"SELECT '', 0, 0, {rulebook.STAMP} UNION ALL {_EVERYTHING} ORDER B
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read at one moment: the rules in force, and each patient by key."""
+    """What was read at one moment: the rules in force, and each patient by key.
+
+    `problem` says why there is no book although there are rules: an edit made a row that cannot be used.
+    """
 
     book: Book | None
     known: Mapping[int, Known]
+    problem: str = ""
 
 
 def read(patients: Iterable[Patient]) -> Reading:
     """Return what is on file about these patients, and the clinic's book of rules, in one statement.
 
     A second and third one follow after a rule was changed. Hand in some hundreds of patients at a time.
-
-    Raises:
-        MalformedTables: an edit made a row of the rules that cannot be used.
     """
     people = {patient.pk: patient for patient in patients}
     found: dict[int, dict[str, list[Sequence[Any]]]] = {pk: defaultdict(list) for pk in people}
@@ -94,7 +101,10 @@ def read(patients: Iterable[Patient]) -> Reading:
             else:
                 stamp = rulebook.stamp_of(values, procedures)
     known = {pk: Known(people[pk].birth_date, people[pk].sex, rows) for pk, rows in found.items()}
-    return Reading(rulebook.book(stamp), known)
+    try:
+        return Reading(rulebook.book(stamp), known)
+    except MalformedTables as error:
+        return Reading(None, known, str(error.problems[0]))
 
 
 def facts_of(patient: Patient, request: Request, sessions: Iterable[Session] = (), *, at: datetime, zone: tzinfo) -> Facts:

@@ -1,5 +1,6 @@
 """Who we treat and what is true of them: people, clinical facts, what was done, how they did, who pays."""
 
+from patients.models.clearance import Answer, Clearance, ClearanceKind
 from patients.models.clinical import (
     Agent,
     Allergy,
@@ -38,10 +39,13 @@ __all__ = [
     "Addendum",
     "Agent",
     "Allergy",
+    "Answer",
     "Asked",
     "Aspect",
     "Authorization",
     "AuthorizationUse",
+    "Clearance",
+    "ClearanceKind",
     "ClinicalNote",
     "Complication",
     "ComplicationKind",

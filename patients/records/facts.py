@@ -18,6 +18,7 @@ from patients.models import (
     Asked,
     Authorization,
     AuthorizationUse,
+    Clearance,
     ClinicalNote,
     Complication,
     Condition,
@@ -44,7 +45,8 @@ Fact = TypeVar("Fact", bound=Recorded)
 CLINICAL, PERFORMED, COVERAGE = "patients.record_clinical", "patients.record_performed", "patients.change_coverage"
 ALLOWED_BY: dict[type[Recorded], str] = {
     **dict.fromkeys(
-        (Asked, Medication, Allergy, Condition, Implant, LabResult, Vaccination, PlannedSurgery, Presentation), CLINICAL
+        (Asked, Medication, Allergy, Condition, Implant, LabResult, Vaccination, PlannedSurgery, Presentation, Clearance),
+        CLINICAL,
     ),
     **dict.fromkeys((PerformedProcedure, GivenDrug, Complication, ClinicalNote, Addendum, Consent), PERFORMED),
     **dict.fromkeys((Coverage, Authorization, AuthorizationUse), COVERAGE),

@@ -179,7 +179,7 @@ def _load(appointment: Appointment, user: User, by: Actor) -> _Rows:
         allocations=list(
             Allocation.objects.filter(appointment=appointment).select_related("resource").order_by("starts_at", "kind", "pk")
         ),
-        findings=list(AppointmentFinding.objects.filter(appointment=appointment).order_by("pk")),
+        findings=list(AppointmentFinding.objects.filter(appointment=appointment, gone_at=None).order_by("pk")),
         overrides=list(RuleOverride.objects.filter(appointment=appointment).select_related("by").order_by("at", "pk")),
         events=_events(appointment),
         history=_history(appointment),
@@ -254,9 +254,9 @@ def _legs(appointment: Appointment, rows: Sequence[Allocation], zone: ZoneInfo) 
 
 
 def _lines(rows: _Rows) -> tuple[Line, ...]:
-    waived = {row.code: row for row in rows.overrides}
+    waived = {row.code: row for row in rows.overrides if row.ended_at is None}
     found = {}
-    for row in rows.findings:  # the last word on each code: a later move says it again
+    for row in rows.findings:
         waiver = waived.get(row.code)
         found[row.code] = Line(
             severity=row.severity,

@@ -237,7 +237,9 @@ def _cases(site: Site, starts: datetime, ends: datetime) -> list[CaseRow]:
     # Namesakes whom this site knows: a mark must not tell of people at other sites.
     known = PatientSite.objects.filter(patient=OuterRef("pk"), site=site)
     twins = Patient.objects.filter(Exists(known), search_name=OuterRef("patient__search_name")).exclude(pk=OuterRef("patient_id"))
-    waiting = AppointmentFinding.objects.filter(appointment=OuterRef("pk"), severity="pending")
+    waiting = AppointmentFinding.objects.filter(appointment=OuterRef("pk"), gone_at=None).filter(
+        Q(severity="pending") | Q(stands=True)
+    )
     found = (
         Appointment.objects.filter(site=site, starts_at__gte=starts, starts_at__lt=ends)
         .annotate(has_twin=Exists(twins), is_waiting=Exists(waiting))

@@ -11,12 +11,11 @@ from django.conf import settings
 from pain_clinic.accounts.actors import Actor
 from patients.facts import read
 from patients.models import Patient
-from procedures import rulebook
 from procedures.catalogue import need_label
 from procedures.guidance import in_sentence, needs_reason, usual
 from procedures.levels import touched, validate_target
-from procedures.rules import Finding, Severity, Waiver, assess, ordered, structural, unwaived
-from scheduling.assessing import Wish, facts_for
+from procedures.rules import Finding, Severity, Waiver, ordered, structural, unwaived
+from scheduling.assessing import Judged, Wish, judge
 from scheduling.booking import pairs
 from scheduling.booking.scene import Scene
 from scheduling.booking.taking import Lack
@@ -47,29 +46,29 @@ def findings_of(
     found += _about_blocks(scene, blocks)
     found += pairs.findings_of(scene, others)
     if scene.patient is not None:
-        found += _by_the_rules(scene, scene.patient, others, at, case)
+        scene.judged = _by_the_rules(scene, scene.patient, others, at, case)
+        found += scene.judged.findings
     return ordered(found)
 
 
 def _by_the_rules(
     scene: Scene, patient: Patient, others: Sequence[Appointment], at: datetime, case: Appointment | None
-) -> tuple[Finding, ...]:
+) -> Judged:
     reading = read([patient])
-    zone = ZoneInfo(scene.site.time_zone)
     target = scene.target
     wish = Wish(
         procedure=scene.procedure,
+        site=scene.site,
         starts_at=scene.starts_at,
-        zone=zone,
         side=target.side,
         levels=tuple(target.levels),
         regions=touched(target.levels, scene.regions),
         guidance=scene.guidance,
         sedation=target.sedation,
-        case=str(case.public_id) if case is not None else "",
+        details=target.details,
+        case=case.public_id if case is not None else None,
     )
-    facts = facts_for(wish, reading, reading.known[patient.pk], others, at)
-    return assess(rulebook.in_force(reading.book, facts, facts.request.on), facts, facts.request.on)
+    return judge(wish, reading, reading.known[patient.pk], others, at)
 
 
 def fitness(scene: Scene, lacking: Sequence[Lack], at: datetime) -> tuple[Finding, ...]:

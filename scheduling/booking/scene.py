@@ -13,6 +13,7 @@ from procedures.catalogue import needs_under
 from procedures.guidance import usual
 from procedures.levels import default_regions
 from procedures.models import Procedure, ProcedureNeed
+from scheduling.assessing import Judged
 from scheduling.booking.words import Target, Times
 from scheduling.models import Kind, Resource
 
@@ -35,6 +36,7 @@ class Scene:
     needs: tuple[ProcedureNeed, ...]
     also_locked: tuple[int, ...] = ()
     chosen: dict[int, tuple[Resource, ...]] = field(default_factory=dict)  # need id -> units
+    judged: Judged | None = None  # by the rules, once it was
     unfit: tuple[Resource, ...] = ()
     missing: tuple[ProcedureNeed, ...] = ()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from pain_clinic import statements
@@ -13,6 +15,8 @@ from pain_clinic.audit import trail
 from patients.models import Patient, PatientSite
 from procedures.models import Procedure
 from procedures.rules import Finding, Waiver
+from scheduling import readiness
+from scheduling.assessing import NOTHING_SAID, Details, details_row
 from scheduling.availability import Opening
 from scheduling.booking import judging, pairs, reading, taking
 from scheduling.booking.reading import lock_patients, lock_resources
@@ -22,10 +26,9 @@ from scheduling.models import (
     BEFORE_ARRIVAL,
     Allocation,
     Appointment,
-    AppointmentFinding,
+    CaseDetails,
     Hold,
     InvalidMove,
-    RuleOverride,
 )
 
 __all__ = [
@@ -48,6 +51,7 @@ __all__ = [
     "stage",
     "standing_allocations",
     "target_of",
+    "tell",
 ]
 
 TIME_FIELDS = ("arrives_at", "starts_at", "ends_at", "leaves_at", "local_date", "local_time", "zone")
@@ -138,7 +142,7 @@ def judged(
     away = {one.pk for one in (leaving_out, also_leaving_out) if one is not None}
     others = []
     if scene.patient is not None:
-        others = [other for other in reading.open_cases(scene.patient, at) if other.pk not in away]
+        others = [other for other in reading.open_cases([scene.patient.pk], at) if other.pk not in away]
     blocks = reading.block_times(
         [
             pk
@@ -225,6 +229,7 @@ def target_of(appointment: Appointment) -> Target:
         sedation=appointment.sedation,
         guidance=appointment.guidance,
         regions=tuple(appointment.regions),
+        details=Details.of(details_row(appointment)),
     )
 
 
@@ -235,38 +240,31 @@ def set_times(appointment: Appointment, times: Times, site: Site) -> None:
     appointment.local_date, appointment.local_time, appointment.zone = wall.date(), wall.time(), site.time_zone
 
 
-def keep(appointment: Appointment, findings: Sequence[Finding], lifted: Sequence[Waiver], by: Actor, at: datetime) -> None:
-    """Keep what was said and what was waived, as it was said."""
-    by_key = {finding.key: finding for finding in findings}
-    said = [
-        AppointmentFinding(
-            appointment=appointment,
-            code=finding.key[:60],
-            severity="pending" if finding.pending else finding.severity.value,
-            message=finding.message,
-            evidence=finding.facts,
-            found_at=at,
-            context_id=trail.context_id(),
-        )
-        for finding in findings
-    ]
-    waived = [
-        RuleOverride(
-            appointment=appointment,
-            code=waiver.code[:60],
-            severity=by_key[waiver.code].severity.value,
-            message=by_key[waiver.code].message,
-            reason_code=waiver.reason_code,
-            text=waiver.text,
-            by_id=by.user_id,
-            at=at,
-        )
-        for waiver in lifted
-    ]
-    if said:
-        AppointmentFinding.objects.bulk_create(said)
-    if waived:
-        RuleOverride.objects.bulk_create(waived)
+def keep(
+    appointment: Appointment,
+    scene: Scene,
+    findings: Sequence[Finding],
+    lifted: Sequence[Waiver],
+    by: Actor,
+    at: datetime,
+    *,
+    is_new: bool = False,
+) -> None:
+    """Keep what was said and what was waived, as it was said; what was waived at another place counts no more."""
+    said = readiness.NOTHING if is_new else readiness.read_said([appointment])[appointment.pk]
+    keys = [waiver.code for waiver in lifted]
+    prints = scene.judged.fingerprints(keys) if keys and scene.judged is not None else {}
+    readiness.keep(appointment, findings, lifted, by, at, fingerprints=prints, said=said, is_elsewhere=True)
+
+
+def tell(appointment: Appointment, details: Details) -> None:
+    """Keep what was said about a new case beyond its target, if anything was."""
+    if details == NOTHING_SAID:
+        return
+    values = {field.name: getattr(details, field.name) for field in dataclasses.fields(details)}
+    dose = details.dose_mg
+    values["dose_mg"] = None if dose is None else Decimal(dose.numerator) / Decimal(dose.denominator)
+    CaseDetails.objects.create(appointment=appointment, **values)
 
 
 def record(

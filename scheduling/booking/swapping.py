@@ -65,7 +65,7 @@ def swap(
             _put(case, stage, board, at)
             if not board.truth.is_known:
                 staging.know_at_site(case.patient, stage.site, at)
-            staging.keep(case, findings, lifted, by, at)
+            staging.keep(case, stage, findings, lifted, by, at)
             messages.lay_down(appointment=case, kind=MessageKind.CHANGE, at=at)
             staging.record("scheduling.swap", case, by)
         _look_at_patients()

@@ -13,7 +13,7 @@ from pain_clinic.accounts.actors import Actor
 from patients.models import Patient
 from procedures.models import Procedure
 from procedures.rules import Finding, Waiver
-from scheduling import messages
+from scheduling import messages, readiness
 from scheduling.availability import Opening
 from scheduling.booking import judging, staging, taking
 from scheduling.booking.words import NotMoved, SlotTaken, Target, guarded
@@ -73,7 +73,8 @@ def book(
         appointment.standing_allocations = made  # type: ignore[attr-defined]  # for who shows it next
         if not board.truth.is_known:
             staging.know_at_site(locked, stage.site, at)
-        staging.keep(appointment, findings, lifted, by, at)
+        staging.tell(appointment, target.details)
+        staging.keep(appointment, stage, findings, lifted, by, at, is_new=True)
         messages.lay_down(appointment=appointment, kind=MessageKind.CONFIRMATION, at=at)
         staging.record("scheduling.book", appointment, by, details={"overrides": len(lifted)})
         return appointment
@@ -154,7 +155,7 @@ def reschedule(
         taking.take(board, at=at, appointment=case)
         if not board.truth.is_known:
             staging.know_at_site(locked, stage.site, at)
-        staging.keep(case, findings, lifted, by, at)
+        staging.keep(case, stage, findings, lifted, by, at)
         messages.lay_down(appointment=case, kind=MessageKind.CHANGE, at=at)
         staging.record("scheduling.move", case, by, reason_code=reason[:80])
         return case
@@ -198,6 +199,7 @@ def cancel(
             ]
         )  # fmt: skip
         taking.give_back(own, at)
+        readiness.drop(case, by, at)
         messages.lay_down(appointment=case, kind=MessageKind.CANCELLATION, at=at)
         staging.record("scheduling.cancel", case, by, reason_code=reason, details={"asked_by": asked_by, "is_late": case.is_late})
         return case
@@ -239,7 +241,7 @@ def reinstate(
             ]
         )  # fmt: skip
         taking.take(board, at=at, appointment=case)
-        staging.keep(case, findings, lifted, by, at)
+        staging.keep(case, stage, findings, lifted, by, at)
         messages.lay_down(appointment=case, kind=MessageKind.CONFIRMATION, at=at)
         staging.record("scheduling.reinstate", case, by)
         return case

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from pain_clinic.errors import Conflict, DomainError, Refused, translated
 from procedures.rules import Finding
+from scheduling.assessing import NOTHING_SAID, Details
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Target:
     sedation: str = "none"
     guidance: str = ""  # empty: the usual one
     regions: tuple[str, ...] = ()
+    details: Details = NOTHING_SAID
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,11 @@ from scheduling.models.courses import (
     PlanRun,
     PlanState,
 )
-from scheduling.models.desk_tasks import DeskTask, TaskKind, TaskOutcome
+from scheduling.models.desk_tasks import DeskTask, TaskKind, TaskOutcome, TaskRole
 from scheduling.models.feeds import CalendarFeed
 from scheduling.models.links import Link, LinkAnswer, LinkPurpose
 from scheduling.models.messages import AFTER_VISIT, BEFORE_VISIT, TOLD_AT_ONCE, Message, MessageKind, MessageState
+from scheduling.models.readiness import CaseDetails, PlannedRole, Premedication, RuleCheck, TargetClass
 from scheduling.models.resources import (
     PEOPLE,
     Absence,
@@ -88,6 +89,7 @@ __all__ = [
     "CalendarFeed",
     "CallOutcome",
     "CancelReason",
+    "CaseDetails",
     "CauseKind",
     "Check",
     "CheckAnswer",
@@ -120,16 +122,21 @@ __all__ = [
     "PlanCause",
     "PlanRun",
     "PlanState",
+    "PlannedRole",
     "PlannedSession",
+    "Premedication",
     "Privilege",
     "ReadyItem",
     "Resource",
+    "RuleCheck",
     "RuleOverride",
     "Side",
     "Source",
     "Status",
+    "TargetClass",
     "TaskKind",
     "TaskOutcome",
+    "TaskRole",
     "Travel",
     "Weekend",
     "WeeklyHours",

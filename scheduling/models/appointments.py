@@ -324,25 +324,46 @@ class Allocation(models.Model):
 
 
 class AppointmentFinding(models.Model):
-    """What the rules said when this appointment was booked or moved; kept as it was said."""
+    """What was said about this appointment, kept as it was said; ``gone_at``: from then on it was no longer said.
+
+    ``code`` is the finding's key. ``stands``: it refuses, and nobody waived it for the facts as they are: found after the
+    booking, since before it would have refused. ``due_at`` is by when a pending one has to be settled.
+    """
 
     appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, related_name="findings")
-    code = models.CharField(max_length=60)
+    code = models.CharField(max_length=160)
     severity = models.CharField(max_length=16)
     message = models.TextField()
     evidence = models.JSONField(default=dict)
+    source = models.CharField(max_length=400, default="booking")
+    earliest = models.CharField(max_length=19, blank=True)  # a date or a wall-clock moment, as findings write them
+    due_at = models.DateTimeField(null=True)
+    stands = models.BooleanField(default=False)
     found_at = models.DateTimeField()
+    gone_at = models.DateTimeField(null=True)
     context_id = models.UUIDField(null=True)
+
+    class Meta:
+        indexes = [
+            # The board's marks, a case's page and every new judging: what is said of a case now.
+            models.Index(fields=["appointment", "severity"], name="finding_said_now", condition=Q(gone_at__isnull=True)),
+        ]
 
     def __str__(self) -> str:
         return self.code
 
 
 class RuleOverride(models.Model):
-    """Who waived which finding, and why. Waives that finding of that appointment only."""
+    """Who waived which finding, and why. Waives that finding of that appointment only, and only for the facts it rested on.
+
+    ``fingerprint`` tells these facts from any others; empty where the finding rests on none. Once they change, or the case
+    moves, it has ended (``ended_at``) and must be asked for again.
+    """
 
     appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, related_name="overrides")
-    code = models.CharField(max_length=60)
+    code = models.CharField(max_length=160)
+    fingerprint = models.CharField(max_length=64, blank=True)
+    ended_at = models.DateTimeField(null=True)
     severity = models.CharField(max_length=16)
     message = models.TextField()
     reason_code = models.CharField(max_length=40)

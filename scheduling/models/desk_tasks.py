@@ -28,6 +28,27 @@ class TaskKind(models.TextChoices):
     MISSED = "missed", "Patient did not come"
     NO_ANSWER = "no_answer", "No answer to the questions after a visit"
     UNWELL = "unwell", "Something worries the patient after a visit"
+    # Readiness: what a booked case waits for. These close themselves when the fact arrives.
+    RULES = "rules", "A rule speaks against a booked case"
+    ASK = "ask", "Ask the patient"
+    CLEARANCE = "clearance", "Prescriber's clearance"
+    LAB = "lab", "Laboratory result"
+    DRIVER = "driver", "Name a driver"
+    CONSENT = "consent", "Consent"
+    PREMEDICATION = "premedication", "Premedication before contrast"
+    PLAN = "plan", "Say what is planned"
+    DEVICE_PLAN = "device_plan", "Plan for an implanted device"
+    AUTHORIZATION = "authorization", "Payer's authorisation"
+    PAPERS = "papers", "Papers for the payer"
+
+
+class TaskRole(models.TextChoices):
+    """Whose work a task is."""
+
+    DESK = "desk", "Front desk"
+    NURSE = "nurse", "Nurse"
+    PHYSICIAN = "physician", "Physician"
+    BILLER = "biller", "Billing"
 
 
 class TaskOutcome(models.TextChoices):
@@ -50,7 +71,7 @@ class DeskTaskQuerySet(models.QuerySet["DeskTask"]):
 
 
 class DeskTask(models.Model):
-    """One thing for the desk to do about one patient; at most one open of a kind for a case."""
+    """One thing to do about one patient, by somebody of a role; at most one open of a kind for a case."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     kind = models.CharField(max_length=20, choices=TaskKind.choices)
@@ -60,6 +81,7 @@ class DeskTask(models.Model):
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
     opened_at = models.DateTimeField()
     due_at = models.DateTimeField()
+    role = models.CharField(max_length=9, choices=TaskRole.choices, default=TaskRole.DESK)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     done_at = models.DateTimeField(null=True, blank=True)
     done_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
@@ -89,6 +111,8 @@ class DeskTask(models.Model):
             models.Index(fields=["site", "due_at"], name="desk_task_open", condition=Q(done_at__isnull=True)),
             # A patient's tasks.
             models.Index(fields=["patient", "-opened_at"], name="desk_task_by_patient"),
+            # What a case waits for.
+            models.Index(fields=["appointment"], name="desk_task_of_case", condition=Q(done_at__isnull=True)),
         ]
 
     def __str__(self) -> str:

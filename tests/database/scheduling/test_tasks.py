@@ -15,6 +15,8 @@ from tests.factories import SmallClinic
 
 OURS = {
     "chase_answers",
+    "check_rules",
+    "follow_facts",
     "extend_free_time",
     "heartbeat",
     "plan_messages",

@@ -1,0 +1,50 @@
+"""The prescriber's word on a blood thinner before a procedure."""
+
+from __future__ import annotations
+
+import pghistory
+from django.db import models
+from django.db.models import Q
+
+from patients.models.clinical import Medication
+from patients.models.records import Recorded
+
+
+class ClearanceKind(models.TextChoices):
+    HOLD = "hold", "May be held"
+    DECISION = "decision", "Decided together"
+
+
+class Answer(models.TextChoices):
+    ASKED = "asked", "Asked for"
+    GIVEN = "given", "Given"
+    REFUSED = "refused", "Refused"
+
+
+@pghistory.track()
+class Clearance(Recorded):
+    """Whether a medicine may be held, or what was decided together, asked of its prescriber and answered.
+
+    ``case`` is the public id of the appointment that it is for; empty for any. The newest word on a medicine counts.
+    """
+
+    medication = models.ForeignKey(Medication, on_delete=models.PROTECT, related_name="clearances")
+    kind = models.CharField(max_length=8, choices=ClearanceKind.choices, default=ClearanceKind.HOLD)
+    answer = models.CharField(max_length=7, choices=Answer.choices, default=Answer.ASKED)
+    case = models.UUIDField(null=True, blank=True)
+    asked_on = models.DateField(null=True, blank=True)
+    answered_on = models.DateField(null=True, blank=True)
+    answered_by = models.CharField(max_length=120, blank=True)
+    how = models.CharField(max_length=60, blank=True)  # by telephone, letter, fax
+
+    class Meta(Recorded.Meta):
+        constraints = [
+            *Recorded.Meta.constraints,
+            models.CheckConstraint(
+                condition=Q(answer=Answer.ASKED) | (Q(answered_on__isnull=False) & ~Q(answered_by="")),
+                name="clearance_answered_by_somebody",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.answer}"

@@ -1,0 +1,275 @@
+"""Ask the rules again about cases that are booked: when a fact about the patient changed, every night, and when rules change.
+
+Only what rules say is asked anew; time, people and rooms were settled when the case was booked or moved. Nothing is moved or
+cancelled: what now speaks against a case becomes a task, and a waiver whose facts have changed ends.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from pain_clinic import clock
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import Site
+from pain_clinic.errors import DomainError, Forbidden, Refused
+from patients import facts
+from patients.models import FactChange
+from patients.records import FieldRefused
+from procedures import rulebook
+from procedures.rules import Finding, Waiver, unwaived
+from scheduling import readiness
+from scheduling.assessing import details_row, judge, wish_of
+from scheduling.booking import RulesRefused, reading, staging
+from scheduling.booking.judging import OVERRIDES
+from scheduling.booking.words import guarded
+from scheduling.models import AWAY, BEFORE_ARRIVAL, Appointment, CaseDetails, DeskTask, RuleCheck, TaskOutcome
+
+BY = Actor.system("rules")
+BATCH = 50  # cases that are asked about in one transaction, whose patients are locked meanwhile
+AT_ONCE = 200  # changed facts that are looked at in one go
+BUDGET = timedelta(seconds=45)  # for one call; the next goes on
+NIGHT = time(2)
+JOINED = ("procedure", "site", "patient", "details")
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How many cases were asked about, and about how many something else is said now."""
+
+    seen: int = 0
+    changed: int = 0
+
+    def __add__(self, other: Asked) -> Asked:
+        return Asked(self.seen + other.seen, self.changed + other.changed)
+
+
+def recheck(patients: Iterable[int], *, at: datetime, by: Actor = BY, cases: Iterable[int] | None = None) -> Asked:
+    """Ask the rules about the coming cases of some patients (or only those named), and keep what they say; lock the patients.
+
+    Nine statements for any number of cases about which nothing new is said.
+    """
+    with transaction.atomic():
+        people = staging.lock_patients(patients)
+        coming = (
+            Appointment.objects.filter(patient__in=people, status__in=BEFORE_ARRIVAL, is_history=False, starts_at__gt=at)
+            .select_related(*JOINED)
+            .order_by("pk")
+        )
+        rows = list(coming if cases is None else coming.filter(pk__in=list(cases)))
+        if not rows:
+            return Asked()
+        said = readiness.read_said(rows)
+        found = judge_cases(rows, at)
+        changed = 0
+        for case in rows:
+            before = said[case.pk]
+            before.findings = [row for row in before.findings if row.source != readiness.BOOKING]
+            findings, prints = found[case.pk](tuple(override.code for override in before.overrides))
+            changed += readiness.keep(case, findings, (), by, at, fingerprints=prints, said=before) > 0
+        return Asked(len(rows), changed)
+
+
+Answer = Callable[[Sequence[str]], tuple[tuple[Finding, ...], Mapping[str, str]]]
+
+
+def judge_cases(cases: Sequence[Appointment], at: datetime) -> dict[int, Answer]:
+    """Return, for each case (with everything joined), what gives its findings and the fingerprints of some of them.
+
+    Two statements for any number of cases: everything on file about their patients, and the patients' other cases.
+    """
+    people = {case.patient_id: case.patient for case in cases}
+    held = facts.read(people.values())
+    others: dict[int, list[Appointment]] = defaultdict(list)
+    for other in reading.open_cases(people, at):
+        others[other.patient_id].append(other)
+
+    def answer(case: Appointment, keys: Sequence[str]) -> tuple[tuple[Finding, ...], Mapping[str, str]]:
+        beside = [other for other in others[case.patient_id] if other.pk != case.pk]
+        judged = judge(wish_of(case), held, held.known[case.patient_id], beside, at)
+        return judged.findings, judged.fingerprints(keys) if keys else {}
+
+    return {case.pk: (lambda keys, case=case: answer(case, keys)) for case in cases}  # type: ignore[misc]
+
+
+# --- what people say about a booked case -----------------------------------------------------------------------------
+
+
+class NothingToWaive(Refused):
+    """None of what was named speaks against the case now."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing_to_waive", "None of what you chose speaks against this case now. Look at it again.")
+
+
+def waive(
+    *, appointment: Appointment, waivers: Sequence[Waiver], by: Actor, at: datetime, version: int | None = None
+) -> Appointment:
+    """Waive findings that came to stand against a booked case, each for the facts that it rests on now.
+
+    Raises:
+        NothingToWaive: none of those named is found, or none was named.
+        RulesRefused: a reason is missing, or the actor may not override what was named.
+        Stale: the case is no longer at `version`.
+    """
+    with guarded(), transaction.atomic():
+        case, before = _locked(appointment, version)
+        keys = {waiver.code for waiver in waivers}
+        findings, prints = judge_cases([case], at)[case.pk](sorted(keys | {override.code for override in before.overrides}))
+        told = readiness.dated(findings, case, at, before.dues())
+        named = tuple(finding for finding in told if finding.key in keys and finding.refuses)
+        if not named:
+            raise NothingToWaive
+        standing = unwaived(named, waivers, lambda severity: by.may(OVERRIDES[severity]))
+        if standing:
+            raise RulesRefused(told, standing)
+        lifted = [waiver for waiver in waivers if waiver.code in {finding.key for finding in named}]
+        readiness.keep(case, findings, lifted, by, at, fingerprints=prints, said=before)
+        staging.record("scheduling.waive", case, by, details={"overrides": len(lifted)})
+        return case
+
+
+def plan_case(
+    *, appointment: Appointment, changes: Mapping[str, Any], by: Actor, at: datetime, version: int | None = None
+) -> CaseDetails:
+    """Say what is planned for a case beyond its target; what waited for it is asked again at once.
+
+    Raises:
+        Forbidden: the actor may not plan cases.
+        FieldRefused: a value cannot be kept; the first one is named.
+        Stale: the case is no longer at `version`.
+    """
+    if not by.may("scheduling.plan_case"):
+        raise Forbidden("not_allowed", "You may not say what is planned for a case.")
+    with guarded(), transaction.atomic():
+        case, _ = _locked(appointment, version)
+        row = details_row(case) or CaseDetails(appointment=case)
+        changed = sorted(name for name, value in changes.items() if getattr(row, name) != value)
+        if not changed:
+            return row
+        _fill(row, {name: changes[name] for name in changed})
+        row.save()
+        FactChange.objects.create(patient=case.patient, kind="casedetails", at=at)
+        staging.record("scheduling.plan_case", case, by, details={"fields": changed})
+        recheck([case.patient_id], at=at, by=by, cases=[case.pk])
+        return row
+
+
+def _locked(appointment: Appointment, version: int | None) -> tuple[Appointment, readiness.Said]:
+    """Lock the patient and the case; return it with what rules have said about it."""
+    staging.lock_patients([appointment.patient_id])
+    staging.locked_case(appointment, version)
+    case = Appointment.objects.select_related(*JOINED).get(pk=appointment.pk)
+    before = readiness.read_said([case])[case.pk]
+    before.findings = [row for row in before.findings if row.source != readiness.BOOKING]
+    return case, before
+
+
+def _fill(row: CaseDetails, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(row, name, value)
+    book = rulebook.book()
+    if row.drug not in {"", "none", *(book.steroid_ids if book is not None else ())}:
+        raise FieldRefused("unusable", "drug", "This is not a steroid of the clinic's table.")
+    try:
+        row.full_clean(exclude={"appointment"}, validate_unique=False)
+    except ValidationError as error:
+        field, problems = next(iter(error.message_dict.items()))
+        raise FieldRefused("unusable", "" if field == "__all__" else field, " ".join(problems)) from error
+
+
+# --- facts that changed ----------------------------------------------------------------------------------------------
+
+
+def follow_changes(*, at: datetime) -> Asked:
+    """Ask again about the cases of everybody about whom a fact has changed; one patient's failure stops no other's."""
+    waiting = FactChange.objects.filter(done_at=None).order_by("pk")[:AT_ONCE]
+    total = Asked()
+    for patient in dict.fromkeys(waiting.values_list("patient_id", flat=True)):
+        try:
+            with guarded(), transaction.atomic():
+                staging.lock_patients([patient])
+                total += recheck([patient], at=at)
+                FactChange.objects.filter(patient=patient, done_at=None).update(done_at=at)
+        except DomainError as error:
+            log.warning("recheck_failed", code=error.code)
+    return total
+
+
+# --- every night -----------------------------------------------------------------------------------------------------
+
+
+def check_all(*, at: datetime, budget: timedelta = BUDGET, now: Callable[[], datetime] = clock.now) -> Asked:
+    """Ask about every coming case once a night, and once more when rules were changed; go on where the last call stopped.
+
+    Batch by batch, each its own transaction with the place it came to, so a kill costs one batch and memory stays flat.
+    """
+    run = _under_way(at)
+    ends = now() + budget
+    total = Asked()
+    while run is not None:
+        step = _next_batch(run.pk, at)
+        total += step or Asked()
+        if step is None or now() >= ends:
+            break
+    return total
+
+
+def _under_way(at: datetime) -> RuleCheck | None:
+    """Return the run under way, or begin one if the night's is due or the rules are not those of the last one."""
+    with transaction.atomic():
+        last = RuleCheck.objects.select_for_update(skip_locked=True).order_by("-pk").first()
+        if last is not None and last.done_at is None:
+            return last
+        if last is None and RuleCheck.objects.exists():
+            return None  # another worker has it
+        stamp = repr(rulebook.read_stamp())
+        is_night = last is None or last.begun_at < _last_night(at)
+        if last is not None and not is_night and last.stamp == stamp:
+            return None
+        return RuleCheck.objects.create(begun_at=at, because="night" if is_night else "rules", stamp=stamp)
+
+
+def _last_night(at: datetime) -> datetime:
+    site = Site.objects.active().order_by("pk").first()
+    zone = ZoneInfo(site.time_zone if site is not None else "UTC")
+    local = at.astimezone(zone)
+    begins = datetime.combine(local.date(), NIGHT, tzinfo=zone)
+    return begins if begins <= local else datetime.combine(local.date() - timedelta(days=1), NIGHT, tzinfo=zone)
+
+
+def _next_batch(run: int, at: datetime) -> Asked | None:
+    """Ask about the next cases of a run; None when there are none left or another worker has it."""
+    with guarded(), transaction.atomic():
+        row = RuleCheck.objects.select_for_update(skip_locked=True).filter(pk=run, done_at=None).first()
+        if row is None:
+            return None
+        coming = Appointment.objects.filter(status__in=BEFORE_ARRIVAL, is_history=False, starts_at__gt=at, pk__gt=row.cursor)
+        batch = list(coming.order_by("pk").values_list("pk", "patient_id")[:BATCH])
+        if not batch:
+            row.done_at = at
+            row.save(update_fields=["done_at"])
+            _tidy(at)
+            return None
+        step = recheck([patient for _, patient in batch], at=at, cases=[case for case, _ in batch])
+        row.cursor = batch[-1][0]
+        row.seen += step.seen
+        row.changed += step.changed
+        row.save(update_fields=["cursor", "seen", "changed"])
+        return step
+
+
+def _tidy(at: datetime) -> None:
+    """Close what cases that are over or away still had open."""
+    left = DeskTask.objects.filter(done_at=None, kind__in=readiness.READINESS)
+    for over in (left.filter(appointment__status__in=AWAY), left.filter(appointment__leaves_at__lte=at)):
+        DeskTask.objects.filter(pk__in=list(over.values_list("pk", flat=True))).update(outcome=TaskOutcome.NOT_NEEDED, done_at=at)
