@@ -64,11 +64,11 @@ def test_taking_names_the_owner_and_may_be_taken_over(case: Appointment, by: Act
 
 
 def test_who_may_not_work_tasks_is_refused(case: Appointment) -> None:
-    nurse = Actor.of_user(factories.user(role="nurse", sites=(case.site,)))
+    auditor = Actor.of_user(factories.user(role="auditor", sites=(case.site,)))
     with pytest.raises(Forbidden):
-        desk_tasks.take(task=open_for(case), by=nurse, at=NOW)
+        desk_tasks.take(task=open_for(case), by=auditor, at=NOW)
     with pytest.raises(Forbidden):
-        desk_tasks.close_task(task=open_for(case), outcome=TaskOutcome.REACHED, by=nurse, at=NOW)
+        desk_tasks.close_task(task=open_for(case), outcome=TaskOutcome.REACHED, by=auditor, at=NOW)
 
 
 def test_settling_closes_only_this_kind_of_this_case(case: Appointment) -> None:
