@@ -17,7 +17,7 @@ from procedures.models import Procedure
 from procedures.pathways import Aim, Answer, Done, Pathway, Proposed, Stopped, Waiting, follow, next_step
 from procedures.rules import Facts, Request
 from procedures.tables.courses import shipped_pathways
-from scheduling.assessing import OFFICE, session_of
+from scheduling.assessing import session_of
 from scheduling.courses.aims import Rulebook, aim_of
 from scheduling.models import Appointment, Course, PlanState
 
@@ -67,8 +67,8 @@ class World:
             sedation=procedure.planned_sedation if procedure else "none",
             regions=tuple(course.regions),
             several=(work,) if work else (),
-            place_of_service=place or OFFICE,
-            state=state,
+            place_of_service=place or course.site.place_of_service,
+            state=state or course.site.state or None,
             premedication=None,
         )
         others = [
@@ -95,7 +95,7 @@ def read_world(courses: Sequence[Course], *, at: datetime) -> World:
     rows = (
         Appointment.objects.filter(patient__in=patients, is_history=False)
         .filter(Q(starts_at__gt=at - RECENT))
-        .select_related("procedure")
+        .select_related("procedure", "details")
         .order_by("starts_at", "pk")
     )
     for case in rows:
