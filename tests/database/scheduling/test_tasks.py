@@ -16,10 +16,13 @@ from tests.factories import SmallClinic
 OURS = {
     "chase_answers",
     "check_rules",
+    "find_course_openings",
     "follow_facts",
     "extend_free_time",
     "heartbeat",
+    "plan_courses",
     "plan_messages",
+    "plan_nights",
     "read_bounces",
     "release_blocks",
     "sweep_holds",
