@@ -116,6 +116,7 @@ class PatientPage:
     messages_url: str
     record_url: str = ""
     score_url: str = ""
+    rules_url: str = ""
     upcoming_count: int | None = None
     performed: tuple[Any, ...] = ()
     marks: tuple[Any, ...] = field(default=())
@@ -240,6 +241,7 @@ def open_page(*, patient: Patient, user: User, by: Actor, today: date) -> Patien
         upcoming_url=_linked("scheduling:patient_upcoming", patient, user.has_perm("scheduling.view_appointment")),
         messages_url=_linked("scheduling:patient_messages", patient, user.has_perm("scheduling.read_patient_messages")),
         record_url=_linked("patients:record", patient, user.has_perm("patients.record_clinical")),
+        rules_url=f"{reverse('scheduling:assess')}?patient={patient.public_id}" if user.has_perm("procedures.view_rules") else "",
         score_url=_linked("patients:score_new", patient, user.has_perm("patients.record_outcome")),
     )
 

@@ -361,7 +361,7 @@ class AssessForm:
                 row = {
                     ask.name: value for ask in shown.part.asks if (value := ask.value(form.cleaned_data[ask.name])) is not None
                 }
-                if row:
+                if row and not _is_later(row, found):
                     rows.append(_with_records(row))
                     self._places[shown.part.path].append(place)
             if rows:
@@ -410,6 +410,12 @@ class AssessForm:
                 if (ask.key or shown.part.path) == begins:
                     return shown.form, name
         return None, ""
+
+
+def _is_later(row: Mapping[str, Any], case: Mapping[str, Any]) -> bool:
+    """Say whether it is a session booked for the day asked for, or after it: no rule looks ahead, and a case holds none."""
+    asked = case.get("request", {}).get("date", "")
+    return row.get("status") == "booked" and bool(asked) and str(row.get("date", "")) >= asked
 
 
 def _has(form: forms.Form, name: str) -> bool:

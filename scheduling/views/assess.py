@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
+import uuid
 from zoneinfo import ZoneInfo
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from pain_clinic import web
+from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
+from patients.models import Patient
 from procedures import cases, rulebook, tables
 from procedures.models import Procedure
+from scheduling import trying
 from scheduling.forms import AssessForm
 
 ZONE = "America/New_York"
@@ -25,29 +29,54 @@ def assess(request: HttpRequest) -> HttpResponse:
     """Judge a case that is put together here exactly as `manage.py assess` would judge it written in a file."""
     book, zone = rulebook.book() or tables.book_of_files(), _zone(request)
     names = dict(Procedure.objects.values_list("code", "name"))
+    patient = _patient(request)
     if request.method == "GET":
-        return _page(request, AssessForm(book, names=names))
+        if patient is None:
+            return _page(request, AssessForm(book, names=names))
+        start = trying.from_patient(patient=patient, by=Actor.of(request), at=web.now(), zone=zone)
+        return _page(request, AssessForm(book, case=start.case, names=names), patient=patient, start=start)
     form = AssessForm(book, request.POST, names=names)
     if not form.is_valid():
-        return _page(request, form, status=422)
+        return _page(request, form, patient=patient, status=422)
     if request.POST.get("more"):
-        return _page(request, form)
+        return _page(request, form, patient=patient)
     written = form.case(web.now().astimezone(zone).date())
     try:
         case = cases.read_case(written, book, zone=zone)
     except cases.MalformedCases as malformed:
         form.refuse(malformed.problems)
-        return _page(request, form, status=422)
+        return _page(request, form, patient=patient, status=422)
     answer = cases.explained(case, book)
-    return _page(request, form, answer=answer, text=cases.as_file(written, zone=str(zone)))
+    return _page(request, form, patient=patient, answer=answer, text=cases.as_file(written, zone=str(zone)))
 
 
-def _zone(request: HttpRequest) -> tzinfo:
+def _patient(request: HttpRequest) -> Patient | None:
+    """Return the patient with whom the form began, if there is one."""
+    named = request.POST.get("patient", "") or request.GET.get("patient", "")
+    if not named:
+        return None
+    try:
+        public_id = uuid.UUID(named)
+    except ValueError:
+        raise Http404 from None
+    found: Patient = get_object_or_404(Patient.objects.visible_to(web.member(request)), public_id=public_id)
+    return found
+
+
+def _zone(request: HttpRequest) -> ZoneInfo:
     sites = web.sites_of(request)
     return ZoneInfo(sites[0].time_zone if sites else ZONE)
 
 
 def _page(
-    request: HttpRequest, form: AssessForm, *, answer: cases.Explanation | None = None, text: str = "", status: int = 200
+    request: HttpRequest,
+    form: AssessForm,
+    *,
+    patient: Patient | None = None,
+    start: trying.Start | None = None,
+    answer: cases.Explanation | None = None,
+    text: str = "",
+    status: int = 200,
 ) -> HttpResponse:
-    return web.respond(request, "scheduling/assess.html", {"form": form, "answer": answer, "text": text}, status=status)
+    context = {"form": form, "patient": patient, "start": start, "answer": answer, "text": text}
+    return web.respond(request, "scheduling/assess.html", context, status=status)

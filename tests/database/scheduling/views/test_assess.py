@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,11 +12,15 @@ import pytest
 from django.http import QueryDict
 from django.test import Client
 
-from patients.models import Patient
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.audit.models import AuditEvent
+from patients import records
+from patients.models import Coverage, Medication, Patient, PerformedProcedure
 from procedures import cases, tables
 from procedures.cases import judged, read_case, written_case
 from procedures.rules.book import Switches
 from scheduling.forms import AssessForm
+from tests import factories
 from tests.database.scheduling.views.conftest import People
 from tests.factories import SmallClinic
 
@@ -176,3 +181,67 @@ def test_trying_a_case_writes_nothing_about_anybody(physician: Client) -> None:
     answer(physician, BLOCK)
 
     assert Patient.objects.count() == before
+
+
+@pytest.fixture
+def on_file(clinic: SmallClinic, signed_in: Callable[..., Client]) -> Patient:
+    """Return a patient with coverage, a blood thinner, a session that helped, and nothing known of allergies."""
+    nurse = Actor.of_user(factories.user(role="nurse", sites=(clinic.site,)))
+    biller = Actor.of_user(factories.user(role="biller", sites=(clinic.site,)))
+    catalogue = {"procedure": factories.procedure(code="mbb_lumbar", family="mbb_diagnostic"), "site": clinic.site}
+    session = {**catalogue, "done_on": date(2026, 8, 31), "side": "left", "levels": ["L4-L5"], "role": "diagnostic"}
+    plan = {"payer": "Medicare", "payer_rules": "medicare_multi_mac_2026", "plan_type": "original_medicare", "state": "CA"}
+    thinner = {"kind": "antithrombotic", "drug": "apixaban", "name": "Apixaban"}
+    for kind, values, by in ((PerformedProcedure, session, nurse), (Medication, thinner, nurse), (Coverage, plan, biller)):
+        records.record(kind=kind, patient=clinic.patient, values=values, by=by, at=factories.NOW)
+    return clinic.patient
+
+
+def shown(page: Any) -> set[str]:
+    data = typed(page.context["form"])
+    return {str(data.get(name)) for name in ("history-0-procedure", "medications-0-drug", "coverage-state")} - {"None"}
+
+
+def test_patient_on_file_fills_the_form_and_says_what_is_not_known(physician: Client, on_file: Patient) -> None:
+    page = physician.get(f"/assess/?patient={on_file.public_id}")
+
+    assert shown(page) == {"mbb_lumbar", "apixaban", "CA"}
+    assert page.context["start"].unknown == (
+        "allergies", "implants", "conditions", "pregnancy", "infection", "GLP-1 medicines", "vaccines",
+    )  # fmt: skip
+    assert AuditEvent.objects.filter(act="scheduling.try_rules", patient_id=on_file.public_id).count() == 1
+
+
+def test_form_of_a_patient_is_judged_with_what_was_on_file(physician: Client, on_file: Patient) -> None:
+    page = physician.get(f"/assess/?patient={on_file.public_id}")
+
+    told = answer(physician, {**typed(page.context["form"]), **BLOCK, "request-date": "2026-09-13", "more-as_of": "2026-09-12"})
+
+    interval = next(step for step in told.refusing if step.code == "mcr_facet_mbb2_interval")
+    assert str(interval.earliest) == "2026-09-14"
+
+
+@pytest.mark.parametrize(
+    ("role", "seen", "hidden"),
+    [("biller", {"CA"}, 2), ("manager", {"apixaban", "CA"}, 1), ("physician", {"mbb_lumbar", "apixaban", "CA"}, 0)],
+)
+def test_each_role_is_given_only_what_it_may_see(
+    signed_in: Callable[..., Client], clinic: SmallClinic, on_file: Patient, role: str, seen: set[str], hidden: int
+) -> None:
+    page = signed_in(role, clinic.site).get(f"/assess/?patient={on_file.public_id}")
+
+    assert (shown(page), len(page.context["start"].hidden)) == (seen, hidden)
+
+
+def test_patient_of_another_site_is_not_found(signed_in: Callable[..., Client], on_file: Patient) -> None:
+    stranger = signed_in("physician", factories.site())
+
+    assert stranger.get(f"/assess/?patient={on_file.public_id}").status_code == 404
+    assert stranger.get("/assess/?patient=no-id").status_code == 404
+
+
+def test_session_booked_for_the_day_asked_for_or_later_is_left_out_and_an_earlier_one_counts(physician: Client) -> None:
+    booked = {**BEFORE, "history-0-status": "booked"}
+
+    assert answer(physician, {**BLOCK, **booked, "history-0-date": "2027-01-11"}).decision == "allowed"
+    assert answer(physician, {**BLOCK, **booked, "history-0-date": "2027-01-10"}).decision == "denied"
