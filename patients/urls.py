@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from patients.views import facts, notes, people, reports, scores
+from patients.views import facts, history, notes, people, reports, scores
 
 app_name = "patients"
 urlpatterns = [
     path("patients/", people.patient_list, name="list"),
     path("patients/new/", people.new_patient, name="new"),
     path("patients/<uuid:public_id>/", people.patient, name="patient"),
+    path("patients/<uuid:public_id>/summary.pdf", history.summary, name="summary"),
     path("patients/<uuid:public_id>/edit/", people.edit_patient, name="edit"),
     path("patients/<uuid:public_id>/record/", facts.record, name="record"),
     path("patients/<uuid:public_id>/record/<slug:kind>/new/", facts.new_fact, name="fact_new"),

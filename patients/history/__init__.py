@@ -1,6 +1,19 @@
 """Read: the physician's page of a patient, whole, audited as it is read."""
 
-from patients.history.opening import READ, open_history
+from patients.history.opening import PRINT, READ, open_history
+from patients.history.paper import MOST_ENTRIES, SOURCE, content
 from patients.history.shapes import FILTERS, SPANS, USUAL_SPAN, Asked, HistoryPage
 
-__all__ = ["FILTERS", "READ", "SPANS", "USUAL_SPAN", "Asked", "HistoryPage", "open_history"]
+__all__ = [
+    "FILTERS",
+    "MOST_ENTRIES",
+    "PRINT",
+    "READ",
+    "SOURCE",
+    "SPANS",
+    "USUAL_SPAN",
+    "Asked",
+    "HistoryPage",
+    "content",
+    "open_history",
+]

@@ -20,16 +20,18 @@ from patients.history.shapes import FILTERS, SPANS, USUAL_SPAN, Act, Asked, Hist
 from patients.history.targets import Place
 from patients.models import Patient
 
-READ = "patients.read_history"
+READ, PRINT = "patients.read_history", "patients.print_history"
 BACK = {"6m": relativedelta(months=6), "1y": relativedelta(years=1), "2y": relativedelta(years=2), "5y": relativedelta(years=5)}
 # Which of several answers of one scale and day stands for the pain of that day.
 RANKED = {"average": 0, "index": 1, "total": 2, "now": 3, "worst": 4}
 PHASES = {"before": "before a procedure", "after": "after a procedure"}
 
 
-def open_history(*, patient: Patient, user: User, by: Actor, today: date, asked: Asked) -> HistoryPage:
-    """Return the physician's page of a patient, in a fixed number of statements; opening it is a recorded act."""
-    trail.record(by=by, act=READ, subject=patient, patient=patient.public_id, site_id=patient.home_site_id)
+def open_history(
+    *, patient: Patient, user: User, by: Actor, today: date, asked: Asked, act: str = READ
+) -> HistoryPage:  # fmt: skip
+    """Return the physician's page of a patient, in a fixed number of statements; opening or printing it is a recorded act."""
+    trail.record(by=by, act=act, subject=patient, patient=patient.public_id, site_id=patient.home_site_id)
     rows = read(patient, today)
     scores = rows.scores_of()
     reliefs = {one.pk: targets.relief_of(one, scores.get(one.pk, ())) for one in rows.done}
@@ -84,6 +86,7 @@ def _acts(patient: Patient, by: Actor) -> tuple[Act, ...]:
         (is_alive and by.may("scheduling.book_appointment"), Act("Book", pages.book_url(patient), "calendar-plus", is_main=True)),
         (by.may("patients.record_outcome"), Act("Record outcome", reverse("patients:score_new", args=who), "gauge")),
         (by.may("patients.record_clinical"), Act("Facts", reverse("patients:record", args=who), "list-checks")),
+        (True, Act("Print", reverse("patients:summary", args=who), "printer")),
         (by.may("patients.change_patient"), Act("Change", reverse("patients:edit", args=who), "pencil")),
     )  # fmt: skip
     return tuple(act for is_allowed, act in wanted if is_allowed)
@@ -135,9 +138,9 @@ def _timeline(rows: Rows, reliefs: Mapping[int, Relief], asked: Asked, address: 
     found = timeline.entries(
         rows, reliefs, what=asked.what, at=_chosen(asked), note_url=lambda note: reverse("patients:note", args=[note])
     )
-    of = max(1, -(-len(found) // timeline.PER_PAGE))
+    of = max(1, -(-len(found) // asked.per_page))
     number = min(max(asked.page, 1), of)
-    begins = (number - 1) * timeline.PER_PAGE
+    begins = (number - 1) * asked.per_page
     page = {
         "number": number,
         "of": of,
@@ -149,7 +152,7 @@ def _timeline(rows: Rows, reliefs: Mapping[int, Relief], asked: Asked, address: 
         Tab(label, _url(address, asked, what=code), code == asked.what, code or "all") for code, label in FILTERS.items()
     )
     empty = "Nothing of this kind is on record." if asked.what or asked.place else "Nothing is on record yet."
-    return Timeline(tuple(found[begins : begins + timeline.PER_PAGE]), tabs, page, empty)
+    return Timeline(tuple(found[begins : begins + asked.per_page]), tabs, page, empty)
 
 
 def _chart(

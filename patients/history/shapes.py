@@ -16,6 +16,7 @@ FILTERS = {
 }
 SPANS = {"6m": "6 months", "1y": "1 year", "2y": "2 years", "5y": "5 years", "all": "All"}
 USUAL_SPAN = "2y"
+PER_PAGE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Asked:
     page: int = 1
     span: str = USUAL_SPAN
     is_table: bool = False
+    per_page: int = PER_PAGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from patients.models import (
 from procedures import guidance as guiding
 from procedures import levels as spine
 
-PER_PAGE = 10
 ORDER = {"procedures": 0, "scores": 1, "medicines": 2, "facts": 3, "payer": 4}
 ROUND_IT = ("before", "after")
 PHASES = {"before": "before it", "after": "right after it"}

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+import uuid
+from zoneinfo import ZoneInfo
 
-from pain_clinic import web
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_GET
+
+from pain_clinic import papers, web
 from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.gates import requires
 from patients import history
 from patients.history.targets import is_level
 from patients.models import Patient
@@ -25,6 +31,28 @@ def page(request: HttpRequest, patient: Patient) -> HttpResponse:
         asked=_asked(request),
     )
     return web.respond(request, "patients/history.html", {"page": found})
+
+
+@require_GET
+@requires("patients.view_history")
+def summary(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Give the two-page summary as a PDF; its name says nothing of the patient. Printing is a recorded act."""
+    patient, user = reaching.the_patient(request, public_id), web.member(request)
+    asked = history.Asked(what="procedures", per_page=history.MOST_ENTRIES)
+    found = history.open_history(
+        patient=patient,
+        user=user,
+        by=Actor.of(request),
+        today=reaching.today_of(request),
+        asked=asked,
+        act=history.PRINT,
+    )
+    at = web.now().astimezone(ZoneInfo(patient.home_site.time_zone))
+    content = history.content(found, clinic=settings.CLINIC_NAME, printed_by=user.shown_name, at=at)
+    answer = HttpResponse(papers.pdf(history.SOURCE, content, at=at), content_type="application/pdf")
+    answer["Content-Disposition"] = 'inline; filename="summary.pdf"'
+    answer["Cache-Control"] = "no-store"
+    return answer
 
 
 def _asked(request: HttpRequest) -> history.Asked:
