@@ -13,15 +13,12 @@ import typst
 
 def pdf(source: Path, data: Mapping[str, Any], *, at: datetime) -> bytes:
     """Return the PDF, tagged for screen readers, that a source makes of these data; `at` is what it says of its making."""
-    made: bytes = typst.compile(
-        source.read_bytes(), root=str(source.parent), format="pdf", sys_inputs=_inputs(data), timestamp=int(at.timestamp())
-    )
-    return made
+    return typst.compile(source, root=source.parent, format="pdf", sys_inputs=_inputs(data), timestamp=int(at.timestamp()))
 
 
 def sheets(source: Path, data: Mapping[str, Any]) -> int:
     """Return how many sheets it makes."""
-    pictures = typst.compile(source.read_bytes(), root=str(source.parent), format="png", ppi=8, sys_inputs=_inputs(data))
+    pictures: object = typst.compile(source, root=source.parent, format="png", ppi=8, sys_inputs=_inputs(data))
     return len(pictures) if isinstance(pictures, list) else 1
 
 

@@ -82,6 +82,7 @@ class PatientList:
     results: Results
     may_register: bool
     register_url: str
+    emergency_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ class PatientPage:
     record_url: str = ""
     score_url: str = ""
     rules_url: str = ""
+    access_url: str = ""
     upcoming_count: int | None = None
     performed: tuple[Any, ...] = ()
     marks: tuple[Any, ...] = field(default=())
@@ -243,6 +245,7 @@ def open_page(*, patient: Patient, user: User, by: Actor, today: date) -> Patien
         record_url=_linked("patients:record", patient, user.has_perm("patients.record_clinical")),
         rules_url=f"{reverse('scheduling:assess')}?patient={patient.public_id}" if user.has_perm("procedures.view_rules") else "",
         score_url=_linked("patients:score_new", patient, user.has_perm("patients.record_outcome")),
+        access_url=_linked("patients:access", patient, user.has_perm("patients.print_access_list")),
     )
 
 

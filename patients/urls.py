@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from patients.views import facts, history, notes, people, reports, scores
+from patients.views import emergencies, facts, history, notes, people, reports, scores
 
 app_name = "patients"
 urlpatterns = [
     path("patients/", people.patient_list, name="list"),
     path("patients/new/", people.new_patient, name="new"),
+    path("patients/emergency/", emergencies.break_glass, name="emergency"),
+    path("patients/emergencies/", emergencies.emergency_list, name="emergencies"),
+    path("patients/emergencies/<uuid:public_id>/seen/", emergencies.review, name="emergency_review"),
+    path("patients/<uuid:public_id>/access/", emergencies.access_list, name="access"),
     path("patients/<uuid:public_id>/", people.patient, name="patient"),
     path("patients/<uuid:public_id>/summary.pdf", history.summary, name="summary"),
     path("patients/<uuid:public_id>/edit/", people.edit_patient, name="edit"),

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 
 ALL_STAFF = ("accounts.view_home", "accounts.use_api", "procedures.view_catalogue")
-AUDITOR = ("accounts.view_home", "accounts.view_audit")
+AUDITOR = ("accounts.view_home", "accounts.view_audit", "patients.review_emergencies")
 
 _DESK = (
     *ALL_STAFF,
@@ -77,6 +77,7 @@ ROLES: dict[str, frozenset[str]] = {
             *_BOOKING,
             *_CARING,
             "patients.sign_note",
+            "patients.print_access_list",
             "scheduling.complete_case",
             "patients.view_outcomes",
             "patients.import_history",
@@ -110,6 +111,8 @@ ROLES: dict[str, frozenset[str]] = {
             "procedures.change_rules",
             "scheduling.manage_resources",
             "accounts.view_audit",
+            "patients.review_emergencies",
+            "patients.print_access_list",
         }
     ),
     "admin": frozenset(

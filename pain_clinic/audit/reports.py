@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
+from django.db.models import Count
+from django.db.models.functions import TruncDate
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import User
@@ -88,4 +91,34 @@ def _shown(row: AuditEvent) -> EventShown:
         address=row.address,
         request_id=row.request_id,
         is_sealed=hasattr(row, "seal"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """What one person did with a patient's record on one day, and how often."""
+
+    on: date
+    actor_kind: str
+    user_id: int | None
+    name: str
+    act: str
+    count: int
+
+
+def disclosures(*, patient: UUID, first_on: date, last_on: date, zone: ZoneInfo) -> tuple[Disclosure, ...]:
+    """Return who did what with a patient's record, by day, person and act, the latest day first; refused acts are not among it.
+
+    The caller records that this was read.
+    """
+    began, ended = (datetime.combine(day, time(), tzinfo=zone) for day in (first_on, last_on + timedelta(days=1)))
+    rows = (
+        AuditEvent.objects.filter(patient_id=patient, at__gte=began, at__lt=ended, outcome="done")
+        .annotate(day=TruncDate("at", tzinfo=zone))
+        .values_list("day", "actor_kind", "user_id", "actor_name", "user__display_name", "act")
+        .annotate(count=Count("pk"))
+        .order_by("-day", "actor_kind", "actor_name", "act")
+    )
+    return tuple(
+        Disclosure(day, kind, user_id, shown or name, act, count) for day, kind, user_id, name, shown, act, count in rows
     )

@@ -1,8 +1,20 @@
 """Forms of patients: shape only. What it means is for the verbs to say."""
 
+from patients.forms.emergencies import EmergencyForm, SpanForm
 from patients.forms.facts import ErrorForm, FactForm, form_for
 from patients.forms.people import PatientForm, starting_with
 from patients.forms.reports import OutcomesForm
 from patients.forms.scores import NoteForm, ScoreForm
 
-__all__ = ["ErrorForm", "FactForm", "NoteForm", "OutcomesForm", "PatientForm", "ScoreForm", "form_for", "starting_with"]
+__all__ = [
+    "EmergencyForm",
+    "ErrorForm",
+    "FactForm",
+    "NoteForm",
+    "OutcomesForm",
+    "PatientForm",
+    "ScoreForm",
+    "SpanForm",
+    "form_for",
+    "starting_with",
+]

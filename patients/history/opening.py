@@ -86,6 +86,7 @@ def _acts(patient: Patient, by: Actor) -> tuple[Act, ...]:
         (is_alive and by.may("scheduling.book_appointment"), Act("Book", pages.book_url(patient), "calendar-plus", is_main=True)),
         (by.may("patients.record_outcome"), Act("Record outcome", reverse("patients:score_new", args=who), "gauge")),
         (by.may("patients.record_clinical"), Act("Facts", reverse("patients:record", args=who), "list-checks")),
+        (by.may("patients.print_access_list"), Act("Who has seen it", reverse("patients:access", args=who), "eye")),
         (True, Act("Print", reverse("patients:summary", args=who), "printer")),
         (by.may("patients.change_patient"), Act("Change", reverse("patients:edit", args=who), "pencil")),
     )  # fmt: skip

@@ -20,6 +20,7 @@ from patients.models.clinical import (
     VaccineKind,
 )
 from patients.models.coverage import Authorization, AuthorizationUse, Coverage, Decision, PlanType, Presentation
+from patients.models.emergencies import EmergencyAccess, EmergencyReason
 from patients.models.outcomes import Aspect, Phase, Score, SessionOutcome
 from patients.models.people import Language, Patient, PatientQuerySet, PatientSite, Sex, folded, short_name
 from patients.models.performed import (
@@ -56,6 +57,8 @@ __all__ = [
     "Decision",
     "Device",
     "DrugKind",
+    "EmergencyAccess",
+    "EmergencyReason",
     "FactChange",
     "GivenDrug",
     "Grade",

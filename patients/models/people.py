@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 import uuid
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import pghistory
+from django.apps import apps
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
@@ -51,6 +52,16 @@ class PatientQuerySet(models.QuerySet["Patient"]):
         """Keep the patients with a home, referral or appointment at a site of this user."""
         mine = PatientSite.objects.filter(patient=models.OuterRef("pk"), site__in=user.sites.all())
         return self.filter(models.Exists(mine))
+
+    def open_to(self, user: User, at: datetime) -> PatientQuerySet:
+        """Keep those, and the ones whose record this user has opened in an emergency that still lasts.
+
+        For reaching one record by its id; lists and searches never hold more than `visible_to`.
+        """
+        emergencies = apps.get_model("patients", "EmergencyAccess").objects
+        mine = PatientSite.objects.filter(patient=models.OuterRef("pk"), site__in=user.sites.all())
+        opened = emergencies.filter(patient=models.OuterRef("pk"), user=user, ends_at__gt=at)
+        return self.filter(models.Exists(mine) | models.Exists(opened))
 
     def in_name_order(self) -> PatientQuerySet:
         return self.order_by("search_name", "birth_date", "pk")
@@ -107,6 +118,7 @@ class Patient(models.Model):
             ("register_patient", "Register a patient"),
             ("import_patients", "Import patients from a file"),
             ("view_history", "Read the clinical history"),
+            ("print_access_list", "Print who has seen a record"),
         ]
         constraints = [
             models.CheckConstraint(condition=~Q(last_name=""), name="patient_has_last_name"),

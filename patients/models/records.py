@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
@@ -31,6 +32,10 @@ class RecordedQuerySet(models.QuerySet["Recorded"]):
         """Keep the facts of patients whom a site of this user knows."""
         mine = PatientSite.objects.filter(patient=models.OuterRef("patient_id"), site__in=user.sites.all())
         return self.filter(models.Exists(mine))
+
+    def open_to(self, user: User, at: datetime) -> Self:
+        """Keep those, and the facts of patients whose record this user has opened in an emergency that still lasts."""
+        return self.filter(models.Exists(Patient.objects.open_to(user, at).filter(pk=models.OuterRef("patient_id"))))
 
     def standing(self) -> Self:
         """Leave out what was written down by mistake."""

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 from pain_clinic import papers, web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
-from patients import history
+from patients import emergencies, history
 from patients.history.targets import is_level
 from patients.models import Patient
 from patients.views import reaching
@@ -30,7 +30,9 @@ def page(request: HttpRequest, patient: Patient) -> HttpResponse:
         today=reaching.today_of(request),
         asked=_asked(request),
     )
-    return web.respond(request, "patients/history.html", {"page": found})
+    emergency = emergencies.lasting(patient=patient, user=web.member(request), at=web.now())
+    until = emergency.ends_at.astimezone(ZoneInfo(patient.home_site.time_zone)) if emergency else None
+    return web.respond(request, "patients/history.html", {"page": found, "emergency_until": until})
 
 
 @require_GET

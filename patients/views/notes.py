@@ -29,7 +29,7 @@ from patients.views import reaching
 @sensitive_post_parameters()
 def note(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Show a note, and act on it by its buttons."""
-    rows = ClinicalNote.objects.visible_to(web.member(request)).standing()
+    rows = ClinicalNote.objects.open_to(web.member(request), web.now()).standing()
     joined = rows.select_related("patient__home_site", "performed__procedure", "signed_by", "cosigned_by")
     row = get_object_or_404(joined, public_id=public_id)
     if request.method == "GET":

@@ -20,10 +20,10 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.accounts.models import User
 from pain_clinic.errors import DomainError
-from patients import pages, records
+from patients import emergencies, pages, records
 from patients.forms import PatientForm, starting_with
 from patients.models import Patient
-from patients.views import history
+from patients.views import history, reaching
 
 LONGEST_QUERY = 120
 
@@ -42,6 +42,7 @@ def patient_list(request: HttpRequest) -> HttpResponse:
         results=results,
         may_register=_user(request).has_perm("patients.register_patient"),
         register_url=reverse("patients:new"),
+        emergency_url=reverse("patients:emergency") if _user(request).has_perm(emergencies.BREAK) else "",
     )
     return web.respond(request, "patients/list.html", {"page": page})
 
@@ -135,9 +136,9 @@ def patient(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 
     Appointments and messages load themselves from the floor above.
     """
-    found = _patient(request, public_id)
     if Actor.of(request).may(history.VIEW):
-        return history.page(request, found)
+        return history.page(request, reaching.the_patient(request, public_id))
+    found = _patient(request, public_id)
     page = pages.open_page(patient=found, user=_user(request), by=Actor.of(request), today=_today(request))
     return web.respond(request, "patients/patient.html", {"page": page})
 

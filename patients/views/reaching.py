@@ -23,8 +23,8 @@ TITLES = {
 
 
 def the_patient(request: HttpRequest, public_id: uuid.UUID) -> Patient:
-    """Return a patient whom this person may see; 404 otherwise."""
-    rows = Patient.objects.visible_to(web.member(request)).select_related("home_site")
+    """Return a patient whom this person may see, or has opened in an emergency that lasts; 404 otherwise."""
+    rows = Patient.objects.open_to(web.member(request), web.now()).select_related("home_site")
     found: Patient = get_object_or_404(rows, public_id=public_id)
     return found
 

@@ -15,7 +15,7 @@ from django.urls import reverse
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit.models import AuditEvent
-from patients.models import Patient
+from patients.models import EmergencyAccess, Patient
 from scheduling.agenda import cases, mail, story, words
 from scheduling.agenda.shapes import CaseLine, Choice, Count, FindingPage, FindingRow, Home, HomeAct, MessagePage, Panel, Tab, Who
 from scheduling.intervals import local_day
@@ -53,7 +53,7 @@ def home(*, user: User, by: Actor, at: datetime, sites: tuple[Site, ...]) -> Hom
         greeting=f"Good {part}, {user.shown_name}",
         title=", ".join(part for part in (words.long_day(local.date(), local.date()), site.name if site else "") if part),
         acts=_home_acts(by, board_url),
-        counts=_counts(by, at, site, zone, board_url) if site and may_board else (),
+        counts=_counts(user, by, at, site, zone, board_url) if site and may_board else (),
         next_cases=next_cases,
         next_title="Your next cases today" if is_own else "Next today",
         board_url=board_url,
@@ -100,6 +100,12 @@ def _home_acts(by: Actor, board_url: str) -> tuple[HomeAct, ...]:
             HomeAct("Set-up", reverse("scheduling:settings"), "settings", "Sites, people, rooms, devices and their hours"),
         ),
         ("accounts.manage_staff", HomeAct("Staff", reverse("staff"), "users", "Accounts, roles and sites")),
+        (
+            "patients.review_emergencies",
+            HomeAct(
+                "Emergencies", reverse("patients:emergencies"), "shield-alert", "Records opened past the usual rules, to look at"
+            ),
+        ),
         ("accounts.view_audit", HomeAct("Audit", reverse("audit"), "scroll-text", "Who did what, and when")),
     )
     return tuple(act for permission, act in wanted if act.url and by.may(permission))
@@ -122,7 +128,7 @@ def _next_cases(user: User, by: Actor, at: datetime, site: Site | None, zone: Zo
     return cases.lines_of(rows, day_shown=False, with_patient=True), is_own
 
 
-def _counts(by: Actor, at: datetime, site: Site, zone: ZoneInfo, board_url: str) -> tuple[Count, ...]:
+def _counts(user: User, by: Actor, at: datetime, site: Site, zone: ZoneInfo, board_url: str) -> tuple[Count, ...]:
     today = at.astimezone(zone).date()
     day, tomorrow = local_day(today, zone), local_day(today + timedelta(days=1), zone)
     on_day = Q(starts_at__gte=day.starts_at, starts_at__lt=day.ends_at)
@@ -148,6 +154,9 @@ def _counts(by: Actor, at: datetime, site: Site, zone: ZoneInfo, board_url: str)
     if by.may("scheduling.work_tasks"):
         to_do = DeskTask.objects.filter(site=site).open().count()
         counts.append(Count("To do by telephone", to_do, reverse("scheduling:tasks"), tone="warn" if to_do else ""))
+    if by.may("patients.review_emergencies"):
+        opened = EmergencyAccess.objects.visible_to(user).to_review().count()
+        counts.append(Count("Emergencies to look at", opened, reverse("patients:emergencies"), tone="bad" if opened else ""))
     if by.may("scheduling.view_messages"):
         failed = Message.objects.filter(
             appointment__site=site, state=MessageState.FAILED, created_at__gte=at - timedelta(days=14)

@@ -79,7 +79,7 @@ def test_the_drawing_on_paper_stands_where_the_page_draws_it(clinic: SmallClinic
     fill(clinic, at)
     page, _ = content_of(clinic, at)
 
-    drawing = ElementTree.fromstring(svg(page.chart))  # noqa: S314  our own drawing
+    drawing = ElementTree.fromstring(svg(page.chart))
 
     circles = [one for one in drawing.iter() if one.tag.endswith("circle")]
     assert [float(one.attrib["cx"]) for one in circles] == pytest.approx(

@@ -14,7 +14,7 @@ from pain_clinic.accounts import staff
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import ApiToken, Site, User
 from patients import notes, outcomes, records
-from patients.models import Allergy, ClinicalNote, Patient, PerformedProcedure, Score
+from patients.models import Allergy, ClinicalNote, EmergencyAccess, Patient, PerformedProcedure, Score
 from scheduling import booking, desk_tasks, holds, links, openings
 from scheduling.letters import PASSAGES
 from scheduling.models import Absence, Appointment, Block, CadenceStep, CalendarFeed, DeskTask, Hold, LinkPurpose, Message
@@ -28,6 +28,7 @@ NAMED = {
     "/appointments/": "case",
     "/messages/": "message",
     "/patients/": "patient",
+    "/patients/emergencies/": "emergency",
     "/mailbox/": "mail",
     "/l/": "link",
     "/feeds/": "feed",
@@ -114,6 +115,8 @@ class World:
                 return min(PASSAGES)
             case "step":
                 return str((CadenceStep.objects.filter(site=self.site).first() or self.step()).public_id)
+            case "emergency":
+                return str(self.emergency().public_id)
             case "task":
                 return str(self.task().public_id)
             case "room":
@@ -140,6 +143,14 @@ class World:
     def task(self) -> DeskTask:
         by = Actor.of_user(self.made_by)
         return desk_tasks.open_task(kind="missed", patient=self.patient, appointment=self.case, by=by, at=NOW)
+
+    def emergency(self) -> EmergencyAccess:
+        """Return a record of this site opened by somebody of it, as if they worked elsewhere."""
+        there = EmergencyAccess.objects.filter(patient=self.patient, reviewed_at=None).first()
+        return there or EmergencyAccess.objects.create(
+            patient=self.patient, user=self.colleague, reason="treating", text="Because it is urgent", opened_at=NOW,
+            ends_at=NOW + timedelta(hours=1),
+        )  # fmt: skip
 
     def rival(self) -> Appointment:
         """Return another patient's case of the same day, to change places with."""
