@@ -70,10 +70,10 @@ def test_a_record_of_another_site_opens_for_an_hour_and_ends_by_itself(
     assert client.get(f"{address}summary.pdf").status_code == 200
 
     set_clock(NOW + timedelta(minutes=59, seconds=50))
-    client.force_login(stranger)  # the session ended before the emergency does
+    client = signed_in("physician", user=stranger)  # the session ended before the emergency does
     assert client.get(address).status_code == 200
     set_clock(NOW + timedelta(minutes=60, seconds=10))
-    client.force_login(stranger)
+    client = signed_in("physician", user=stranger)
     assert client.get(address).status_code == 404
 
 
@@ -108,7 +108,7 @@ def test_a_note_is_reached_in_the_emergency_and_not_after(
 
     assert client.get(address).status_code == 200
     set_clock(NOW + timedelta(minutes=61))
-    client.force_login(stranger)
+    client = signed_in("physician", user=stranger)
     assert client.get(address).status_code == 404
 
 

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('patients', '0006_later_outcomes'),
+        ('patients', '0008_clearance'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
