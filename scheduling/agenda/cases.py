@@ -38,7 +38,6 @@ from scheduling.models import (
     CancelReason,
     Kind,
     Message,
-    MessageState,
     RuleOverride,
     Side,
     Status,
@@ -357,7 +356,7 @@ def message_line(
     message: Message, *, zone: ZoneInfo, may_resend: bool, reasons: Reasons = str, with_patient: bool = False
 ) -> MessageLine:
     """Return one message (patient and appointment joined) as lists show it."""
-    can_resend = may_resend and message.state in (MessageState.FAILED, MessageState.SKIPPED)
+    can_resend = may_resend and message.may_help_again
     return MessageLine(
         public_id=message.public_id,
         kind=str(message.get_kind_display()),

@@ -12,6 +12,7 @@ from scheduling.messages.words import (
     MOST_TRIES,
     REASONS,
     AlreadySent,
+    WouldNotLeave,
     database_now,
     reason_in_words,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "AlreadySent",
     "Claim",
     "Planned",
+    "WouldNotLeave",
     "after_visit",
     "claim_due",
     "database_now",

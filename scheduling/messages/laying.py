@@ -12,8 +12,18 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
 from pain_clinic.errors import Forbidden
 from scheduling import desk_tasks
+from scheduling.messages import looking
 from scheduling.messages.planning import plan_case
-from scheduling.messages.words import ACTOR, CALLS, INVITES, PRIORITY, AlreadySent, cannot_be_written_to, database_now
+from scheduling.messages.words import (
+    ACTOR,
+    CALLS,
+    INVITES,
+    PRIORITY,
+    AlreadySent,
+    WouldNotLeave,
+    cannot_be_written_to,
+    database_now,
+)
 from scheduling.models import (
     BEFORE_ARRIVAL,
     BEFORE_VISIT,
@@ -141,15 +151,20 @@ def send_again(*, message: Message, by: Actor, at: datetime) -> Message:
     Raises:
         Forbidden: the actor may not see messages.
         AlreadySent: it left, waits, or was withdrawn.
+        WouldNotLeave: what kept it back still does.
     """
     if not by.may("scheduling.view_messages"):
         raise Forbidden("not_allowed", "You may not send messages again.")
     with transaction.atomic():
-        row = Message.objects.select_for_update().get(pk=message.pk)
+        joined = Message.objects.select_related("appointment", "patient")
+        row = joined.select_for_update(of=("self",)).get(pk=message.pk)
         if row.state not in {MessageState.FAILED, MessageState.SKIPPED}:
             raise AlreadySent(
                 "not_to_be_sent_again", "Only a message that did not leave can be sent again.", {"state": row.state}
             )
+        obstacle = looking.cannot_leave(row, at=at)
+        if obstacle:
+            raise WouldNotLeave(obstacle)
         row.state, row.reason, row.attempts = MessageState.DUE, "", 0
         row.lease_token = row.lease_until = row.done_at = None
         row.due_at = min(at, database_now())

@@ -20,16 +20,14 @@ from procedures.models import Procedure
 from scheduling import letters, links
 from scheduling.messages.words import FRESH, INVITES, NEAR, STALE, cannot_be_written_to
 from scheduling.models import (
-    BEFORE_ARRIVAL,
+    AFTER_VISIT,
     BEFORE_VISIT,
-    PRESENT,
     TOLD_AT_ONCE,
     Appointment,
     LinkPurpose,
     Message,
     MessageKind,
     MessageState,
-    Status,
     TaskKind,
     Wording,
 )
@@ -175,24 +173,21 @@ def why_not(seen: Seen) -> str:
 
 
 def _why_not_now(message: Message, now: datetime) -> str:
-    """Return why the state of the case speaks against this message, or an empty text."""
-    appointment, kind, status = message.appointment, message.kind, message.appointment.status
-    if kind == MessageKind.CANCELLATION:
-        if status != Status.CANCELLED:
-            return "not_cancelled"
-    elif kind == MessageKind.NO_SHOW:
-        return "" if status == Status.NO_SHOW else "not_missed"
-    elif kind in (MessageKind.FOLLOW_UP, MessageKind.RECALL):
-        return "" if status == Status.DISCHARGED else "not_done"
-    elif status == Status.CANCELLED:
-        return "cancelled"
-    elif status in PRESENT:
-        return "arrived"
-    elif status not in BEFORE_ARRIVAL:
-        return "visit_over" if status == Status.DISCHARGED else "missed"
+    """Return why status and time of the case speak against this message, or an empty text."""
+    appointment, kind = message.appointment, message.kind
+    reason = message.against()
+    if reason or kind in AFTER_VISIT:
+        return reason
     if now >= appointment.starts_at:
         return "visit_over"
     return "too_late" if kind in BEFORE_VISIT and now > appointment.arrives_at - NEAR / 2 else ""
+
+
+def cannot_leave(message: Message, *, at: datetime) -> str:
+    """Return why a message that did not leave would not leave now either, or an empty text (appointment and patient joined)."""
+    if not message.may_help_again:
+        return message.against() or cannot_be_written_to(message.patient) or message.reason
+    return _why_not_now(message, at) or cannot_be_written_to(message.patient)
 
 
 def quiet_until(seen: Seen) -> datetime | None:

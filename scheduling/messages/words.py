@@ -8,7 +8,7 @@ from django.db import connection
 
 from pain_clinic import clock
 from pain_clinic.accounts.actors import Actor
-from pain_clinic.errors import Conflict
+from pain_clinic.errors import Conflict, Refused
 from patients.models import Patient
 from scheduling.models import BounceKind, BouncingAddress, MessageKind, TaskKind
 
@@ -88,6 +88,13 @@ CALLS = {
 
 class AlreadySent(Conflict):
     """Only what did not leave can be sent again."""
+
+
+class WouldNotLeave(Refused):
+    """What kept a message back still does, so that sending it again is of no use."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("would_not_leave", f"It would not leave: {reason_in_words(reason).lower()}.", {"reason": reason})
 
 
 def reason_in_words(code: str) -> str:

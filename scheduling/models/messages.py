@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from patients.models import Patient
-from scheduling.models.appointments import Appointment
+from scheduling.models.appointments import BEFORE_ARRIVAL, PRESENT, Appointment, Status
 
 if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
@@ -40,6 +40,10 @@ class MessageState(models.TextChoices):
     FAILED = "failed", "Failed"
     SKIPPED = "skipped", "Not sent"
     WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+# Reasons that no second try can take away.
+LASTING = frozenset({"superseded", "merged", "overtaken", "stale", "confirmed"})
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
@@ -92,3 +96,34 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.state}"
+
+    def against(self) -> str:
+        """Return why the status of the case speaks against this message, or an empty text."""
+        kind, status = self.kind, self.appointment.status
+        if kind == MessageKind.CANCELLATION:
+            return "" if status == Status.CANCELLED else "not_cancelled"
+        if kind == MessageKind.NO_SHOW:
+            return "" if status == Status.NO_SHOW else "not_missed"
+        if kind in (MessageKind.FOLLOW_UP, MessageKind.RECALL):
+            return "" if status == Status.DISCHARGED else "not_done"
+        if status == Status.CANCELLED:
+            return "cancelled"
+        if status in PRESENT:
+            return "arrived"
+        if status not in BEFORE_ARRIVAL:
+            return "visit_over" if status == Status.DISCHARGED else "missed"
+        return ""
+
+    @property
+    def may_help_again(self) -> bool:
+        """Say whether sending a message that did not leave once more can be of use (appointment and patient joined)."""
+        is_for_an_older_date = self.planned_at is not None and self.calendar_sequence < self.appointment.calendar_sequence
+        return (
+            self.state in (MessageState.FAILED, MessageState.SKIPPED)
+            and self.reason not in LASTING
+            and not is_for_an_older_date
+            and not self.against()
+            and bool(self.patient.email.strip())
+            and self.patient.accepts_email
+            and self.patient.deceased_on is None
+        )

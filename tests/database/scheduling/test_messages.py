@@ -40,7 +40,7 @@ from scheduling import channels, letters, links, messages
 from scheduling.channels import PutOff, Rejected, Unreachable
 from scheduling.letters import Letter
 from scheduling.messages import laying, looking, planning, sending, words
-from scheduling.models import Appointment, Message, MessageKind, MessageState
+from scheduling.models import Appointment, BouncingAddress, Message, MessageKind, MessageState
 from tests import factories
 from tests.factories import NEW_YORK, NOW, TOMORROW, local, together, transactional
 
@@ -869,6 +869,60 @@ def test_failed_message_can_be_sent_again_once_the_address_is_mended(db: None, s
     with pytest.raises(messages.AlreadySent) as refusal:
         messages.send_again(message=message, by=staff, at=NOW)
     assert refusal.value.code == "not_to_be_sent_again"
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "reason", "status", "refusal"),
+    [
+        ({}, "failed", "address_refused_550", "booked", ""),
+        ({}, "skipped", "restored", "booked", ""),
+        ({}, "skipped", "merged", "booked", "merged"),
+        ({}, "failed", "address_refused_550", "cancelled", "cancelled"),
+        ({}, "failed", "address_refused_550", "arrived", "arrived"),
+        ({"email": ""}, "skipped", "no_email", "booked", "no_email"),
+        ({"accepts_email": False}, "skipped", "opted_out", "booked", "opted_out"),
+        ({"deceased_on": date(2026, 1, 1)}, "skipped", "deceased", "booked", "deceased"),
+    ],
+)
+def test_sending_again_is_offered_and_done_only_where_it_can_help(
+    db: None, set_clock: Any, values: dict[str, Any], state: str, reason: str, status: str, refusal: str
+) -> None:
+    message = laid(case(**values))
+    Message.objects.filter(pk=message.pk).update(state=state, reason=reason, done_at=NOW)
+    Appointment.objects.filter(pk=message.appointment_id).update(
+        status=status,
+        **({"cancel_reason": "patient_ill", "asked_by": "patient", "cancelled_at": NOW} if refusal == "cancelled" else {}),
+    )
+    staff = Actor(kind="user", user_id=None, name="desk", permissions=frozenset({"scheduling.view_messages"}))
+
+    assert again(message).may_help_again is not bool(refusal)
+    if not refusal:
+        assert messages.send_again(message=message, by=staff, at=NOW).state == "due"
+        return
+    with pytest.raises(messages.WouldNotLeave) as told:
+        messages.send_again(message=message, by=staff, at=NOW)
+    assert (told.value.details, again(message).state) == ({"reason": refusal}, state)
+
+
+def test_sending_again_to_an_address_that_bounces_is_refused_with_the_reason(db: None, set_clock: Any) -> None:
+    message = laid(case())
+    Message.objects.update(state="failed", reason="bounced_5.1.1", done_at=NOW)
+    BouncingAddress.objects.create(address="vera@example.org", kind="bounce", reason="5.1.1", message=message, since=NOW)
+    staff = Actor(kind="user", user_id=None, name="desk", permissions=frozenset({"scheduling.view_messages"}))
+
+    with pytest.raises(messages.WouldNotLeave) as told:
+        messages.send_again(message=message, by=staff, at=NOW)
+    assert told.value.message == "It would not leave: mails to this address come back."
+
+
+def test_sending_again_once_the_visit_has_begun_is_refused(db: None, set_clock: Any) -> None:
+    message = laid(case())
+    Message.objects.update(state="failed", reason="gave_up", done_at=NOW)
+    staff = Actor(kind="user", user_id=None, name="desk", permissions=frozenset({"scheduling.view_messages"}))
+
+    with pytest.raises(messages.WouldNotLeave) as told:
+        messages.send_again(message=message, by=staff, at=message.appointment.starts_at)
+    assert told.value.details == {"reason": "visit_over"}
 
 
 def test_sending_again_asks_for_the_permission(db: None, set_clock: Any) -> None:
