@@ -40,7 +40,7 @@ from scheduling.models import (
 )
 
 T = TypeVar("T")
-BATCH = 100
+BATCH, MOST_NAMED = 100, 4
 FIELD_OF = {"side": "side", "level": "levels", "region": "regions", "guidance": "guidance"}  # by a finding's first word
 
 
@@ -327,6 +327,8 @@ class AppointmentImport:
         )
         if fit.opening is None:
             raise Unfit("starts_at", " ".join(finding.message for finding in fit.findings) or "This time is not free.")
+        if line.physician is not None and line.physician.pk not in {pk for pks in fit.opening.units.values() for pk in pks}:
+            raise Unfit("physician", f"does not hold the privilege for {line.procedure.name}")  # never somebody else unasked
         return fit.opening
 
     @staticmethod
@@ -388,7 +390,9 @@ def _only(found: list[T], field_name: str) -> T:
     if not found:
         raise Unfit(field_name, f"is no {field_name} known here; give it a meaning with --map FILE")
     if len(found) > 1:
-        raise Unfit(field_name, f"fits {len(found)} entries; name one of them, or give it a meaning with --map FILE")
+        named = ", ".join(sorted(str(getattr(each, "code", "") or each) for each in found)[:MOST_NAMED])
+        more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+        raise Unfit(field_name, f"fits {named}{more}; name one of them, or give it a meaning with --map FILE")
     return found[0]
 
 

@@ -17,7 +17,7 @@ from patients.sheets import CellError
 from procedures.models import Procedure
 from scheduling import booking
 from scheduling.importing.words import read_moment
-from scheduling.models import Allocation, Appointment, Message
+from scheduling.models import Allocation, Appointment, Kind, Message
 from tests import factories
 from tests.factories import NEW_YORK, NOW, SmallClinic, local
 
@@ -128,6 +128,32 @@ def test_what_cannot_be_booked_is_refused_with_the_reason(ready: SmallClinic, tm
     ]  # fmt: skip
     assert Appointment.objects.get().external_id == "B1"
     assert not other.appointments.exists()
+
+
+def test_nobody_else_does_what_a_physician_without_the_privilege_is_named_for(
+    ready: SmallClinic, tmp_path: Path, capsys: Any
+) -> None:
+    other = factories.resource(kind=Kind.PHYSICIAN, at_site=ready.site, name="Dr. Wren")
+    factories.weekly_hours(of=other)
+    factories.build_free_time(at=NOW)
+    row = f"A1,P1,{ready.procedure.code},left,,2026-09-15 09:30,,{{}},booked\n"
+
+    refused, told = take(tmp_path / "a.csv", row.format("Dr. Wren"), capsys)
+    booked, _ = take(tmp_path / "a.csv", row.format("Dr. Adler"), capsys)
+
+    assert refused == "1 rows: 0 booked, 0 to history, 0 changed, 0 unchanged, 0 repeated, 1 refused"
+    assert f"line 2: physician: does not hold the privilege for {ready.procedure.name} (row refused)" in told
+    assert booked.startswith("1 rows: 1 booked")
+
+
+def test_a_code_that_two_procedures_share_is_refused_by_their_names(ready: SmallClinic, tmp_path: Path, capsys: Any) -> None:
+    twin = factories.procedure()
+    Procedure.objects.update(cpt_primary=["64493"])
+
+    _, told = take(tmp_path / "a.csv", "A1,P1,64493,left,,2026-09-15 09:30,,,booked\n", capsys)
+
+    names = ", ".join(sorted((ready.procedure.code, twin.code)))
+    assert f"line 2: procedure: fits {names}; name one of them, or give it a meaning with --map FILE (row refused)" in told
 
 
 def test_two_rows_for_one_place_leave_the_second_out_and_a_dry_run_says_so_too(
