@@ -49,6 +49,7 @@ from scheduling.views import doors
 
 PER_DAY, SHOWN, GRID = 6, 24, 15
 NOON = time(12)
+NO_SITE = "You belong to no site yet, so there is nothing to book. An administrator ticks your sites under Staff."
 PART_TIMES = {"morning": (time(0), NOON), "afternoon": (NOON, time(0))}
 DRIVERS = {Driver.REQUIRED: "Needs a driver.", Driver.REQUIRED_IF_SEDATED: "Needs a driver if sedated.", Driver.NOT_NEEDED: ""}
 FASTINGS = {Fasting.NONE_WHEN_LOCAL_ONLY: "", Fasting.ASA_WHEN_SEDATED: "Fasting if sedated."}
@@ -207,10 +208,10 @@ class Desk:
     def _when(self, page: BookPage, error: DomainError | None) -> BookPage:
         page = replace(page, **self._narrowed())
         page = self._with_chosen(page, error)
-        if self.procedure is None or not self.sites:
-            return (
-                page if self.sites else replace(page, nothing="You are not assigned to a site yet, so there is nothing to book.")
-            )
+        if not self.sites:
+            return replace(page, nothing=NO_SITE)
+        if self.procedure is None:
+            return page
         found = self._search()
         lines = [doors.offer(each, found.units, found.sites, is_first=place == 0) for place, each in enumerate(found.openings)]
         if self.chosen is not None:
