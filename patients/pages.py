@@ -119,6 +119,7 @@ class PatientPage:
     score_url: str = ""
     rules_url: str = ""
     access_url: str = ""
+    cover_url: str = ""
     upcoming_count: int | None = None
     performed: tuple[Any, ...] = ()
     marks: tuple[Any, ...] = field(default=())
@@ -243,7 +244,8 @@ def open_page(*, patient: Patient, user: User, by: Actor, today: date) -> Patien
         upcoming_url=_linked("scheduling:patient_upcoming", patient, user.has_perm("scheduling.view_appointment")),
         messages_url=_linked("scheduling:patient_messages", patient, user.has_perm("scheduling.read_patient_messages")),
         record_url=_linked("patients:record", patient, user.has_perm("patients.record_clinical")),
-        rules_url=f"{reverse('scheduling:assess')}?patient={patient.public_id}" if user.has_perm("procedures.view_rules") else "",
+        rules_url=rules_url(patient) if user.has_perm("procedures.view_rules") else "",
+        cover_url=_linked("patients:cover", patient, user.has_perm("patients.view_coverage")),
         score_url=_linked("patients:score_new", patient, user.has_perm("patients.record_outcome")),
         access_url=_linked("patients:access", patient, user.has_perm("patients.print_access_list")),
     )
@@ -265,6 +267,11 @@ def _linked(name: str, patient: Patient, is_allowed: bool) -> str:
 def book_url(patient: Patient) -> str:
     """Return where this patient is booked; the page belongs to the floor above and is known by name only."""
     return f"{reverse('scheduling:book')}?patient={patient.public_id}"
+
+
+def rules_url(patient: Patient) -> str:
+    """Return where the rules can be tried on this patient; as for booking, the page is known by name only."""
+    return f"{reverse('scheduling:assess')}?patient={patient.public_id}"
 
 
 def age_on(born: date, on: date) -> int:

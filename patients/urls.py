@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from patients.views import emergencies, facts, history, notes, people, reports, scores
+from patients.views import coverage, emergencies, facts, history, notes, people, reports, scores
 
 app_name = "patients"
 urlpatterns = [
@@ -20,6 +20,9 @@ urlpatterns = [
     path("patients/<uuid:public_id>/record/", facts.record, name="record"),
     path("patients/<uuid:public_id>/record/<slug:kind>/new/", facts.new_fact, name="fact_new"),
     path("patients/<uuid:public_id>/record/<slug:kind>/<uuid:fact>/", facts.fact, name="fact"),
+    path("patients/<uuid:public_id>/coverage/", coverage.cover, name="cover"),
+    path("patients/<uuid:public_id>/coverage/<slug:kind>/new/", coverage.new_cover, name="cover_new"),
+    path("patients/<uuid:public_id>/coverage/<slug:kind>/<uuid:fact>/", coverage.change_cover, name="cover_change"),
     path("patients/<uuid:public_id>/scores/new/", scores.new_score, name="score_new"),
     path("patients/<uuid:public_id>/scores/<uuid:score>/", scores.score, name="score"),
     path("reports/outcomes/", reports.outcome_report, name="outcomes"),

@@ -1,5 +1,6 @@
 """Forms of patients: shape only. What it means is for the verbs to say."""
 
+from patients.forms.coverage import COVER_FORMS, AuthorizationForm, PlanForm
 from patients.forms.emergencies import EmergencyForm, SpanForm
 from patients.forms.facts import ErrorForm, FactForm, form_for
 from patients.forms.people import PatientForm, starting_with
@@ -7,12 +8,15 @@ from patients.forms.reports import OutcomesForm
 from patients.forms.scores import NoteForm, ScoreForm
 
 __all__ = [
+    "COVER_FORMS",
+    "AuthorizationForm",
     "EmergencyForm",
     "ErrorForm",
     "FactForm",
     "NoteForm",
     "OutcomesForm",
     "PatientForm",
+    "PlanForm",
     "ScoreForm",
     "SpanForm",
     "form_for",

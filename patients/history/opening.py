@@ -88,6 +88,8 @@ def _acts(patient: Patient, by: Actor) -> tuple[Act, ...]:
         (by.may("patients.record_clinical"), Act("Facts", reverse("patients:record", args=who), "list-checks")),
         (by.may("patients.print_access_list"), Act("Who has seen it", reverse("patients:access", args=who), "eye")),
         (True, Act("Print", reverse("patients:summary", args=who), "printer")),
+        (by.may("patients.view_coverage"), Act("Coverage", reverse("patients:cover", args=who), "shield-check")),
+        (by.may("procedures.view_rules"), Act("Try the rules", pages.rules_url(patient), "scale")),
         (by.may("patients.change_patient"), Act("Change", reverse("patients:edit", args=who), "pencil")),
     )  # fmt: skip
     return tuple(act for is_allowed, act in wanted if is_allowed)

@@ -132,7 +132,19 @@ def mark_in_error(*, row: Fact, reason: str, by: Actor, at: datetime, version: i
         kept.version += 1
         kept.save(update_fields=["is_in_error", "error_reason", "version"])
         _said(kept, "mark_in_error", kept.patient, by, at, details={"version": kept.version})
+        if isinstance(kept, PerformedProcedure):
+            _give_back(kept, by, at)
     return kept
+
+
+def _give_back(performed: PerformedProcedure, by: Actor, at: datetime) -> None:
+    """Give back what was drawn of authorisations for something that was not performed after all."""
+    uses = AuthorizationUse.objects.standing().filter(performed=performed).order_by("pk")
+    for use in uses.select_for_update(no_key=True, of=("self",)):
+        use.is_in_error, use.error_reason = True, "what was performed was written down by mistake"
+        use.version += 1
+        use.save(update_fields=["is_in_error", "error_reason", "version"])
+        _said(use, "give_back", performed.patient, by, at, details={"performed": str(performed.public_id)})
 
 
 def _must_be_allowed(kind: type[Recorded], by: Actor) -> None:

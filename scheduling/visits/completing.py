@@ -14,7 +14,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import User
 from pain_clinic.audit import trail
 from pain_clinic.errors import Conflict, Forbidden, Refused
-from patients import notes, outcomes, records
+from patients import coverage, notes, outcomes, records
 from patients.models import Complication, DrugKind, GivenDrug, PerformedProcedure, Phase, Role
 from procedures import guidance as guiding
 from procedures.models import Procedure
@@ -186,6 +186,7 @@ def complete(
         if gaps and not reason.strip():
             raise ChecklistOpen(gaps)
         performed = _record(case, done, by, at)
+        coverage.draw_down(performed=performed, by=by, at=at)
         row = Completion.objects.create(
             appointment=case,
             performed=performed.public_id,

@@ -187,6 +187,7 @@ class Case:
     notes: str = ""
     refusal: Refusal | None = None
     may_open_patient: bool = False
+    cover_url: str = ""
     move: MoveForm | None = None
     swap: SwapForm | None = None
     cancel: CancelForm | None = None

@@ -11,8 +11,18 @@ import pytest
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
 from pain_clinic.errors import Forbidden
-from patients import notes
-from patients.models import ClinicalNote, Complication, GivenDrug, PerformedProcedure, Score, SessionOutcome
+from patients import notes, records
+from patients.models import (
+    Authorization,
+    AuthorizationUse,
+    ClinicalNote,
+    Complication,
+    Coverage,
+    GivenDrug,
+    PerformedProcedure,
+    Score,
+    SessionOutcome,
+)
 from scheduling import free_time, visits
 from scheduling.models import Allocation, Appointment, Check, CheckItem, Completion, InvalidMove, PlanCause, Status
 from tests import factories
@@ -184,3 +194,20 @@ def test_a_patient_leaves_with_somebody_or_with_a_reason(case: Appointment, nurs
     assert refusal.value.details == {"items": ["escort"]}  # type: ignore[attr-defined]
     row = visits.leave_ready(appointment=case, answers=fine, escort="Daughter", reason="", by=nurse, at=at)
     assert (row.escort, row.by_id, row.at) == ("Daughter", nurse.user_id, at)
+
+
+def test_completing_draws_one_unit_of_what_the_payer_authorised_for_it(
+    case: Appointment, clinic: SmallClinic, doctor: Actor, nurse: Actor, at: datetime
+) -> None:
+    biller = Actor.of_user(factories.user(role="biller", sites=(clinic.site,)))
+    plan = {"payer": "Payer", "payer_rules": "none", "plan_type": "commercial"}
+    held = records.record(kind=Coverage, patient=clinic.patient, values=plan, by=biller, at=at)
+    word = {"coverage": held, "covers": clinic.procedure.code, "status": "approved", "decided_on": factories.TODAY, "units": 1}
+    records.record(kind=Authorization, patient=clinic.patient, values=word, by=biller, at=at)
+    checked(case, nurse, at)
+
+    done = visits.complete(appointment=case, done=visits.as_booked(case), by=doctor, at=case.ends_at)
+
+    use = AuthorizationUse.objects.get()
+    assert (use.performed.public_id, use.units, use.used_on) == (done.performed, 1, factories.TODAY)
+    assert AuditEvent.objects.filter(act="patients.draw_down_authorization").count() == 1

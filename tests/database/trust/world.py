@@ -14,7 +14,16 @@ from pain_clinic.accounts import staff
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import ApiToken, Site, User
 from patients import notes, outcomes, records
-from patients.models import Allergy, ClinicalNote, EmergencyAccess, Patient, PerformedProcedure, Score
+from patients.models import (
+    Allergy,
+    Authorization,
+    ClinicalNote,
+    Coverage,
+    EmergencyAccess,
+    Patient,
+    PerformedProcedure,
+    Score,
+)
 from scheduling import booking, desk_tasks, holds, links, openings
 from scheduling.letters import PASSAGES
 from scheduling.models import Absence, Appointment, Block, CadenceStep, CalendarFeed, DeskTask, Hold, LinkPurpose, Message
@@ -46,6 +55,8 @@ NAMED = {
     "/api/v1/patients/": "patient",
     "/api/v1/holds/": "hold",
     "/api/v1/appointments/": "case",
+    "/api/v1/coverage/": "plan",
+    "/api/v1/authorizations/": "authorization",
 }
 # These belong to the person or to the whole clinic, not to a site.
 NOT_OF_A_SITE = {"token", "colleague", "mail", "link", "procedure", "feed", "provider", "passage"}
@@ -92,6 +103,8 @@ class World:
     fact: Allergy
     note: ClinicalNote
     score: Score
+    plan: Coverage
+    authorization: Authorization
 
     @property
     def site(self) -> Site:
@@ -183,6 +196,8 @@ class World:
         def filled(found: re.Match[str]) -> str:
             if found["named"] and found["named"] != "public_id":
                 return found["pattern"].partition("|")[0]
+            if "/coverage/" in pattern and found["name"] in {"kind", "fact"}:
+                return "plans" if found["name"] == "kind" else self.of("plan", user)
             if found["name"] in WORDS:
                 return WORDS[found["name"]]
             return self.of(found["name"], user) if found["name"] in {"fact", "score"} else named
@@ -225,7 +240,13 @@ def make(home: Path, **person: Any) -> World:
     values = {"procedure": clinic.procedure, "site": clinic.site, "done_on": TODAY, "side": "left"}
     performed = records.record(kind=PerformedProcedure, patient=patient, values=values, by=nurse, at=NOW)
     pain = {"measure": "nrs", "aspect": "index", "value": 3, "scored_on": TODAY, "phase": "after", "performed": performed}
+    biller = Actor.of_user(factories.user(role="biller", sites=(clinic.site,)))
+    pays = {"payer": "Payer of the plan", "payer_rules": "none", "plan_type": "commercial"}
+    plan = records.record(kind=Coverage, patient=patient, values=pays, by=biller, at=NOW)
+    asked = {"coverage": plan, "covers": clinic.procedure.code}
     return World(
+        plan=plan,
+        authorization=records.record(kind=Authorization, patient=patient, values=asked, by=biller, at=NOW),
         fact=records.record(kind=Allergy, patient=patient, values={"agent": "latex"}, by=nurse, at=NOW),
         note=notes.write(performed=performed, sections={"plan": "Plan of the note"}, by=nurse, at=NOW),
         score=outcomes.record_score(patient=patient, values=pain, by=nurse, at=NOW),
@@ -254,6 +275,12 @@ def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
         "appointments_swap": {"other": str(world.rival().public_id), "other_version": 1},
         "patients_search": {"words": "zyx"},
         "patients_amend": {"payer": "Other"},
+        "coverage_record": {"payer": "Payer", "payer_rules": "none", "plan_type": "self_pay"},
+        "coverage_amend": {"state": "CA"},
+        "coverage_mistake": {"reason": "r"},
+        "authorizations_record": {"coverage": str(world.plan.public_id), "covers": world.clinic.procedure.code},
+        "authorizations_amend": {"units": 2},
+        "authorizations_mistake": {"reason": "r"},
     }  # fmt: skip
 
 
