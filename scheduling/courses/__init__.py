@@ -5,6 +5,7 @@ from scheduling.courses.judging import Fresh, as_json, lines
 from scheduling.courses.offering import refresh, refresh_some
 from scheduling.courses.planning import plan, plan_all, plan_nights, rehearse, sweep
 from scheduling.courses.starting import change, note_call, restart, snooze, start, stop
+from scheduling.courses.telling import Stop, stops
 from scheduling.courses.words import (
     CourseNotRunning,
     CourseStale,
@@ -22,6 +23,7 @@ __all__ = [
     "NothingPlanned",
     "ReasonMissing",
     "RemovalMissing",
+    "Stop",
     "Terms",
     "TermsRefused",
     "as_json",
@@ -39,5 +41,6 @@ __all__ = [
     "snooze",
     "start",
     "stop",
+    "stops",
     "sweep",
 ]

@@ -20,6 +20,7 @@ from procedures.models import Procedure
 from scheduling import cadence, free_time
 from scheduling.demo import clinic as plan
 from scheduling.demo.cases import COMPLAINTS
+from scheduling.demo.courses import write_courses
 from scheduling.demo.coverage import write_coverage
 from scheduling.demo.days import Tell, local_date, pack
 from scheduling.demo.facts import write_facts
@@ -106,6 +107,8 @@ def build(*, patients: int, seed: int, at: datetime, may_erase: bool = False, te
         write_coverage(people, cases, own, at)
         tell("Building free time …")
         free_time.rebuild(at=at)
+        tell("Planning courses …")
+        write_courses(at)
         trail.record(by=Actor.system("demo"), act="scheduling.build_demo", details={"patients": patients, "seed": seed})
     _analyze()
     return Report(

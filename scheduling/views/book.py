@@ -67,11 +67,15 @@ def _kept(request: HttpRequest) -> QueryDict | None:
 
 
 def _from_address(request: HttpRequest) -> QueryDict:
-    """Read what a link to the page may say: the patient, and the board's empty place."""
+    """Read what a link to the page may say: the patient, what is planned, and the board's empty place."""
     data = QueryDict(mutable=True)
-    for name, there in (("patient", "patient"), ("day", "earliest"), ("physician", "physician"), ("site", "site")):
+    names = ("patient", "physician", "site", "procedure", "side")
+    for name, there in (("day", "earliest"), *((name, name) for name in names)):
         if request.GET.get(name):
             data[there] = request.GET[name]
+    for name in ("levels", "regions"):
+        if request.GET.get(name):
+            data.setlist(name, request.GET[name].split(",")[:40])
     hour = request.GET.get("time", "").partition(":")[0]
     if hour.isdigit():
         data["part"] = "morning" if int(hour) < NOON.hour else "afternoon"

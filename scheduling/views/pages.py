@@ -18,7 +18,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
-from scheduling import agenda, messages
+from scheduling import agenda, messages, worklist
 from scheduling.agenda.shapes import FindingPage, Pair, Tab
 from scheduling.forms import FIRST_DAY, LAST_DAY, SpanForm, pairs
 from scheduling.models import Message, MessageKind
@@ -126,7 +126,15 @@ def patient_upcoming(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse
     panel = agenda.patient_dates(
         patient=patient, user=web.member(request), by=Actor.of(request), at=web.now(), number=request.GET.get("page", "1")
     )
-    context = {"panel": panel, "is_brief": "brief" in request.GET}
+    user = web.member(request)
+    context = {
+        "panel": panel,
+        "is_brief": "brief" in request.GET,
+        "courses": worklist.of_patient(patient=patient, user=user) if user.has_perm("scheduling.view_course") else (),
+        "start_url": reverse("scheduling:course_start", args=[patient.public_id])
+        if user.has_perm("scheduling.order_course")
+        else "",
+    }
     return web.respond(request, "scheduling/patient_upcoming.html", context)
 
 
