@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -150,6 +150,7 @@ class CourseShown:
 
 def queues(today: date) -> Mapping[str, Q]:
     """Return what makes a planned session belong to each tab; what is put off is in its own only."""
+    lately = datetime.combine(today - LOOKED_BACK, time(), tzinfo=UTC)
     on = Q(course__snoozed_until=None) | Q(course__snoozed_until__lte=today)
     to_book = on & Q(state=PlanState.PROPOSED, appointment=None, course__status=CourseStatus.ACTIVE)
     return {
@@ -160,7 +161,7 @@ def queues(today: date) -> Mapping[str, Q]:
         "later": to_book & Q(earliest__gt=today + SOON),
         "off": Q(course__snoozed_until__gt=today, course__status=CourseStatus.ACTIVE),
         "stopped": Q(course__is_parked=True)
-        | Q(state=PlanState.STOPPED, course__is_stopped_by_hand=False, planned_at__gte=today - LOOKED_BACK),
+        | Q(state=PlanState.STOPPED, course__is_stopped_by_hand=False, planned_at__gte=lately),
     }
 
 

@@ -64,7 +64,7 @@ def spot_of(procedure: Procedure, side: str, levels: Sequence[str], regions: Seq
         return Spot(only or side, tuple(levels), ())
     offered = regions_offered(procedure)
     meant = [region for region in touched(levels, regions) if region in offered]
-    return Spot(only or side, (), tuple(meant or regions) if len(offered) > 1 else ())
+    return Spot(only or side, (), tuple(meant) or (offered if len(offered) == 1 else tuple(regions)))
 
 
 def aim_of(course: Course, pathway: Pathway, procedures: Mapping[str, Procedure], book: Rulebook) -> Aim:

@@ -50,7 +50,7 @@ def stops(course: Course, planned: PlannedSession | None, *, at: datetime) -> tu
         told=tuple([planned.for_what] if planned.state == PlanState.WAITING else planned.reasons),
         state="booked" if planned.booked_on else str(planned.state),
     )
-    return (*done, ahead, *_later(pathway, planned.step))
+    return (*done, ahead, *_later(pathway, planned.step, aim.wishes))
 
 
 def _done(visit: Visit, course: Course) -> Stop:
@@ -66,13 +66,13 @@ def _done(visit: Visit, course: Course) -> Stop:
     )
 
 
-def _later(pathway: Pathway, step: str) -> list[Stop]:
+def _later(pathway: Pathway, step: str, wishes: frozenset[str]) -> list[Stop]:
     """Return what may follow, each way's why, until the pathway repeats itself."""
     found: list[Stop] = []
     seen = {step}
     at = pathway.step(step)
     while len(found) < MOST_LATER and at.then:
-        way = at.then[0]
+        way = next((way for way in at.then if not way.only_if or way.only_if in wishes), at.then[0])
         found.append(Stop(kind="later", name=pathway.step(way.to).name, told=(way.why,)))
         if way.to in seen:
             break

@@ -35,6 +35,7 @@ def write_courses(at: datetime) -> int:
     found: dict[tuple[int, str], Course] = {}
     for row in rows:
         assert row.procedure is not None
+        assert row.site_id is not None
         pathway = FOLLOWED[row.procedure.family]
         key = (row.patient_id, pathway)
         if key in found or row.patient_id % EVERY:

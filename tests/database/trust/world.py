@@ -26,7 +26,19 @@ from patients.models import (
 )
 from scheduling import booking, desk_tasks, holds, links, openings
 from scheduling.letters import PASSAGES
-from scheduling.models import Absence, Appointment, Block, CadenceStep, CalendarFeed, DeskTask, Hold, LinkPurpose, Message
+from scheduling.models import (
+    Absence,
+    Appointment,
+    Block,
+    CadenceStep,
+    CalendarFeed,
+    Course,
+    DeskTask,
+    Hold,
+    LinkPurpose,
+    Message,
+    PlannedSession,
+)
 from tests import factories
 from tests.factories import NOW, TODAY, TOMORROW, SmallClinic, local
 
@@ -46,6 +58,8 @@ NAMED = {
     "/settings/messages/": "step",
     "/settings/wording/": "passage",
     "/tasks/": "task",
+    "/worklist/": "plan",
+    "/courses/": "course",
     "/settings/sites/": "site",
     "/settings/resources/": "room",
     "/settings/absences/": "absence",
@@ -132,6 +146,10 @@ class World:
                 return str(self.emergency().public_id)
             case "task":
                 return str(self.task().public_id)
+            case "course":
+                return str(self.course().public_id)
+            case "plan":
+                return str(self.course().plans.get().public_id)
             case "room":
                 return str(self.clinic.room.public_id)
             case "procedure":
@@ -164,6 +182,21 @@ class World:
             patient=self.patient, user=self.colleague, reason="treating", text="Because it is urgent", opened_at=NOW,
             ends_at=NOW + timedelta(hours=1),
         )  # fmt: skip
+
+    def course(self) -> Course:
+        """Return a course of the patient, with what is planned next in it."""
+        there = Course.objects.filter(patient=self.patient).first()
+        if there is not None:
+            return there
+        made = Course.objects.create(
+            patient=self.patient, site=self.site, pathway="esi_as_needed", works={"epidural": self.clinic.procedure.code},
+            side="left", since=TODAY, created_at=NOW,
+        )  # fmt: skip
+        PlannedSession.objects.create(
+            course=made, number=1, step="epidural", name="Epidural", state="proposed", procedure=self.clinic.procedure.code,
+            earliest=TODAY, ideal=TODAY, latest=TODAY, planned_at=NOW,
+        )  # fmt: skip
+        return made
 
     def rival(self) -> Appointment:
         """Return another patient's case of the same day, to change places with."""

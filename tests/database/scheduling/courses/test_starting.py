@@ -34,6 +34,16 @@ def test_a_course_may_start_from_what_was_performed(ward: Ward) -> None:
     assert (planned.step, planned.number, planned.earliest) == ("block_2", 2, date(2026, 6, 15))
 
 
+def test_work_without_levels_is_known_again_by_the_part_of_the_body(ward: Ward) -> None:
+    terms = Terms("genicular_pathway", {"block": "genicular_block", "ablation": "genicular_rfa"}, side="right")
+    done = ward.done("genicular_block", date(2026, 8, 3), levels=[], body_site="right_knee", pct=60)
+    course = ward.start(terms, started_from=done, since=TODAY)
+    assert (current(course).step, current(course).number) == ("ablation", 2)
+    also = ward.done("genicular_block", date(2026, 8, 3), levels=[], regions=["knee"], side="left", pct=60)
+    other = ward.start(replace(terms, side="left"), started_from=also, since=TODAY)
+    assert (current(other).step, current(other).side) == ("ablation", "left")
+
+
 def test_what_another_patient_had_starts_nothing(ward: Ward) -> None:
     done = ward.done("mbb_lumbar", TODAY, patient=factories.patient(home=ward.clinic.site))
     with pytest.raises(TermsRefused) as refusal:
