@@ -22,6 +22,7 @@ from scheduling.forms import ExceptionForm, StepForm, StopForm, starting_with
 from scheduling.letters import PASSAGES
 from scheduling.models import AFTER_VISIT, CadenceStep, MessageKind
 from scheduling.views import doors
+from scheduling.views.mailbox import MAIL_POLICY
 from scheduling.views.setup import form_page, key
 
 MANAGE = "scheduling.manage_messages"
@@ -201,7 +202,11 @@ def passages(request: HttpRequest, language: str = Language.ENGLISH) -> HttpResp
     tabs = tuple(
         Tab(str(label), reverse("scheduling:passages", args=[code]), code == language) for code, label in Language.choices
     )
-    return web.respond(request, "scheduling/settings/passages.html", {"page": {"groups": groups, "tabs": tabs}})
+    mails = [
+        (str(label), reverse("scheduling:passage_preview", args=[language, f"opening_{kind}"]))
+        for kind, label in MessageKind.choices
+    ]
+    return web.respond(request, "scheduling/settings/passages.html", {"page": {"groups": groups, "tabs": tabs, "mails": mails}})
 
 
 @require_http_methods(["GET", "POST"])
@@ -242,14 +247,17 @@ def passage(request: HttpRequest, language: str, name: str) -> HttpResponse:
     return web.respond(request, "scheduling/settings/passage.html", context, status=error.status if error else 200)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @requires(MANAGE)
 def passage_preview(request: HttpRequest, language: str, name: str) -> HttpResponse:
-    """Show an example mail with the words as they are being typed."""
+    """Show an example mail with the words as they are being typed, or as they hold: its text, or `as=html` the mail itself."""
     _known(language, name)
-    return web.respond(
-        request, "scheduling/settings/passage_preview.html", _previewed(language, name, request.POST.get("text", ""))
-    )
+    newest = wording.current(name, language)
+    held = newest.text if newest and newest.text else PASSAGES[name].as_shipped(language)
+    found = _previewed(language, name, request.POST.get("text", held))
+    if (request.POST if request.method == "POST" else request.GET).get("as") == "html":
+        return HttpResponse(found["letter"].html, headers={"Content-Security-Policy": MAIL_POLICY})
+    return web.respond(request, "scheduling/settings/passage_preview.html", found)
 
 
 def _previewed(language: str, name: str, text: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,13 @@ class Post(Live):
         for name in {child.name for child in self.processes.children} & set(names):
             self.end(name)
 
+    def move_clock(self, to: datetime | None) -> None:
+        """Move the clinic's clock to an instant, or back to the true one; what runs reads it at its next look."""
+        seconds = (to - datetime.now(UTC)).total_seconds() if to is not None else 0.0
+        written = self.clock.with_suffix(".new")
+        written.write_text(str(seconds), encoding="ascii")
+        written.replace(self.clock)
+
     def nudge(self) -> None:
         """Ask for a sweep now, as the next beat would."""
         self.tasks.send_task("scheduling.tasks.sweep_messages")
@@ -111,7 +118,15 @@ class Post(Live):
                 time.sleep(0.5)
             return "due" not in self.states(names).values()
 
-        return until(is_done, within=within, what=f"all mails are done with\n{self.log('worker')}")
+        try:
+            return until(is_done, within=within, what="all mails are done with")
+        except AssertionError as error:
+            waiting = self.ask(
+                "SELECT state, reason, attempts, lease_until > clinic_now(), count(*), max(clinic_now() - due_at)::text"
+                " FROM scheduling_message WHERE public_id = ANY(%s::uuid[]) GROUP BY 1, 2, 3, 4", [list(names)],
+            )  # fmt: skip
+            lately = sum(copy.at > time.monotonic() - 20 for copy in self.receiver.copies)
+            raise AssertionError(f"{error}\n{waiting}\n{lately} in the last 20 s\n{self.log('worker')}") from error
 
     def account(self, names: set[str]) -> tuple[dict[str, int], set[str]]:
         """Check that what arrived is what the clinic says it sent, and return what went wrong by kind, and what came twice."""

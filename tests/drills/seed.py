@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import django
 
@@ -65,6 +66,34 @@ def add_case() -> None:
     )  # fmt: skip
 
 
+def add_nights(asked: str) -> None:
+    """Plan reminders at hours of the wall for a visit on each (zone, day), and say the case of each on standard output."""
+    from pain_clinic import clock
+    from scheduling import messages
+    from scheduling.models import CadenceStep
+    from tests import factories
+
+    wanted = json.loads(asked)
+    CadenceStep.objects.all().delete()
+    for wall in wanted["walls"]:
+        CadenceStep.objects.create(code=f"at-{wall}", kind="reminder", offset_days=0, at_time=wall)
+    what = factories.procedure(needs=())
+    made = []
+    for zone, day in wanted["nights"]:
+        site = factories.site(time_zone=zone)
+        who = factories.patient(home=site, email="night@patients.example")
+        starts_at = factories.local(date.fromisoformat(day), "15:00", ZoneInfo(zone))
+        case = factories.appointment(of=who, at_site=site, for_procedure=what, starts_at=starts_at)
+        made.append(str(case.public_id))
+    messages.plan_ahead(at=clock.now())
+    json.dump(made, sys.stdout)
+
+
 if __name__ == "__main__":
     django.setup()
-    add_case() if "case" in sys.argv[1:] else main()
+    if "case" in sys.argv[1:]:
+        add_case()
+    elif "nights" in sys.argv[1:]:
+        add_nights(sys.argv[2])
+    else:
+        main()

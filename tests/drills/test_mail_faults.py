@@ -111,7 +111,8 @@ def test_worker_killed_at_random_moments_loses_no_mail_and_repeats_only_what_was
     chance = random.Random(7)
     names, kills = set[str](), list[float]()
     for number in range(KILLS):
-        names |= post.lay(40)
+        if list(post.states(names).values()).count("due") < 40:  # always some work, never a pile that tells nothing at the end
+            names |= post.lay(40)
         before = len(post.receiver.copies)
         until(
             lambda seen=before: post.nudge() or len(post.receiver.copies) > seen, within=with_room(90), what="mails are leaving"

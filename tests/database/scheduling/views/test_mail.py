@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,9 +16,9 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import Heartbeat
 from scheduling import cadence, desk_tasks, messages, wording
 from scheduling.letters import PASSAGES
-from scheduling.models import Appointment, CadenceStep, DeskTask, Dispatch, Message, Wording
+from scheduling.models import Appointment, CadenceStep, DeskTask, Dispatch, Message, MessageKind, Wording
 from tests import factories
-from tests.database.scheduling.views.conftest import People
+from tests.database.scheduling.views.conftest import People, signed_in
 from tests.factories import NOW, SmallClinic
 
 SYSTEM = Actor.system("tests", "scheduling.manage_messages")
@@ -107,7 +108,7 @@ def test_tasks_of_another_site_are_nobodys_business(told: Appointment, clinic: S
 
     assert people.stranger.get("/tasks/").context["page"].rows == ()
     assert people.stranger.post(f"/tasks/{row.public_id}/take/").status_code == 404
-    assert people.colleague.get("/tasks/").status_code == 403
+    assert signed_in("auditor", clinic.site).get("/tasks/").status_code == 403
 
 
 def test_tasks_cost_the_same_for_one_and_for_three(told: Appointment, clinic: SmallClinic, people: People) -> None:
@@ -245,6 +246,26 @@ def test_preview_shows_the_words_as_they_are_typed_and_what_is_lost(manager: Cli
     assert b"Ahoy," in page.content
     assert b"This is missing: {first_name}" in page.content
     assert b"<html" not in page.content
+
+
+def test_preview_as_a_mail_is_shut_in_a_sandbox_and_keeps_nothing(manager: Client) -> None:
+    typed = manager.post("/settings/wording/en/greeting/preview/", {"text": "Ahoy <b>{first_name}</b>,", "as": "html"})
+
+    assert b"Ahoy &lt;b&gt;Alex&lt;/b&gt;," in typed.content
+    assert typed.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none';")
+    assert Wording.objects.count() == 0
+
+
+def test_every_kind_of_mail_can_be_seen_whole_in_both_languages(manager: Client) -> None:
+    for language, day in (("en", "Telephone"), ("es", "Teléfono")):
+        listed = re.findall(
+            r'href="(/settings/wording/[^"]+\?as=html)"', manager.get(f"/settings/wording/{language}/").content.decode()
+        )
+        assert len(listed) == len(MessageKind.choices)
+        for address in listed:
+            mail = manager.get(address)
+            assert mail.status_code == 200
+            assert day in mail.content.decode()
 
 
 @pytest.mark.parametrize("address", ["/settings/wording/xx/", "/settings/wording/en/nothing/"])
