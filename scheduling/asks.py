@@ -17,8 +17,7 @@ from pain_clinic.audit import trail
 from pain_clinic.errors import Conflict, Gone, Refused
 from patients import outcomes
 from patients.models import Aspect, Origin, PerformedProcedure, Phase, Score
-from procedures.tables import read
-from scheduling import desk_tasks, messages
+from scheduling import desk_tasks, follow_ups, messages
 from scheduling.models import Appointment, Ask, Link, LinkPurpose, Message, MessageKind, MessageState, TaskKind
 
 ACTOR = Actor.system("asks")
@@ -145,14 +144,8 @@ def _ask(
 
 @cache
 def collected() -> dict[tuple[str, str], tuple[tuple[str, ...], bool]]:
-    """Return what the outcomes table collects by family and step of the cadence, and whether it is a diary."""
-    found = {}
-    for row in read()["outcomes"].content["follow_up"]:
-        for contact in row["contacts"]:
-            days, months = int(contact.get("days", 0)), int(contact.get("months", 0))
-            step = f"score-{months}m" if months else f"score-{days}d"
-            found[row["after"], step] = (tuple(contact["collect"]), contact["mode"] == "diary")
-    return found
+    """Return what is collected by family and step of the cadence, and whether it is a diary."""
+    return {(each.family, each.step): (each.collect, each.is_diary) for each in follow_ups.contacts()}
 
 
 def shown(*, link: Link, at: datetime) -> tuple[QuestionSet, ...]:

@@ -15,7 +15,7 @@ from pain_clinic.audit import trail
 from pain_clinic.errors import Conflict, DomainError, Refused, translated
 from procedures.models import Procedure
 from procedures.tables import read
-from scheduling import messages
+from scheduling import follow_ups, messages
 from scheduling.models import CadenceStep, MessageKind, Weekend
 
 OURS = [
@@ -23,8 +23,6 @@ OURS = [
 ]
 MOST_DAYS = 730
 CHANGEABLE = ("offset_months", "offset_days", "at_time", "weekend", "asks_to_confirm", "is_on")
-# What the tables' modes mean here: a form, a diary or a message may come by mail; visits and calls are somebody's work.
-BY_MAIL = ("form", "message", "diary")
 
 
 class Stale(Conflict):
@@ -98,16 +96,13 @@ def defaults() -> Iterator[Default]:
     yield Default("arrival", MessageKind.ARRIVAL, time(8), source=ours)
     yield Default("no-show", MessageKind.NO_SHOW, time(10), 1, weekend=Weekend.LATER, source=ours)
     yield Default("recall", MessageKind.RECALL, time(10), months=6, weekend=Weekend.LATER, is_on=False, source=ours)
-    for row in tables["outcomes"].content["follow_up"]:
-        for contact in row["contacts"]:
-            if any(word in str(contact["mode"]) for word in BY_MAIL) and contact["collect"]:
-                days, months = int(contact.get("days", 0)), int(contact.get("months", 0))
-                # A diary begins at once: its mail leaves with the patient.
-                yield Default(
-                    f"score-{months}m" if months else f"score-{days}d", MessageKind.FOLLOW_UP,
-                    time(10) if days + months else time(8),
-                    days, months, family=row["after"], source=tuple(row["source"]),
-                )  # fmt: skip
+    for contact in follow_ups.contacts():
+        if contact.is_by_mail and contact.collect:
+            # A diary begins at once: its mail leaves with the patient.
+            yield Default(
+                contact.step, MessageKind.FOLLOW_UP, time(10) if contact.days + contact.months else time(8),
+                contact.days, contact.months, family=contact.family, source=contact.source,
+            )  # fmt: skip
 
 
 def change(*, step: CadenceStep, values: Mapping[str, Any], by: Actor, at: datetime, version: int | None = None) -> CadenceStep:

@@ -69,6 +69,8 @@ def add_case() -> None:
 def add_nights(asked: str) -> None:
     """Plan reminders at hours of the wall for a visit on each (zone, day), and say the case of each on standard output."""
     from pain_clinic import clock
+    from patients.models import Patient
+    from procedures.models import Procedure
     from scheduling import messages
     from scheduling.models import CadenceStep
     from tests import factories
@@ -77,11 +79,11 @@ def add_nights(asked: str) -> None:
     CadenceStep.objects.all().delete()
     for wall in wanted["walls"]:
         CadenceStep.objects.create(code=f"at-{wall}", kind="reminder", offset_days=0, at_time=wall)
-    what = factories.procedure(needs=())
+    what = Procedure.objects.order_by("-pk")[0]
+    people = Patient.objects.order_by("pk")[: len(wanted["nights"])]
     made = []
-    for zone, day in wanted["nights"]:
-        site = factories.site(time_zone=zone)
-        who = factories.patient(home=site, email="night@patients.example")
+    for number, (who, (zone, day)) in enumerate(zip(people, wanted["nights"], strict=True)):
+        site = factories.site(name=f"Night {number}", slug=f"night-{number}", time_zone=zone)
         starts_at = factories.local(date.fromisoformat(day), "15:00", ZoneInfo(zone))
         case = factories.appointment(of=who, at_site=site, for_procedure=what, starts_at=starts_at)
         made.append(str(case.public_id))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ import pytest
 import redis
 
 from tests.drills.live import FULL, until
-from tests.drills.posting import Post
+from tests.drills.posting import BROKER, Post
 from tests.drills.receiving import CLOSE, KEEP
 from tests.drills.starting import with_room
 
@@ -159,11 +161,13 @@ def test_redis_emptied_and_two_beats_send_everything_once(post: Post) -> None:
     post.begin()
     post.second_beat()
     post.receiver.takes = 0.02
-    names = set[str]()
-    with redis.Redis(port=post.redis.port) as server:
+    names, held = set[str](), b""
+    with redis.Redis(port=post.redis.port, db=BROKER) as server:
         for _ in range(5):
             names |= post.lay(MAILS // 5)
             post.nudge()
+            post.nudge()
+            held += everything(server)
             time.sleep(0.5)
             server.flushall()
             post.nudge()
@@ -172,6 +176,29 @@ def test_redis_emptied_and_two_beats_send_everything_once(post: Post) -> None:
 
     assert post.account(names) == ({}, set())
     assert set(post.states(names).values()) == {"sent"}
+    # P2: what Redis held named nobody. That a task was seen at all shows that the look was a look.
+    assert b"scheduling.tasks." in held
+    assert [word for word in (b"Person", b"patients.example", b"1970-", *map(str.encode, names)) if word in held] == []
+
+
+def everything(server: Any) -> bytes:
+    """Return every key and value of a Redis database, queued messages with their bodies made readable."""
+    found = b""
+    for name in server.keys():
+        match server.type(name):
+            case b"list":
+                values = server.lrange(name, 0, -1)
+            case b"hash":
+                values = [part for pair in server.hgetall(name).items() for part in pair]
+            case b"set":
+                values = list(server.smembers(name))
+            case b"zset":
+                values = server.zrange(name, 0, -1)
+            case _:
+                values = [server.get(name) or b""]
+        bodies = [base64.b64decode(body) for value in values for body in re.findall(rb'"body": "([A-Za-z0-9+/=]+)"', value)]
+        found += b"\n".join([name, *values, *bodies])
+    return found
 
 
 def test_case_moved_or_cancelled_while_mails_leave_is_told_what_holds_in_the_end(post: Post) -> None:
