@@ -3,12 +3,13 @@
 from scheduling.agenda.board import BYS, VIEWS, board, finished
 from scheduling.agenda.cases import PREVIEWED, READ, WAIVER_REASONS, case, changes_since, lines_of
 from scheduling.agenda.lists import STATES, findings, home, messages, patient_dates, patient_messages, person, swappable
-from scheduling.agenda.mail import DONE, alerts, one_message, tasks, unconfirmed
+from scheduling.agenda.mail import CASES, DONE, alerts, one_message, tasks, unconfirmed
 from scheduling.agenda.rows import Asked, sites_of
 from scheduling.agenda.shapes import CaseLine
 
 __all__ = [
     "BYS",
+    "CASES",
     "DONE",
     "PREVIEWED",
     "READ",

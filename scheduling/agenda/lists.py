@@ -152,7 +152,7 @@ def _counts(user: User, by: Actor, at: datetime, site: Site, zone: ZoneInfo, boa
         ),
     ]
     if by.may("scheduling.work_tasks"):
-        to_do = DeskTask.objects.filter(site=site).open().count()
+        to_do = DeskTask.objects.filter(site=site).open().by_telephone().count()
         counts.append(Count("To do by telephone", to_do, reverse("scheduling:tasks"), tone="warn" if to_do else ""))
     if by.may("patients.review_emergencies"):
         opened = EmergencyAccess.objects.visible_to(user).to_review().count()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
 
 PER_PAGE = 50
-DONE = "done"
+DONE, CASES = "done", "cases"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +154,23 @@ def tasks(*, user: User, at: datetime, kind: str, number: str) -> TaskPage:
     rows = rows.exclude(done_at=None).order_by("-done_at", "-pk") if kind == DONE else rows.open().in_order()
     if kind in TaskKind.values:
         rows = rows.filter(kind=kind)
+    elif kind != DONE:
+        rows = rows.before_a_case() if kind == CASES else rows.by_telephone()
     joined = rows.select_related("patient", "appointment__procedure", "site", "owner", "message")
     found = Paginator(joined, PER_PAGE).get_page(number)
-    tabs = [("", "Open"), *((value, _short(value)) for value in TaskKind.values), (DONE, "Done")]
+    tabs = [
+        ("", "By telephone"),
+        (CASES, "Before the visit"),
+        (DONE, "Done"),
+        *((each.value, label) for each, label in SHORT.items()),
+    ]
     return TaskPage(
-        title="To do by telephone",
+        title="To do",
         tabs=tuple(Tab(label, f"{url}?kind={key}" if key else url, key == kind) for key, label in tabs),
         rows=tuple(_task(row, user, at) for row in found.object_list),
         outcomes=tuple(Pair(value, str(label)) for value, label in TaskOutcome.choices),
         page=words.paged(found, url, kind=kind),
-        empty="Nothing was done here yet." if kind == DONE else "Nobody is to be called.",
+        empty={DONE: "Nothing was done here yet.", CASES: "No case waits for anything."}.get(kind, "Nobody is to be called."),
     )
 
 
@@ -178,10 +185,6 @@ SHORT = {
     TaskKind.NO_ANSWER: "No answer",
     TaskKind.UNWELL: "Worried",
 }
-
-
-def _short(kind: str) -> str:
-    return SHORT.get(TaskKind(kind), kind)
 
 
 def _task(row: DeskTask, user: User, at: datetime) -> TaskRow:

@@ -42,6 +42,13 @@ class TaskKind(models.TextChoices):
     PAPERS = "papers", "Papers for the payer"
 
 
+# What a booked case waits for; the rest is told or asked by telephone.
+BEFORE_A_CASE = (
+    TaskKind.RULES, TaskKind.ASK, TaskKind.CLEARANCE, TaskKind.LAB, TaskKind.DRIVER, TaskKind.CONSENT, TaskKind.PREMEDICATION,
+    TaskKind.PLAN, TaskKind.DEVICE_PLAN, TaskKind.AUTHORIZATION, TaskKind.PAPERS,
+)  # fmt: skip
+
+
 class TaskRole(models.TextChoices):
     """Whose work a task is."""
 
@@ -65,6 +72,12 @@ class DeskTaskQuerySet(models.QuerySet["DeskTask"]):
 
     def open(self) -> DeskTaskQuerySet:
         return self.filter(done_at=None)
+
+    def by_telephone(self) -> DeskTaskQuerySet:
+        return self.exclude(kind__in=BEFORE_A_CASE)
+
+    def before_a_case(self) -> DeskTaskQuerySet:
+        return self.filter(kind__in=BEFORE_A_CASE)
 
     def in_order(self) -> DeskTaskQuerySet:
         return self.order_by("due_at", "opened_at", "pk")

@@ -43,7 +43,7 @@ class MessageState(models.TextChoices):
 
 
 # Reasons that no second try can take away.
-LASTING = frozenset({"superseded", "merged", "overtaken", "stale", "confirmed"})
+LASTING = frozenset({"superseded", "merged", "overtaken", "stale", "confirmed", "too_late", "past"})
 
 
 class MessageQuerySet(models.QuerySet["Message"]):

@@ -48,7 +48,7 @@ def tasks(request: HttpRequest) -> HttpResponse:
 def _tasks(request: HttpRequest, status: int = 200) -> HttpResponse:
     kind = request.GET.get("kind", "")
     page = agenda.tasks(
-        user=web.member(request), at=web.now(), kind=kind if kind in (*TaskKind.values, agenda.DONE) else "",
+        user=web.member(request), at=web.now(), kind=kind if kind in (*TaskKind.values, agenda.CASES, agenda.DONE) else "",
         number=request.GET.get("page", "1"),
     )  # fmt: skip
     return web.respond(request, "scheduling/tasks.html", {"page": page}, status=status)

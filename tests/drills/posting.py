@@ -168,10 +168,10 @@ class Post(Live):
             self.processes.forget(parent)
             self.start("worker")
             return at
-        pid = parent.process.pid
-        under = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        listed = Path(f"/proc/{parent.process.pid}/task/{parent.process.pid}/children")
+        until(lambda: listed.read_text().split(), within=with_room(20), what="the worker has processes again")
         at = time.monotonic()
-        os.kill(self.receiver.chance.choice(under), signal.SIGKILL)
+        os.kill(int(self.receiver.chance.choice(listed.read_text().split())), signal.SIGKILL)
         return at
 
     def second_beat(self) -> None:

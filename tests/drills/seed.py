@@ -67,7 +67,7 @@ def add_case() -> None:
 
 
 def add_nights(asked: str) -> None:
-    """Plan reminders at hours of the wall for a visit on each (zone, day), and say the case of each on standard output."""
+    """Plan messages at hours of the wall for a visit on each (zone, day), and say the case of each on standard output."""
     from pain_clinic import clock
     from patients.models import Patient
     from procedures.models import Procedure
@@ -78,7 +78,7 @@ def add_nights(asked: str) -> None:
     wanted = json.loads(asked)
     CadenceStep.objects.all().delete()
     for wall in wanted["walls"]:
-        CadenceStep.objects.create(code=f"at-{wall}", kind="reminder", offset_days=0, at_time=wall)
+        CadenceStep.objects.create(code=f"at-{wall}", kind="preparation", offset_days=0, at_time=wall)
     what = Procedure.objects.order_by("-pk")[0]
     people = Patient.objects.order_by("pk")[: len(wanted["nights"])]
     made = []

@@ -47,7 +47,7 @@ def meant(zone: str, day: str, wall: str) -> datetime:
     return moment.replace(fold=0 if is_skipped else 1).astimezone(UTC)
 
 
-def test_every_reminder_of_a_night_that_changes_the_clocks_leaves_once_and_in_its_moment(post: Post) -> None:
+def test_every_message_of_a_night_that_changes_the_clocks_leaves_once_and_in_its_moment(post: Post) -> None:
     post.begin()
     cases = json.loads(
         post.python("-m", "tests.drills.seed", "nights", json.dumps({"walls": WALLS, "nights": NIGHTS}),

@@ -877,6 +877,7 @@ def test_failed_message_can_be_sent_again_once_the_address_is_mended(db: None, s
         ({}, "failed", "address_refused_550", "booked", ""),
         ({}, "skipped", "restored", "booked", ""),
         ({}, "skipped", "merged", "booked", "merged"),
+        ({}, "skipped", "too_late", "booked", "too_late"),
         ({}, "failed", "address_refused_550", "cancelled", "cancelled"),
         ({}, "failed", "address_refused_550", "arrived", "arrived"),
         ({"email": ""}, "skipped", "no_email", "booked", "no_email"),

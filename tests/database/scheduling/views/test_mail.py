@@ -16,9 +16,9 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import Heartbeat
 from scheduling import cadence, desk_tasks, messages, wording
 from scheduling.letters import PASSAGES
-from scheduling.models import Appointment, CadenceStep, DeskTask, Dispatch, Message, MessageKind, Wording
+from scheduling.models import Appointment, CadenceStep, DeskTask, Dispatch, Message, MessageKind, TaskKind, Wording
 from tests import factories
-from tests.database.scheduling.views.conftest import People, signed_in
+from tests.database.scheduling.views.conftest import People
 from tests.factories import NOW, SmallClinic
 
 SYSTEM = Actor.system("tests", "scheduling.manage_messages")
@@ -103,7 +103,28 @@ def test_closed_task_is_not_closed_again(told: Appointment, clinic: SmallClinic,
     assert people.owner.post(f"/tasks/{row.public_id}/close/", {"outcome": "?"}).status_code == 422
 
 
-def test_tasks_of_another_site_are_nobodys_business(told: Appointment, clinic: SmallClinic, people: People) -> None:
+def test_calls_and_what_cases_wait_for_are_two_lists(told: Appointment, clinic: SmallClinic, people: People) -> None:
+    row = task(clinic, told)
+    desk_tasks.open_task(
+        kind=TaskKind.CONSENT, patient=told.patient, appointment=told, by=Actor.system("test"), at=NOW, reason="consent"
+    )
+
+    calls = people.owner.get("/tasks/").context["page"]
+    cases = people.owner.get("/tasks/?kind=cases").context["page"]
+
+    assert [shown.title for shown in calls.rows] == [TaskKind(row.kind).label]
+    assert [shown.title for shown in cases.rows] == ["Consent"]
+    assert [(tab.label, tab.is_current) for tab in cases.tabs][:3] == [
+        ("By telephone", False),
+        ("Before the visit", True),
+        ("Done", False),
+    ]
+    assert len(people.owner.get("/tasks/?kind=consent").context["page"].rows) == 1
+
+
+def test_tasks_of_another_site_are_nobodys_business(
+    told: Appointment, clinic: SmallClinic, people: People, signed_in: Callable[..., Client]
+) -> None:
     row = task(clinic, told)
 
     assert people.stranger.get("/tasks/").context["page"].rows == ()
