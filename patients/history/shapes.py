@@ -225,4 +225,5 @@ class HistoryPage:
     allowances: tuple[Allowance, ...]
     coming_url: str
     messages_url: str
+    access_url: str
     person: tuple[Pair, ...]

@@ -155,7 +155,9 @@ def _radiation(done: Iterable[Done], on: date) -> Ledger:
     seconds = sum(one.fluoroscopy_seconds or 0 for one in held)
     product = sum((one.dose_ugy_m2 or Decimal(0) for one in held), Decimal(0))
     silent = sum(one.fluoroscopy_seconds is None for one in held)
-    notes = [f"{product.normalize():f} µGy·m² dose-area product, {len(held)} session{'' if len(held) == 1 else 's'}"]
+    has_dose = any(one.dose_ugy_m2 is not None for one in held)
+    dose = f"{product.normalize():f} µGy·m² dose-area product" if has_dose else "no dose-area product on record"
+    notes = [f"{dose}, {len(held)} session{'' if len(held) == 1 else 's'}"]
     if silent:
         notes.append(f"{silent} without a beam time on record: the total is a lower bound")
     minutes, rest = divmod(seconds, 60)
