@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -90,7 +90,7 @@ def read(*, patient: Patient, first_on: date, last_on: date, by: Actor, zone: Zo
     )
     found = reports.disclosures(patient=patient.public_id, first_on=first_on, last_on=last_on, zone=zone)
     with override(patient.language):
-        lines = sorted((_line(one) for one in found), key=_ORDERS.get(sort, _ORDERS["day"]))
+        lines = sorted(_merged(_line(one) for one in found), key=_ORDERS.get(sort, _ORDERS["day"]))
         return AccessList(
             language=patient.language,
             title=gettext("Who has seen this record"),
@@ -113,6 +113,15 @@ def _line(one: Disclosure) -> Line:
     who = gettext(KINDS[one.actor_kind]) if one.actor_kind in KINDS else one.name
     begins = max((begin for begin in WORDS if one.act.startswith(begin)), key=len)
     return Line(one.on, _day(one.on), who, gettext(WORDS[begins]), one.count)
+
+
+def _merged(lines: Iterable[Line]) -> list[Line]:
+    """Return the lines with acts that have the same words told as one."""
+    counts: dict[Line, int] = {}
+    for line in lines:
+        same = replace(line, count=0)
+        counts[same] = counts.get(same, 0) + line.count
+    return [replace(line, count=count) for line, count in counts.items()]
 
 
 def _day(on: date) -> str:

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import BigIntegerField, CharField, DateField, F, Q, QuerySet, Sum, Value
 from django.db.models.functions import Cast, Coalesce
 
@@ -31,6 +32,8 @@ from patients.models import (
 from patients.models import Asked as Topics
 from procedures import tables
 from procedures.models import RuleRow
+
+NOBODY = -1  # stands for the patient in statements that are put together once
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ class Done:
     note_is_in_error: bool | None
     score_count: int | None
     baseline: Decimal | None
-    best_pct: Decimal | None
+    best_pct: Decimal | None  # of all scores, those of the day itself included
+    later_pct: Decimal | None  # of those by which a session is judged: see `SessionOutcome`
     held_50_until: date | None
     lost_50_on: date | None
 
@@ -74,7 +78,7 @@ DONE = (
     "procedure__level_scheme", "procedure__regions", "other_name", "done_on", "done_at", "is_elsewhere", "where_elsewhere",
     "side", "levels", "regions", "body_site", "role", "guidance", "operator_name", "fluoroscopy_seconds", "dose_ugy_m2",
     "clinical_note__public_id", "clinical_note__signed_at", "clinical_note__is_in_error", "outcome__score_count",
-    "outcome__baseline", "outcome__best_pct", "outcome__held_50_until", "outcome__lost_50_on",
+    "outcome__baseline", "outcome__best_pct", "outcome__later_best_pct", "outcome__later_50_until", "outcome__later_50_lost_on",
 )  # fmt: skip
 
 
@@ -192,30 +196,55 @@ class Rows:
 
 def read(patient: Patient, on: date) -> Rows:
     """Return what stands on record about a patient; the steroid rows are those in force on a day."""
-    done = PerformedProcedure.objects.of(patient).order_by("-done_on", "-done_at", "-pk").values_list(*DONE)
-    given = GivenDrug.objects.of(patient).order_by("given_on", "pk")
-    scores = Score.objects.of(patient).order_by("scored_on", F("scored_at").asc(nulls_first=True), "pk")
-    medicines = Medication.objects.of(patient).order_by("-started_on", "name", "pk")
+    found = {name: _run(name, patient) for name in _compiled()}
     return Rows(
-        done=tuple(Done(*row) for row in done),
-        given=tuple(Given(*row) for row in given.values_list("performed_id", "kind", "drug", "dose_mg", "given_on")),
-        scores=tuple(
-            Scored(*row)
-            for row in scores.values_list(
-                "measure", "aspect", "value", "range_text", "scored_on", "scored_at", "phase", "performed_id", "recorded_by_id"
-            )
-        ),
-        medicines=tuple(
-            Taken(*row)
-            for row in medicines.values_list(
-                "kind", "drug", "name", "dose", "daily_amount", "indication", "started_on", "last_dose_at", "stopped_on",
-                "recorded_at",
-            )
-        ),
-        facts=tuple(Fact(*row) for row in _facts(patient)),
-        covered=_covered(patient),
+        done=tuple(Done(*row) for row in found["done"]),
+        given=tuple(Given(*row) for row in found["given"]),
+        scores=tuple(Scored(*row) for row in found["scores"]),
+        medicines=tuple(Taken(*row) for row in found["medicines"]),
+        facts=tuple(Fact(*row) for row in found["facts"]),
+        covered=tuple(Covered(*row) for row in found["covered"]),
         steroids=_steroids(on),
-    )  # fmt: skip
+    )
+
+
+def _run(name: str, patient: Patient) -> list[tuple[Any, ...]]:
+    sql, params = _compiled()[name]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [patient.pk if param == NOBODY else param for param in params])
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+@cache
+def _compiled() -> dict[str, tuple[str, tuple[Any, ...]]]:
+    """Return the statements, put together once for nobody in particular: building them costs more than running them."""
+    nobody = Patient(pk=NOBODY)
+    given = GivenDrug.objects.of(nobody).order_by("given_on", "pk")
+    scores = Score.objects.of(nobody).order_by("scored_on", F("scored_at").asc(nulls_first=True), "pk")
+    medicines = Medication.objects.of(nobody).order_by("-started_on", "name", "pk")
+    rows: dict[str, QuerySet[Any, Any]] = {
+        "done": PerformedProcedure.objects.of(nobody).order_by("-done_on", "-done_at", "-pk").values_list(*DONE),
+        "given": given.values_list("performed_id", "kind", "drug", "dose_mg", "given_on"),
+        "scores": scores.values_list(
+            "measure", "aspect", "value", "range_text", "scored_on", "scored_at", "phase", "performed_id", "recorded_by_id"
+        ),
+        "medicines": medicines.values_list(
+            "kind",
+            "drug",
+            "name",
+            "dose",
+            "daily_amount",
+            "indication",
+            "started_on",
+            "last_dose_at",
+            "stopped_on",
+            "recorded_at",
+        ),
+        "facts": _facts(nobody),
+        "covered": _covered(nobody),
+    }
+    return {name: one.query.sql_with_params() for name, one in rows.items()}
 
 
 def _facts(patient: Patient) -> QuerySet[Any, Any]:
@@ -256,17 +285,16 @@ def _of_kind(
     return told
 
 
-def _covered(patient: Patient) -> tuple[Covered, ...]:
+def _covered(patient: Patient) -> QuerySet[Any, Any]:
     rows = Coverage.objects.of(patient).values_list(*COVERED)
     used = Sum("authorizations__uses__units", filter=Q(authorizations__uses__is_in_error=False))
-    found = rows.annotate(used=used).order_by("rank", "-authorizations__valid_until", "pk", "authorizations__pk")
-    return tuple(Covered(*row) for row in found)
+    return rows.annotate(used=used).order_by("rank", "-authorizations__valid_until", "pk", "authorizations__pk")
 
 
 def _steroids(on: date) -> tuple[tuple[str, str, dict[str, Any]], ...]:
     """Return the rows of the clinic's steroid table in force on a day; the shipped ones where none were loaded."""
     rows = RuleRow.objects.filter(table="steroids").in_order()
-    loaded = [(row.section, row.row_id, row.data, row.is_enabled, row.effective_from, row.effective_to) for row in rows]
+    loaded = list(rows.values_list("section", "row_id", "data", "is_enabled", "effective_from", "effective_to"))
     if not loaded:
         return _shipped_steroids()
     return tuple(

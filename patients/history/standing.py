@@ -13,9 +13,8 @@ from patients import mme
 from patients.history.charts import Step, day_words
 from patients.history.reading import Covered, Done, Fact, Rows, Taken
 from patients.history.shapes import Allowance, Chip, Ledger, Medicine, Pair
-from patients.history.timeline import GRADES, WORDS
+from patients.history.timeline import GRADES, WORDS, covered_words
 from patients.models import Decision, Patient, PlanType
-from procedures import levels as spine
 
 FERTILE = (12, 55)  # whom the table asks about pregnancy, where its rule is not to be found
 ANTIBIOTICS = 7
@@ -224,7 +223,7 @@ def allowances(covered: Iterable[Covered], on: date) -> tuple[Allowance, ...]:
         tone = {Decision.PENDING: "pending", Decision.REFUSED: "deny"}.get(Decision(one.status or "pending"), "")
         found.append(
             Allowance(
-                what=f"{one.covers.replace('_', ' ')} {spine.shown(one.levels or (), one.side or '')}".strip(),
+                what=covered_words(one),
                 number=one.number or "",
                 state=Decision(one.status or "pending").label,
                 until=day_words(one.allowed_until) if one.allowed_until else "",

@@ -52,12 +52,17 @@ def is_at(done: Done, at: Place) -> bool:
 
 
 def relief_of(done: Done, scores: Sequence[Scored]) -> Relief:
-    """Return what a session brought so far: its best relief, and how long at least half of the pain was gone."""
+    """Return what a session brought so far: its best relief, and how long at least half of the pain was gone.
+
+    A treatment of which only its own day is known is not judged by it: that day shows the local anaesthetic.
+    """
+    count = done.score_count or 0
     if done.best_pct is None:
-        return Relief(None, "", done.score_count or 0, "none")
-    pct = int(done.best_pct.to_integral_value())
-    tone = "most" if done.best_pct >= MOST else "half" if done.best_pct >= HALF else "little"
-    return Relief(pct, _lasted(done, scores), done.score_count or 0, tone)
+        return Relief(None, "", count, "none")
+    if done.later_pct is None:
+        return Relief(int(done.best_pct.to_integral_value()), "that day", count, "none")
+    tone = "most" if done.later_pct >= MOST else "half" if done.later_pct >= HALF else "little"
+    return Relief(int(done.later_pct.to_integral_value()), _lasted(done, scores), count, tone)
 
 
 def _lasted(done: Done, scores: Sequence[Scored]) -> str:

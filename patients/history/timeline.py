@@ -24,6 +24,20 @@ from patients.models import (
 from procedures import guidance as guiding
 from procedures import levels as spine
 
+FAMILIES = {
+    "esi": "Epidural",
+    "mbb_diagnostic": "Medial branch block",
+    "facet_injection": "Facet injection",
+    "facet_rfa": "Facet ablation",
+    "facet_rfa_cooled": "Cooled facet ablation",
+    "si_injection": "Sacroiliac injection",
+    "si_rfa": "Sacroiliac ablation",
+    "genicular_block": "Genicular block",
+    "genicular_rfa": "Genicular ablation",
+    "tpi": "Trigger point injection",
+    "scs_trial": "Stimulator trial",
+    "scs_implant": "Stimulator implant",
+}
 ORDER = {"procedures": 0, "scores": 1, "medicines": 2, "facts": 3, "payer": 4}
 ROUND_IT = ("before", "after")
 PHASES = {"before": "before it", "after": "right after it"}
@@ -208,13 +222,20 @@ def _payer(covered: Iterable[Covered]) -> Iterator[Entry]:
     for one in covered:
         if one.covers is None or one.is_withdrawn:
             continue
-        what = f"{one.covers.replace('_', ' ')} {spine.shown(one.levels or (), one.side or '')}".strip()
+        what = covered_words(one)
         number = f"number {one.number}" if one.number else ""
         if one.asked_on is not None:
             yield Entry(one.asked_on, "payer", f"Authorisation asked for: {what}", one.payer)
         if one.decided_on is not None:
             told = ", ".join(part for part in (one.payer, number) if part)
             yield Entry(one.decided_on, "payer", f"Authorisation {one.status}: {what}", told)
+
+
+def covered_words(one: Covered) -> str:
+    """Return what an authorisation covers as staff say it, with its levels and side."""
+    covers = one.covers or ""
+    name = FAMILIES.get(covers) or covers.replace("_", " ").capitalize()
+    return f"{name} {spine.shown(one.levels or (), one.side or '')}".strip()
 
 
 def _plain(value: Decimal | None) -> str:

@@ -28,7 +28,20 @@ def main() -> int:
     django.setup()
     import logging
 
-    from tests.bench import booking, browser, clinic, counting, measuring, messages, outcomes, pages, rules, searching, serving
+    from tests.bench import (
+        booking,
+        browser,
+        clinic,
+        counting,
+        history,
+        measuring,
+        messages,
+        outcomes,
+        pages,
+        rules,
+        searching,
+        serving,
+    )
 
     logging.disable(logging.WARNING)
     begun = time.monotonic()
@@ -50,6 +63,7 @@ def main() -> int:
         "browser": browser.lines,
         "rules": rules.lines,
         "outcomes": outcomes.lines,
+        "history": history.lines,
     }
     if unknown := set(asked.only or ()) - set(parts):
         parser.error(f"there is no part {min(unknown)!r}; the parts are {', '.join(parts)}")

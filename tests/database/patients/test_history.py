@@ -285,6 +285,46 @@ def test_the_map_says_what_the_last_session_at_each_place_brought(
     assert [region.label for region in page.map.regions] == ["Low back"]
 
 
+@pytest.mark.parametrize(
+    ("role", "said"), [("therapeutic", ("75 % that day", "none")), ("diagnostic", ("75 % that day", "half"))]
+)
+def test_a_treatment_is_not_judged_by_its_own_day_and_a_diagnostic_block_is(
+    clinic: SmallClinic,
+    signed_in: Enter,
+    session: Callable[..., Any],
+    doctor: Actor,
+    at: datetime,
+    role: str,
+    said: tuple[str, str],
+) -> None:
+    done = session(date(2026, 6, 1), role=role)
+    values = {"measure": "nrs", "aspect": "index", "value": 2, "scored_on": date(2026, 6, 1), "phase": "after", "performed": done}
+    outcomes.record_score(patient=clinic.patient, values=values, by=doctor, at=at)
+
+    page = page_of(clinic, signed_in)
+
+    relief = page.timeline.entries[0].relief
+    assert (relief.text, relief.tone) == said
+    assert len(page.chart.bands) == (role == "diagnostic")
+
+
+@pytest.mark.parametrize(("diary", "text"), [
+    ({0.5: 1, 2: 2, 6: 3, 8: 7}, "88 % for 6 h"), ({0.5: 1, 2: 2}, "88 % for 2 h or more"), ({0.5: 4, 1: 7}, "50 % for 30 min"),
+])  # fmt: skip
+def test_relief_of_a_block_is_told_in_hours_by_its_diary(
+    clinic: SmallClinic, signed_in: Enter, session: Callable[..., Any], doctor: Actor, at: datetime, diary: dict[float, int],
+    text: str,
+) -> None:  # fmt: skip
+    ended = datetime(2026, 6, 1, 14, 0, tzinfo=UTC)
+    done = session(date(2026, 6, 1), role="diagnostic", done_at=ended)
+    for hours, value in diary.items():
+        values = {"measure": "nrs", "aspect": "index", "value": value, "scored_on": date(2026, 6, 1), "phase": "diary",
+                  "scored_at": ended + timedelta(hours=hours), "performed": done}  # fmt: skip
+        outcomes.record_score(patient=clinic.patient, values=values, by=doctor, at=at)
+
+    assert page_of(clinic, signed_in, "?what=procedures").timeline.entries[0].relief.text == text
+
+
 def test_choosing_a_place_keeps_what_was_done_there_and_its_scores(
     clinic: SmallClinic, signed_in: Enter, session: Callable[..., Any], tell: Callable[..., Any]
 ) -> None:
