@@ -52,6 +52,8 @@ def looked_at(page: Page, path: str, name: str, width: int) -> None:
 def told(clinic_now: SmallClinic) -> SmallClinic:
     """Return the clinic with a patient of many sessions, scores, facts, drugs and authorisations."""
     clinic, at = clinic_now, datetime.now(tz=UTC)
+    clinic.patient.sex = "female"
+    clinic.patient.save(update_fields=["sex"])
     doctor = Actor.of_user(User.objects.get(username="physician"))
     desk = Actor.of_user(User.objects.get(username="manager"))
     today = at.date()
@@ -94,6 +96,11 @@ def told(clinic_now: SmallClinic) -> SmallClinic:
     tell(Authorization, coverage=coverage, covers="esi", number="A-1182", status="approved", decided_on=today, units=3,
          valid_until=today + timedelta(days=60))  # fmt: skip
     tell(Authorization, coverage=coverage, covers="facet_rfa", asked_on=today)
+    for days in (6, 20, 41, 62):
+        factories.appointment(
+            of=clinic.patient, at_site=clinic.site, for_procedure=clinic.procedure, levels=["L4-L5"], side="left",
+            starts_at=at.replace(hour=15, minute=0, second=0, microsecond=0) + timedelta(days=days), resources=[clinic.physician],
+        )  # fmt: skip
     return clinic
 
 
