@@ -180,7 +180,9 @@ def test_source_of_a_page_holds_no_fact_that_the_page_does_not_show(known: World
         source = Source()
         source.feed(response.content.decode(errors="replace"))
         assert facts(" ".join(source.unseen)) - facts(" ".join(source.seen)) == set(), operation
-        assert "<!--" not in response.content.decode(errors="replace"), f"{operation}: comments are for the source, not for the page"
+        assert "<!--" not in response.content.decode(errors="replace"), (
+            f"{operation}: comments are for the source, not for the page"
+        )
 
 
 def test_addresses_and_redirects_hold_no_fact(known: World) -> None:
