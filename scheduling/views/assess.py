@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ from scheduling import trying
 from scheduling.forms import AssessForm
 
 ZONE = "America/New_York"
+_book_of_files = functools.cache(tables.book_of_files)  # they come with the program and are read once
 
 
 @require_http_methods(["GET", "POST"])
@@ -27,7 +29,7 @@ ZONE = "America/New_York"
 @sensitive_post_parameters()
 def assess(request: HttpRequest) -> HttpResponse:
     """Judge a case that is put together here exactly as `manage.py assess` would judge it written in a file."""
-    book, zone = rulebook.book() or tables.book_of_files(), _zone(request)
+    book, zone = rulebook.book() or _book_of_files(), _zone(request)
     names = dict(Procedure.objects.values_list("code", "name"))
     patient = _patient(request)
     if request.method == "GET":

@@ -134,6 +134,7 @@ def sent(client: Client, form: dict[str, Any], fields: dict[str, str]) -> Any:
     return undone(client, "GET", form["action"].partition("?")[0], QUERY_STRING=encoded(fields)["data"])
 
 
+@pytest.mark.timeout(900)  # a minute of one processor; every form that is drawn makes it longer
 def test_every_field_of_every_form_takes_hostile_text(world: World, everybody: dict[str, tuple[User, Client]]) -> None:
     asked, bad, place = 0, [], 0
     found = drawn(world, everybody)
