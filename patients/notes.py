@@ -123,7 +123,7 @@ def sign(*, note: ClinicalNote, by: Actor, at: datetime, version: int | None = N
         NoteSigned: somebody else signed it.
         FactStale: it is not the version that was read.
     """
-    signer = _signer(by)
+    signer = signer_of(by)
     with transaction.atomic():
         kept = _locked(note)
         if kept.signed_at is not None:
@@ -143,7 +143,7 @@ def cosign(*, note: ClinicalNote, by: Actor, at: datetime, version: int | None =
         Refused: the actor signed it.
         NoteSigned: it is co-signed by somebody else.
     """
-    signer = _signer(by)
+    signer = signer_of(by)
     with transaction.atomic():
         kept = _locked(note)
         if kept.signed_at is None:
@@ -184,7 +184,8 @@ def _checked(template: Template, sections: Mapping[str, str]) -> dict[str, str]:
     return {code: text.strip() for code, text in sections.items()}
 
 
-def _signer(by: Actor) -> User:
+def signer_of(by: Actor) -> User:
+    """Return who signs, or refuse."""
     if not by.may(SIGN) or by.user_id is None:
         raise Forbidden("not_allowed", "You may not sign notes.")
     return User.objects.get(pk=by.user_id)

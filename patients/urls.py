@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from patients.views import coverage, emergencies, facts, history, notes, people, reports, scores
+from patients.views import amending, coverage, emergencies, facts, history, notes, people, reports, scores
 
 app_name = "patients"
 urlpatterns = [
@@ -27,5 +27,6 @@ urlpatterns = [
     path("patients/<uuid:public_id>/scores/<uuid:score>/", scores.score, name="score"),
     path("reports/outcomes/", reports.outcome_report, name="outcomes"),
     path("reports/outcomes.csv", reports.outcome_sheet, name="outcomes_csv"),
+    path("performed/<uuid:public_id>/", amending.performed, name="performed"),
     path("notes/<uuid:public_id>/", notes.note, name="note"),
 ]

@@ -1,5 +1,6 @@
 """Forms of patients: shape only. What it means is for the verbs to say."""
 
+from patients.forms.amending import AmendForm
 from patients.forms.coverage import COVER_FORMS, AuthorizationForm, PlanForm
 from patients.forms.emergencies import EmergencyForm, SpanForm
 from patients.forms.facts import ErrorForm, FactForm, form_for
@@ -9,6 +10,7 @@ from patients.forms.scores import NoteForm, ScoreForm
 
 __all__ = [
     "COVER_FORMS",
+    "AmendForm",
     "AuthorizationForm",
     "EmergencyForm",
     "ErrorForm",

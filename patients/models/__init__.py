@@ -25,6 +25,7 @@ from patients.models.outcomes import Aspect, Phase, Score, SessionOutcome
 from patients.models.people import Language, Patient, PatientQuerySet, PatientSite, Sex, folded, short_name
 from patients.models.performed import (
     Addendum,
+    Amendment,
     ClinicalNote,
     Complication,
     ComplicationKind,
@@ -40,6 +41,7 @@ __all__ = [
     "Addendum",
     "Agent",
     "Allergy",
+    "Amendment",
     "Answer",
     "Asked",
     "Aspect",

@@ -197,6 +197,34 @@ class Addendum(Recorded):
 
 
 @pghistory.track()
+class Amendment(Recorded):
+    """What was changed afterwards about a performed procedure, why, and who stands for it.
+
+    ``changes`` is a list of [field, old, new] in the words of the day; the rows' own history keeps the values. Whoever may
+    sign notes signs it, at once or later: a signed note is not changed by an amendment, it is added to.
+    """
+
+    performed = models.ForeignKey(PerformedProcedure, on_delete=models.PROTECT, related_name="amendments")
+    changes = models.JSONField(default=list)
+    reason = models.CharField(max_length=300)
+    signed_at = models.DateTimeField(null=True, blank=True)
+    signed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+
+    class Meta(Recorded.Meta):
+        constraints = [
+            *Recorded.Meta.constraints,
+            models.CheckConstraint(condition=~Q(reason=""), name="amendment_has_reason"),
+            models.CheckConstraint(
+                condition=Q(signed_at__isnull=True, signed_by__isnull=True) | Q(signed_at__isnull=False, signed_by__isnull=False),
+                name="amendment_signed_by_somebody",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"amendment {self.public_id}"
+
+
+@pghistory.track()
 class Consent(Recorded):
     """Consent to a procedure at a place of the body, until it expires or is withdrawn."""
 

@@ -15,6 +15,7 @@ from pain_clinic.errors import Conflict, Forbidden
 from patients.models import (
     Addendum,
     Allergy,
+    Amendment,
     Asked,
     Authorization,
     AuthorizationUse,
@@ -48,7 +49,7 @@ ALLOWED_BY: dict[type[Recorded], str] = {
         (Asked, Medication, Allergy, Condition, Implant, LabResult, Vaccination, PlannedSurgery, Presentation, Clearance),
         CLINICAL,
     ),
-    **dict.fromkeys((PerformedProcedure, GivenDrug, Complication, ClinicalNote, Addendum, Consent), PERFORMED),
+    **dict.fromkeys((PerformedProcedure, GivenDrug, Complication, ClinicalNote, Addendum, Amendment, Consent), PERFORMED),
     **dict.fromkeys((Coverage, Authorization, AuthorizationUse), COVERAGE),
     Score: "patients.record_outcome",
 }

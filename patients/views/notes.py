@@ -18,7 +18,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
-from patients import notes
+from patients import amending, notes
 from patients.forms import NoteForm
 from patients.models import Addendum, ClinicalNote
 from patients.views import reaching
@@ -108,6 +108,7 @@ def _page(
         ),
         "may_sign": by.may(notes.SIGN) and not is_signed,
         "may_cosign": by.may(notes.SIGN) and is_signed and row.cosigned_at is None and row.signed_by_id != by.user_id,
+        "amendments": amending.amendments_of(row.performed),
         "typed": request.POST.get("text", ""),
         "request_key": reaching.key_of(request, is_used_up=error is not None and error.code == "key_reused"),
         "refusal": reaching.refusal_of(error) if error else None,

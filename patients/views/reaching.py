@@ -17,6 +17,8 @@ from patients.models import Patient
 TITLES = {
     "stale": "Somebody else changed this meanwhile",
     "in_error": "This was marked as a mistake",
+    "nothing_differs": "Nothing is different",
+    "amendment_signed": "This amendment is signed",
     "note_signed": "This note is signed",
     "key_reused": "This form was already sent with other content",
 }

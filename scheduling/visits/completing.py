@@ -13,7 +13,7 @@ from django.db import transaction
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import User
 from pain_clinic.audit import trail
-from pain_clinic.errors import Conflict, Forbidden, Refused
+from pain_clinic.errors import Conflict, Forbidden, Refused, translated
 from patients import coverage, notes, outcomes, records
 from patients.models import Complication, DrugKind, GivenDrug, PerformedProcedure, Phase, Role
 from procedures import guidance as guiding
@@ -58,6 +58,10 @@ class ChecklistOpen(Refused):
             f"The checklist before the needle is not answered: {words}. Answer it, or give the reason.",
             {"items": list(items)},
         )
+
+
+# What the database says when the locks did not: the case is completed.
+ONCE = dict.fromkeys(("patients_performedprocedure_appointment_key", "scheduling_completion_pkey"), AlreadyCompleted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,7 @@ def complete(
     """
     if not by.may(COMPLETE):
         raise Forbidden("not_allowed", "Only a physician completes a case.")
-    with guarded(), transaction.atomic():
+    with guarded(), translated(ONCE), transaction.atomic():
         own = staging.standing_allocations(appointment)
         staging.lock_patients([appointment.patient_id])
         staging.lock_resources([one.resource_id for one in own])

@@ -12,11 +12,16 @@ from pain_clinic.errors import Refused
 from scheduling import messages
 from scheduling.booking import staging, taking
 from scheduling.booking.words import guarded
-from scheduling.models import AWAY, Appointment, Status
+from scheduling.models import AWAY, Appointment, Completion, Status
+from scheduling.visits import releasing
+
+LEFT_THE_ROOM = {Status.RECOVERY, Status.DISCHARGED}
 
 
 def move_on(*, appointment: Appointment, to: str, by: Actor, at: datetime, version: int | None = None) -> Appointment:
     """Take the next status of the day; leaving before being seen and no-show give the room back.
+
+    So does leaving the room when the physician had completed the case while the patient was still in it.
 
     Raises:
         Stale: the case is no longer at `version`.
@@ -37,6 +42,8 @@ def move_on(*, appointment: Appointment, to: str, by: Actor, at: datetime, versi
         case.save(update_fields=["status", "version"])
         if to in AWAY:
             taking.give_back(own, at)
+        elif to in LEFT_THE_ROOM and Completion.objects.filter(appointment=case).exists():
+            releasing.release_rest(case, own, at)
         messages.follow(appointment=case, at=at)
         trail.record(
             by=by,

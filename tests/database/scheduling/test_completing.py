@@ -184,6 +184,35 @@ def test_unused_room_time_is_given_back(case: Appointment, doctor: Actor, at: da
     assert free_time.check(at=at) == ()
 
 
+def test_time_is_given_back_when_the_patient_leaves_the_room_after_the_completion(
+    case: Appointment, doctor: Actor, nurse: Actor, at: datetime
+) -> None:
+    Appointment.objects.filter(pk=case.pk).update(status=Status.IN_ROOM)
+    room = Allocation.objects.get(appointment=case, kind="room")
+    room.legs, room.ends_at = ["procedure", "turnover"], case.ends_at + timedelta(minutes=case.procedure.turnover_minutes)
+    room.save()
+    factories.build_free_time(at=at)
+    early, left = case.starts_at + timedelta(minutes=4), case.starts_at + timedelta(minutes=11)
+    visits.complete(appointment=case, done=visits.as_booked(case), by=doctor, at=early, reason="On paper")
+    still = Allocation.objects.get(appointment=case, kind="room", released_at=None)
+    case.refresh_from_db()
+    gone = visits.move_on(appointment=case, to=Status.RECOVERY, by=nurse, at=left)
+    visits.move_on(appointment=gone, to=Status.DISCHARGED, by=nurse, at=left + timedelta(minutes=2))
+
+    assert still.ends_at == room.ends_at  # the patient was still in it
+    shorter = Allocation.objects.get(appointment=case, kind="room", released_at=None)
+    assert shorter.ends_at == case.starts_at + timedelta(minutes=15 + case.procedure.turnover_minutes)
+    assert free_time.check(at=at) == ()
+
+
+def test_leaving_the_room_gives_nothing_back_before_the_completion(case: Appointment, nurse: Actor, at: datetime) -> None:
+    Appointment.objects.filter(pk=case.pk).update(status=Status.IN_ROOM)
+    before = list(Allocation.objects.order_by("pk").values_list("resource", "ends_at", "released_at"))
+    visits.move_on(appointment=case, to=Status.RECOVERY, by=nurse, at=case.starts_at + timedelta(minutes=11))
+
+    assert list(Allocation.objects.order_by("pk").values_list("resource", "ends_at", "released_at")) == before
+
+
 def test_a_patient_leaves_with_somebody_or_with_a_reason(case: Appointment, nurse: Actor, at: datetime) -> None:
     case.procedure.driver = "required"
     case.procedure.save(update_fields=["driver"])

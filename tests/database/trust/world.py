@@ -55,6 +55,7 @@ NAMED = {
     "/feeds/": "feed",
     "/hooks/mail/": "provider",
     "/notes/": "note",
+    "/performed/": "performed",
     "/settings/messages/": "step",
     "/settings/wording/": "passage",
     "/tasks/": "task",
@@ -119,6 +120,7 @@ class World:
     score: Score
     plan: Coverage
     authorization: Authorization
+    performed: PerformedProcedure
 
     @property
     def site(self) -> Site:
@@ -280,6 +282,7 @@ def make(home: Path, **person: Any) -> World:
     return World(
         plan=plan,
         authorization=records.record(kind=Authorization, patient=patient, values=asked, by=biller, at=NOW),
+        performed=performed,
         fact=records.record(kind=Allergy, patient=patient, values={"agent": "latex"}, by=nurse, at=NOW),
         note=notes.write(performed=performed, sections={"plan": "Plan of the note"}, by=nurse, at=NOW),
         score=outcomes.record_score(patient=patient, values=pain, by=nurse, at=NOW),

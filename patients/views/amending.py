@@ -1,0 +1,111 @@
+"""The door by which a performed procedure is amended, and an amendment signed."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from pain_clinic import web
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.gates import requires
+from pain_clinic.audit import trail
+from pain_clinic.errors import DomainError
+from patients import amending, notes
+from patients.forms import AmendForm
+from patients.models import Amendment, ClinicalNote, Complication, GivenDrug, PerformedProcedure
+from patients.views import reaching
+
+
+@require_http_methods(["GET", "POST"])
+@requires("patients.record_performed")
+@sensitive_post_parameters()
+def performed(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Show what was done with all its amendments, and amend it or sign an amendment."""
+    rows = PerformedProcedure.objects.visible_to(web.member(request)).standing()
+    row = get_object_or_404(rows.select_related("patient__home_site", "procedure"), public_id=public_id)
+    if request.method == "GET":
+        trail.record(
+            by=Actor.of(request), act="patients.read_performed", subject=row, patient=row.patient.public_id,
+            site_id=row.patient.home_site_id,
+        )  # fmt: skip
+        return _page(request, row, _form(request, row))
+    if request.POST.get("act") == "sign":
+        return _sign(request, row)
+    form = _form(request, row, request.POST)
+    if not form.is_valid():
+        return _page(request, row, form, status=422)
+    try:
+        return web.once(request, "patients.amend_performed", lambda: _amended(request, row, form))
+    except DomainError as error:
+        web.refused(request, error, act="patients.amend_performed", subject=row, patient=row.patient.public_id)
+        return _page(request, row, form, error=error, status=error.status)
+
+
+def _amended(request: HttpRequest, row: PerformedProcedure, form: AmendForm) -> HttpResponse:
+    said = form.cleaned_data
+    amending.amend(
+        performed=row, changes=form.changes(), reason=said["reason"], by=Actor.of(request), at=web.now(), version=said["version"],
+        drugs=form.given(), harms=form.harms(), is_signed=bool(said.get("is_signed")),
+    )  # fmt: skip
+    messages.success(request, "Amended. What was on record before is kept.")
+    return web.redirect_to(request, "patients:performed", row.public_id)
+
+
+def _sign(request: HttpRequest, row: PerformedProcedure) -> HttpResponse:
+    named = request.POST.get("amendment", "")
+    key = uuid.UUID(named) if len(named) == 36 and named.count("-") == 4 and set(named) <= set("0123456789abcdef-") else None
+    found = get_object_or_404(Amendment.objects.standing().filter(performed=row), public_id=key)
+
+    def produce() -> HttpResponse:
+        amending.sign(amendment=found, by=Actor.of(request), at=web.now())
+        messages.success(request, "Signed.")
+        return web.redirect_to(request, "patients:performed", row.public_id)
+
+    try:
+        return web.once(request, "patients.sign_amendment", produce)
+    except DomainError as error:
+        web.refused(request, error, act="patients.sign_amendment", subject=row, patient=row.patient.public_id)
+        return _page(request, row, _form(request, row), error=error, status=error.status)
+
+
+def _form(request: HttpRequest, row: PerformedProcedure, data: Any = None) -> AmendForm:
+    drugs = list(GivenDrug.objects.standing().filter(performed=row).order_by("pk"))
+    may_sign = Actor.of(request).may(notes.SIGN)
+    return AmendForm(data, row=row, drugs=drugs, may_sign=may_sign, today=reaching.today_of(request))
+
+
+def _page(
+    request: HttpRequest, row: PerformedProcedure, form: AmendForm, *, error: DomainError | None = None, status: int = 200
+) -> HttpResponse:
+    row.refresh_from_db()
+    read = str(form["version"].value() or "")
+    is_stale = error is not None and error.code == "stale"
+    since = amending.amendments_of(row, after_version=int(read)) if is_stale and read.isdecimal() else []
+    note = ClinicalNote.objects.standing().filter(performed=row).first()
+    context = {
+        "performed": row,
+        "patient": row.patient,
+        "form": form,
+        # After a conflict the form goes on from what stands now: whoever presses again has been shown the other's work.
+        "version": row.version if is_stale else read,
+        "since": since,
+        "amendments": amending.amendments_of(row),
+        "complications": list(Complication.objects.standing().filter(performed=row).order_by("noticed_on", "pk")),
+        "may_sign": Actor.of(request).may(notes.SIGN),
+        "note_url": reverse("patients:note", args=[note.public_id]) if note is not None else "",
+        "request_key": uuid.uuid4().hex if is_stale else reaching.key_of(request, is_used_up=_is_used_up(error)),
+        "refusal": reaching.refusal_of(error) if error else None,
+        "back": reverse("patients:patient", args=[row.patient.public_id]),
+    }
+    return web.respond(request, "patients/performed.html", context, status=status)
+
+
+def _is_used_up(error: DomainError | None) -> bool:
+    return error is not None and error.code == "key_reused"
