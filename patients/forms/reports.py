@@ -21,4 +21,4 @@ class OutcomesForm(forms.Form):
     def asked(self) -> dict[str, Any]:
         """Return what the read takes."""
         said = self.cleaned_data
-        return {"by": By(said["by"] or By.PROCEDURE), "years": int(said["years"] or 1), "procedure": said["procedure"]}
+        return {"by": By(said["by"] or By.CATEGORY), "years": int(said["years"] or 1), "procedure": said["procedure"]}

@@ -13,10 +13,11 @@ from patients.reports import composing, reading
 from patients.reports.composing import Hidden
 from patients.reports.reading import Read
 from patients.reports.shapes import By, Choice, Figures, Group, OutcomeReport
-from procedures.models import Procedure
+from procedures.models import Category, Procedure
 
 NO_NAME = {By.PHYSICIAN: "Nobody named", By.PAYER: "No payer on file", By.TARGET: "No place named"}
 MONTHS_OF_QUARTER = 3
+OF_PROCEDURES = {By.CATEGORY, By.PROCEDURE}  # ways to group that say nothing within one procedure
 Names = Mapping[int, Choice]
 
 
@@ -38,7 +39,7 @@ def outcomes(
     end = today.replace(day=1)
     names = {key: Choice(*words) for key, *words in Procedure.objects.order_by("pk").values_list("pk", "code", "short_name")}
     wanted = next((key for key, one in names.items() if one.code == procedure), None) if procedure else None
-    grouping = By.PERIOD if wanted is not None and by is By.PROCEDURE else by
+    grouping = By.PERIOD if wanted is not None and by in OF_PROCEDURES else by
     read = reading.read(
         sites=list(sites), by=grouping, years=years, end=end, today=today, procedure=wanted, factors=mme_factors()
     )  # fmt: skip
@@ -107,6 +108,8 @@ def _name(code: str, by: By, names: Names, end: date) -> tuple[str, str]:
             _month(end, int(code) * MONTHS_OF_QUARTER + 1),
         )
         return f"{first:%Y-%m}", f"{first:%b %Y} to {last:%b %Y}"
+    if by is By.CATEGORY:
+        return code, str(Category(code).label) if code in Category.values else code
     return code, code or NO_NAME[by]
 
 

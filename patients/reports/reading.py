@@ -14,8 +14,9 @@ from patients.reports.shapes import EDGES, MEASURES, By
 
 Cell = tuple[int, str]  # procedure and group
 
-# How the sessions are told apart. Each is an expression over `p`, the performed procedure, and `payer`.
+# How the sessions are told apart. Each is an expression over `p`, the performed procedure, and what `_JOINS` joins.
 _GROUPS: Mapping[By, str] = {
+    By.CATEGORY: "k.category",
     By.PROCEDURE: "p.procedure_id::text",
     By.TARGET: "coalesce(nullif(array_to_string(p.levels, ' '), ''), nullif(array_to_string(p.regions, ' '), ''), p.body_site)",
     By.PHYSICIAN: "p.operator_name",
@@ -31,6 +32,7 @@ _PAYER = """
           AND (c.valid_until IS NULL OR c.valid_until >= p.done_on)
         ORDER BY c.rank, c.id LIMIT 1
     ) payer ON true"""
+_JOINS = {By.PAYER: _PAYER, By.CATEGORY: "\n    JOIN procedures_procedure k ON k.id = p.procedure_id"}
 _STATEMENT = """
 WITH session AS (
     SELECT p.id, p.patient_id, p.procedure_id, p.done_on, p.role, {group} AS grouped,
@@ -40,7 +42,7 @@ WITH session AS (
     WHERE p.site_id = ANY(%(sites)s) AND p.done_on < %(end)s AND p.procedure_id IS NOT NULL
       AND NOT p.is_in_error AND NOT p.is_elsewhere
 ), opioid AS (
-    SELECT m.patient_id, m.started_on, m.stopped_on, m.daily_amount * f.factor AS mme
+    SELECT m.patient_id, m.started_on, m.stopped_on, (m.daily_amount * f.factor)::float8 AS mme
     FROM patients_medication m LEFT JOIN unnest(%(drugs)s::text[], %(factors)s::numeric[]) f (drug, factor) ON f.drug = m.drug
     WHERE m.kind = 'opioid' AND NOT m.is_in_error
 ), taken AS (
@@ -55,10 +57,10 @@ WITH session AS (
 ), judged AS MATERIALIZED (
     SELECT s.patient_id, s.procedure_id, s.grouped, s.gap,
         CASE {rings} END AS ring,
-        o.later_best_pct AS best,
+        o.later_best_pct::float8 AS best,
         CASE WHEN o.later_count > 0 THEN
-            -(o.baseline * o.last_pct / 100) * CASE o.measure WHEN 'vas' THEN 0.1 ELSE 1 END END AS pain,
-        o.peg_last - o.peg_before AS peg,
+            o.baseline::float8 * o.last_pct::float8 / CASE o.measure WHEN 'vas' THEN -1000 ELSE -100 END END AS pain,
+        o.peg_last::float8 - o.peg_before::float8 AS peg,
         CASE WHEN s.role <> 'diagnostic' THEN coalesce(o.later_50_lost_on, o.later_50_until) - s.done_on END AS days,
         o.later_50_lost_on IS NOT NULL AS is_over,
         CASE WHEN t.before > 0 AND NOT t.is_uncounted THEN t.later - t.before END AS mme,
@@ -70,7 +72,7 @@ WITH session AS (
     WHERE s.done_on >= %(first)s
 )
 SELECT 'cells' AS part, procedure_id, grouped, ring AS place, count(*) AS n, count(best), count(days), count(pain), count(peg),
-    count(mme), count(gap), NULL::bigint, NULL::bigint, NULL::bigint, NULL::numeric[], NULL::int[], NULL::int[], NULL::int[]
+    count(mme), count(gap), NULL::bigint, NULL::bigint, NULL::bigint, NULL::float8[], NULL::int[], NULL::int[], NULL::int[]
 FROM judged GROUP BY procedure_id, grouped, ring
 UNION ALL
 SELECT 'people', procedure_id, grouped, GROUPING(procedure_id, grouped), count(DISTINCT patient_id), NULL, NULL, NULL, NULL, NULL,
@@ -121,7 +123,7 @@ def read(
     starts = [back(end, edge) for edge in EDGES]
     rings = " ".join(f"WHEN s.done_on >= '{start.isoformat()}' THEN {ring}" for ring, start in enumerate(starts))
     statement = _STATEMENT.format(
-        group=_GROUPS[by], joins=_PAYER if by is By.PAYER else "", rings=rings, opioid_days=OPIOID_DAYS,
+        group=_GROUPS[by], joins=_JOINS.get(by, ""), rings=rings, opioid_days=OPIOID_DAYS,
         on_day=_is_taken("s.done_on"), on_later_day=_is_taken(f"s.done_on + {OPIOID_DAYS}"),
     )  # fmt: skip
     values: dict[str, Any] = {

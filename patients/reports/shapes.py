@@ -16,6 +16,7 @@ MEASURES = ("sessions", "relief", "duration", "pain", "peg", "opioids", "repeat"
 class By(models.TextChoices):
     """How sessions are grouped."""
 
+    CATEGORY = "category", "Kind of procedure"
     PROCEDURE = "procedure", "Procedure"
     TARGET = "target", "Target"
     PHYSICIAN = "physician", "Physician"

@@ -38,7 +38,7 @@ def lines(clinic: BenchClinic, *, rounds: int = 5) -> list[Line]:
     address = reverse("patients:outcomes")
     first = milliseconds(partial(browser.get, f"{address}?years=1"))
     found = [line("outcome report, the first of a process", first, "ms")]
-    for by in ("procedure", "target", "physician", "payer", "period"):
+    for by in ("category", "procedure", "target", "physician", "payer", "period"):
         look = partial(browser.get, f"{address}?by={by}&years={YEARS}")
         look()
         times = [milliseconds(look) for _ in range(rounds)]

@@ -307,6 +307,7 @@ def test_every_figure_is_that_of_an_independent_computation(world: World, clinic
 @pytest.mark.parametrize(
     ("by", "key"),
     [
+        (By.CATEGORY, lambda made, world: "epidural"),
         (By.PHYSICIAN, lambda made, world: made.physician),
         (By.TARGET, lambda made, world: "L4-L5"),
         (By.PAYER, lambda made, world: ("", "Harbour", "Lakeland")[[one.pk for one in world.people].index(made.patient) % 3]),
@@ -468,14 +469,15 @@ def test_too_little_of_everything_shows_nothing(clinic: SmallClinic, manager: Us
 @pytest.mark.usefixtures("that_day")
 def test_the_page_shows_table_curve_and_words(world: World, clinic: SmallClinic, signed_in: Enter) -> None:
     client = signed_in("manager", clinic.site)
-    told = client.get(reverse("patients:outcomes"))
+    told = client.get(reverse("patients:outcomes"), {"by": "procedure"})
 
     assert told.status_code == 200
+    assert "Epidural" in client.get(reverse("patients:outcomes")).content.decode()
     text = told.content.decode()
     for name in ("Kind 0", "Kind 1", "Kind 2", "still open", "Wilson", "Kaplan-Meier", "curve-line"):
         assert name in text
     assert "Person1" not in text
-    assert AuditEvent.objects.filter(act="patients.read_outcomes").count() == 1
+    assert AuditEvent.objects.filter(act="patients.read_outcomes").count() == 2
 
 
 @pytest.mark.usefixtures("that_day")
