@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.dateparse import parse_datetime
 from rest_framework import exceptions, renderers, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -94,6 +96,28 @@ class Text(serializers.CharField):
             return clean_text(super().to_internal_value(data))
         except ValueError as error:
             raise serializers.ValidationError(f"This text {error}.", code="text_unusable") from error
+
+
+class Instant(serializers.DateTimeField):
+    """An instant with its offset, in the years that a clinic can mean."""
+
+    default_error_messages = {  # the framework reads a plain dict
+        "unbelievable": "A year between 2000 and 2100 is expected.",
+        "offset": "Give the offset, as in 2027-01-31T09:00:00-05:00 or ...Z.",
+    }
+
+    def to_internal_value(self, value: Any) -> datetime:
+        try:
+            found = parse_datetime(value) if isinstance(value, str) else None
+        except ValueError:
+            found = None
+        if found is None:
+            self.fail("invalid", format="YYYY-MM-DDThh:mm[:ss]+hh:mm")
+        if found.tzinfo is None:
+            self.fail("offset")
+        if not 2000 <= found.year <= 2100:
+            self.fail("unbelievable")
+        return found.astimezone(UTC)
 
 
 # --- versions ----------------------------------------------------------------------------------------------------------

@@ -319,7 +319,17 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"AppointmentStatus": "scheduling.models.appointments.Status"},
+    "ENUM_NAME_OVERRIDES": {
+        "AppointmentStatus": "scheduling.models.appointments.Status",
+        "ResourceKind": "scheduling.models.resources.Kind",
+        "MedicineKind": "patients.models.clinical.MedicineKind",
+        "ConditionKind": "patients.models.clinical.ConditionKind",
+        "VaccineKind": "patients.models.clinical.VaccineKind",
+        "DrugKind": "patients.models.performed.DrugKind",
+        "ComplicationKind": "patients.models.performed.ComplicationKind",
+        "AllergyGrade": "patients.models.clinical.Grade",
+        "AuthorizationStatus": "patients.models.coverage.Decision",
+    },
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SCHEMA_PATH_PREFIX_TRIM": False,
 }

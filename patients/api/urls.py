@@ -1,6 +1,6 @@
-from django.urls import path
+from django.urls import URLPattern, path
 
-from patients.api import coverage, rest
+from patients.api import coverage, facts, notes, reports, rest
 
 urlpatterns = [
     path("patients/", rest.Patients.as_view(), name="api_patients"),
@@ -10,4 +10,26 @@ urlpatterns = [
     path("patients/<uuid:public_id>/authorizations/", coverage.Authorizations.as_view(), name="api_authorizations"),
     path("coverage/<uuid:public_id>/", coverage.OnePlan.as_view(), name="api_one_coverage"),
     path("authorizations/<uuid:public_id>/", coverage.OneAuthorization.as_view(), name="api_authorization"),
+    path("patients/<uuid:public_id>/notes/", notes.PatientNotes.as_view(), name="api_notes"),
+    path("patients/<uuid:public_id>/outcomes/", reports.PatientOutcomes.as_view(), name="api_outcomes"),
+    path("notes/<uuid:public_id>/", notes.OneNote.as_view(), name="api_note"),
+    path("notes/<uuid:public_id>/sign/", notes.Sign.as_view(), name="api_note_sign"),
+    path("notes/<uuid:public_id>/cosign/", notes.Cosign.as_view(), name="api_note_cosign"),
+    path("notes/<uuid:public_id>/addenda/", notes.Addenda.as_view(), name="api_note_addenda"),
+    path("reports/outcomes/", reports.OutcomeReport.as_view(), name="api_outcome_report"),
 ]
+
+
+def _of(group: facts.Group) -> list[URLPattern]:
+    """Return the addresses of a group; where it has one kind, no word for it stands in them."""
+    of_patient, one, mistake = facts.doors(group)
+    word, fixed = ("", {"kind": group.code}) if len(group.kinds) == 1 else ("<slug:kind>/", {})
+    return [
+        path(f"patients/<uuid:public_id>/{group.code}/{word}", of_patient.as_view(), fixed, name=f"api_{group.code}"),
+        path(f"{group.code}/{word}<uuid:public_id>/", one.as_view(), fixed, name=f"api_{group.code}_one"),
+        path(f"{group.code}/{word}<uuid:public_id>/mistake/", mistake.as_view(), fixed, name=f"api_{group.code}_mistake"),
+    ]
+
+
+for _group in facts.GROUPS:
+    urlpatterns += _of(_group)

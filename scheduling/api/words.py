@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 
 from pain_clinic import rest
@@ -13,28 +11,6 @@ from procedures.levels import ALL_REGIONS, BODY
 from procedures.models import Sedation
 from scheduling.forms import MOVE_REASONS
 from scheduling.models import AskedBy, CancelReason, Guidance, Kind, Side, Status
-
-
-class Instant(serializers.DateTimeField):
-    """An instant with its offset, in the years that a clinic can mean."""
-
-    default_error_messages = {  # the framework reads a plain dict
-        "unbelievable": "A year between 2000 and 2100 is expected.",
-        "offset": "Give the offset, as in 2027-01-31T09:00:00-05:00 or ...Z.",
-    }
-
-    def to_internal_value(self, value: Any) -> datetime:
-        try:
-            found = parse_datetime(value) if isinstance(value, str) else None
-        except ValueError:
-            found = None
-        if found is None:
-            self.fail("invalid", format="YYYY-MM-DDThh:mm[:ss]+hh:mm")
-        if found.tzinfo is None:
-            self.fail("offset")
-        if not 2000 <= found.year <= 2100:
-            self.fail("unbelievable")
-        return found.astimezone(UTC)
 
 
 class Chosen(serializers.Serializer[object]):
@@ -68,7 +44,7 @@ class Place(serializers.Serializer[object]):
     """When and where. Without resources, the least-loaded that are free are taken."""
 
     site = serializers.UUIDField()
-    starts_at = Instant()
+    starts_at = rest.Instant()
     resources = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=20, default=list)
     waivers = WaiverIn(many=True, required=False, default=list)
 
@@ -112,8 +88,8 @@ class OpeningsIn(Chosen):
     site = serializers.UUIDField(required=False)
     physician = serializers.UUIDField(required=False)
     patient = serializers.UUIDField(required=False)
-    earliest = Instant(required=False)
-    latest = Instant(required=False)
+    earliest = rest.Instant(required=False)
+    latest = rest.Instant(required=False)
     weekdays = serializers.ListField(child=serializers.IntegerField(min_value=0, max_value=6), required=False, default=list)
     from_time = serializers.TimeField(required=False)
     until_time = serializers.TimeField(required=False)
