@@ -111,8 +111,8 @@ def _checked(shape: type[Shape], data: Any) -> dict[str, Any]:
     return dict(given.validated_data)
 
 
-def doors(group: Group) -> tuple[type[Door], type[Door], type[Door]]:
-    """Return the three doors of a group: of a patient, of one row, of a mistake."""
+def doors(group: Group) -> tuple[type[Door], type[Door]]:
+    """Return the two doors of a group: of a patient, of one row."""
     parameters = []
     if len(group.kinds) > 1:
         parameters = [OpenApiParameter("kind", str, OpenApiParameter.PATH, enum=list(group.kinds))]
@@ -151,9 +151,10 @@ def doors(group: Group) -> tuple[type[Door], type[Door], type[Door]]:
             return rest.once(request, f"{group.code}.record", produce)  # type: ignore[return-value]
 
     class One(Door):
-        """Read one row, recorded as read, or amend it under If-Match."""
+        """Read one row, recorded as read; amend it, or mark it as recorded by mistake, under If-Match: it stays, and counts
+        for nothing."""
 
-        required = {"GET": group.read, "PATCH": group.write}
+        required = {"GET": group.read, "PATCH": group.write, "DELETE": group.write}
 
         @extend_schema(operation_id=f"{group.code}_read", parameters=parameters, responses=group.shape(out, "Out"))
         def get(self, request: Request, public_id: str, kind: str) -> Response:
@@ -179,15 +180,10 @@ def doors(group: Group) -> tuple[type[Door], type[Door], type[Door]]:
 
             return rest.once(request, f"{group.code}.amend:{public_id}", produce)  # type: ignore[return-value]
 
-    class Mistake(Door):
-        """Mark a row as recorded by mistake, with the reason, under If-Match. It stays, and counts for nothing."""
-
-        required = {"POST": group.write}
-
         @extend_schema(
-            operation_id=f"{group.code}_withdraw", parameters=parameters, request=MistakeIn, responses=group.shape(out, "Out")
+            operation_id=f"{group.code}_mistake", parameters=parameters, request=MistakeIn, responses=group.shape(out, "Out")
         )  # fmt: skip
-        def post(self, request: Request, public_id: str, kind: str) -> Response:
+        def delete(self, request: Request, public_id: str, kind: str) -> Response:
             what = group.kind(kind)
             row = self.row(what, public_id)
             reason = _checked(MistakeIn, request.data)["reason"]
@@ -197,9 +193,9 @@ def doors(group: Group) -> tuple[type[Door], type[Door], type[Door]]:
                 kept = what.withdraw(row=row, reason=reason, by=self.actor, at=web.now(), version=row.version)
                 return self.answer(what, kept)
 
-            return rest.once(request, f"{group.code}.withdraw:{public_id}", produce)  # type: ignore[return-value]
+            return rest.once(request, f"{group.code}.mistake:{public_id}", produce)  # type: ignore[return-value]
 
-    found = (OfPatient, One, Mistake)
+    found = (OfPatient, One)
     for door in found:
         door.group = group
     return found

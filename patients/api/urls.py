@@ -22,12 +22,11 @@ urlpatterns = [
 
 def _of(group: facts.Group) -> list[URLPattern]:
     """Return the addresses of a group; where it has one kind, no word for it stands in them."""
-    of_patient, one, mistake = facts.doors(group)
+    of_patient, one = facts.doors(group)
     word, fixed = ("", {"kind": group.code}) if len(group.kinds) == 1 else ("<slug:kind>/", {})
     return [
         path(f"patients/<uuid:public_id>/{group.code}/{word}", of_patient.as_view(), fixed, name=f"api_{group.code}"),
         path(f"{group.code}/{word}<uuid:public_id>/", one.as_view(), fixed, name=f"api_{group.code}_one"),
-        path(f"{group.code}/{word}<uuid:public_id>/mistake/", mistake.as_view(), fixed, name=f"api_{group.code}_mistake"),
     ]
 
 

@@ -44,6 +44,11 @@ def operations_of_schema() -> list[Described]:
     return list(_operations())
 
 
+def pattern_of(path: str) -> str:
+    """Return a described path as the site's addresses are written."""
+    return path.replace("{public_id}", "<uuid:public_id>").replace("{kind}", "<slug:kind>")
+
+
 def _operations() -> Iterator[Described]:
     for path, methods in document()["paths"].items():
         for method, said in methods.items():

@@ -26,7 +26,7 @@ from pain_clinic.accounts.models import User
 from scheduling.models import Appointment
 from tests import factories
 from tests.database.trust import world as worlds
-from tests.database.trust.schema import operations_of_schema
+from tests.database.trust.schema import operations_of_schema, pattern_of
 from tests.database.trust.test_matrix import said
 from tests.database.trust.world import CANARIES, World, forms_of
 
@@ -73,7 +73,7 @@ def api_fields(world: World, user: User, client: Client) -> Iterator[tuple[str, 
     bodies = worlds.valid_bodies(world)
     for one in operations_of_schema():
         with transaction.atomic():
-            address = world.address(one.path.replace("{public_id}", "<uuid:public_id>"), user)
+            address = world.address(pattern_of(one.path), user)
             asked = {"data": json.dumps(bodies.get(one.id)), "content_type": "application/json", "headers": {"If-Match": "*"}}
             response = client.generic(one.method, address, **(asked if one.method != "GET" else {}))
             transaction.set_rollback(True)
@@ -130,7 +130,7 @@ def test_the_file_gives_no_field_to_a_role_that_may_not_use_the_operation() -> N
     may = said()
     with FILE.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            operation = row["operation"].removesuffix(" (search)").replace("{public_id}", "<uuid:public_id>")
+            operation = pattern_of(row["operation"].removesuffix(" (search)"))
             for role in ROLES:
                 assert row[role] == "no" or may[operation][role], (row["operation"], role)
 

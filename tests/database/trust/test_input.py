@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from django import forms
+from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django.test import Client
 from rest_framework import serializers
@@ -27,7 +28,7 @@ from patients.models import Patient
 from scheduling.models import Appointment
 from tests import factories
 from tests.database.trust import world as worlds
-from tests.database.trust.schema import Described, operations_of_schema, resolved
+from tests.database.trust.schema import Described, operations_of_schema, pattern_of, resolved
 from tests.database.trust.test_matrix import said
 from tests.database.trust.world import World
 from tests.hostile import HOSTILE, REAL_NAMES, UNSEEN, is_told_as_text
@@ -178,7 +179,7 @@ def placed(body: Any, path: tuple[str, ...], value: Any) -> Any:
 
 
 def api(client: Client, user: User, world: World, one: Described, body: Any = None, **more: Any) -> Any:
-    address = world.address(one.path.replace("{public_id}", "<uuid:public_id>"), user)
+    address = world.address(pattern_of(one.path), user)
     headers = {"If-Match": "*", **more.pop("headers", {})}
     return undone(client, one.method, address, data=json.dumps(body), content_type="application/json", headers=headers, **more)
 
@@ -186,6 +187,7 @@ def api(client: Client, user: User, world: World, one: Described, body: Any = No
 @pytest.fixture
 def manager(world: World) -> tuple[User, Client]:
     user, client = factories.user(role="manager", sites=(world.site,)), Client(raise_request_exception=False)
+    user.groups.add(Group.objects.get(name="physician"))  # who records what was found and done
     client.force_login(user)
     world.of("hold", user)
     return user, client
@@ -200,6 +202,7 @@ def test_bodies_named_valid_are_taken(world: World, manager: tuple[User, Client]
     user, client = manager
     answers = {one.id: api(client, user, world, one, body).status_code for one, body in writes(world)}
     assert answers.pop("appointments_reinstate") == 409  # it stands already
+    assert (answers.pop("notes_cosign"), answers.pop("notes_add")) == (409, 409)  # nobody has signed it
     assert {name: status for name, status in answers.items() if status not in {200, 201}} == {}
 
 
@@ -266,7 +269,7 @@ def test_depth_and_size_are_answered_within_a_second(world: World, manager: tupl
         field = next(iter(body), "x")
         raw = json.dumps({**body, field: 0}).replace(": 0", ": " + "[" * depth + "]" * depth)
         began = time.perf_counter()
-        address = world.address(one.path.replace("{public_id}", "<uuid:public_id>"), user)
+        address = world.address(pattern_of(one.path), user)
         response = undone(client, one.method, address, data=raw, content_type="application/json")
         assert response.status_code == 400, one.id
         assert time.perf_counter() - began < 1

@@ -17,7 +17,7 @@ from pain_clinic.accounts import matrix, roles
 from pain_clinic.accounts.models import User
 from pain_clinic.audit.models import AuditEvent
 from tests import factories
-from tests.database.trust.schema import operations_of_schema
+from tests.database.trust.schema import operations_of_schema, pattern_of
 from tests.database.trust.world import World
 
 FILE = Path(__file__).parents[3] / "docs" / "permissions.csv"
@@ -76,8 +76,8 @@ def test_the_file_is_what_the_code_says() -> None:
 
 
 def test_no_operation_of_the_description_stands_outside_the_file_and_none_is_missing() -> None:
-    described = {f"{one.method} {one.path}" for one in operations_of_schema()}
-    written = {name.replace("<uuid:public_id>", "{public_id}") for name in said() if name.partition(" ")[0].isupper()}
+    described = {f"{one.method} {pattern_of(one.path)}" for one in operations_of_schema()}
+    written = {name for name in said() if name.partition(" ")[0].isupper()}
     assert written - ABOUT_THE_API == described
 
 

@@ -18,7 +18,7 @@ from pain_clinic.accounts.models import User
 from pain_clinic.audit.models import AuditEvent
 from tests import factories
 from tests.database.trust import world as worlds
-from tests.database.trust.schema import operations_of_schema
+from tests.database.trust.schema import operations_of_schema, pattern_of
 from tests.database.trust.test_matrix import ask, said
 from tests.database.trust.world import ARGUMENT, CANARIES, NOT_OF_A_SITE, World, forms_of, what_is_named
 from tests.factories import TOMORROW, local
@@ -136,7 +136,7 @@ def test_ids_in_api_bodies_are_refused_as_if_they_did_not_exist(
             if not public_id:
                 continue
             nothing = [str(uuid.uuid4())] if name == "resources" else str(uuid.uuid4())
-            address = elsewhere.address(one.path.replace("{public_id}", "<uuid:public_id>"), user)
+            address = elsewhere.address(pattern_of(one.path), user)
             met = [
                 client_answer_body(client, one.method, address, {**bodies[one.id], name: value}) for value in (public_id, nothing)
             ]

@@ -68,6 +68,10 @@ NAMED = {
     "/settings/procedures/": "procedure",
     "/api/v1/procedures/": "procedure",
     "/api/v1/patients/": "patient",
+    "/api/v1/facts/": "fact",
+    "/api/v1/performed/": "performed",
+    "/api/v1/scores/": "score",
+    "/api/v1/notes/": "note",
     "/api/v1/holds/": "hold",
     "/api/v1/appointments/": "case",
     "/api/v1/coverage/": "plan",
@@ -233,6 +237,8 @@ class World:
                 return found["pattern"].partition("|")[0]
             if "/coverage/" in pattern and found["name"] in {"kind", "fact"}:
                 return "plans" if found["name"] == "kind" else self.of("plan", user)
+            if found["name"] == "kind" and "/performed/" in pattern:
+                return "procedures"
             if found["name"] in WORDS:
                 return WORDS[found["name"]]
             return self.of(found["name"], user) if found["name"] in {"fact", "score"} else named
@@ -291,6 +297,14 @@ def make(home: Path, **person: Any) -> World:
     )  # fmt: skip
 
 
+def unnoted(world: World) -> PerformedProcedure:
+    """Return a performed procedure without a note."""
+    values = {"procedure": world.clinic.procedure, "site": world.site, "done_on": TODAY}
+    found = PerformedProcedure.objects.filter(patient=world.patient, clinical_note=None).first()
+    nurse = Actor.of_user(factories.user(role="nurse", sites=(world.site,)))
+    return found or records.record(kind=PerformedProcedure, patient=world.patient, values=values, by=nurse, at=NOW)
+
+
 def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
     """Return for each API write a body that it takes, by operation id."""
     place = {"site": str(world.site.public_id), "starts_at": local(TOMORROW, "15:00").isoformat()}
@@ -317,6 +331,20 @@ def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
         "authorizations_record": {"coverage": str(world.plan.public_id), "covers": world.clinic.procedure.code},
         "authorizations_amend": {"units": 2},
         "authorizations_mistake": {"reason": "r"},
+        "facts_record": {"agent": "latex", "severity": "mild"},
+        "facts_amend": {"severity": "severe"},
+        "facts_mistake": {"reason": "Another patient"},
+        "performed_record": {"other_name": "Elsewhere", "is_elsewhere": True, "done_on": "2026-01-02"},
+        "performed_amend": {"side": "right", "reason": "Wrong side"},
+        "performed_mistake": {"reason": "Another patient"},
+        "scores_record": {"measure": "nrs", "aspect": "now", "value": "4", "scored_on": "2026-09-10"},
+        "scores_amend": {"value": "5"},
+        "scores_mistake": {"reason": "Typed twice"},
+        "notes_write": {"performed": str(unnoted(world).public_id), "sections": {"plan": "P"}},
+        "notes_edit": {"sections": {"plan": "Other"}},
+        "notes_sign": {},
+        "notes_cosign": {},
+        "notes_add": {"text": "Added"},
     }  # fmt: skip
 
 
