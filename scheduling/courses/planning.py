@@ -171,7 +171,7 @@ def plan_nights(*, at: datetime, budget: timedelta = BUDGET) -> Tally:
             continue
         run, _ = PlanRun.objects.get_or_create(site=site, day=wall.date(), defaults={"started_at": at, "moved_at": at})
         while run.finished_at is None and monotonic() < ends:
-            found = plan_some(run, at=at)
+            found = plan_some(run, at=at, limit=BATCH)
             if found is None:
                 break
             tally.add(found)

@@ -33,6 +33,7 @@ def main() -> int:
         browser,
         clinic,
         counting,
+        courses,
         history,
         measuring,
         messages,
@@ -64,6 +65,7 @@ def main() -> int:
         "rules": rules.lines,
         "outcomes": outcomes.lines,
         "history": history.lines,
+        "courses": courses.lines,
     }
     if unknown := set(asked.only or ()) - set(parts):
         parser.error(f"there is no part {min(unknown)!r}; the parts are {', '.join(parts)}")
