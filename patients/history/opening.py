@@ -72,6 +72,7 @@ def open_history(
         coming_url=_linked("scheduling:patient_upcoming", patient, by.may("scheduling.view_appointment")),
         messages_url=_linked("scheduling:patient_messages", patient, by.may("scheduling.read_patient_messages")),
         access_url=reverse("patients:access", args=[patient.public_id]) if by.may("patients.print_access_list") else "",
+        coverage_url=reverse("patients:cover", args=[patient.public_id]) if by.may("patients.view_coverage") else "",
         person=_person(patient),
     )  # fmt: skip
 
@@ -87,17 +88,11 @@ def _acts(patient: Patient, by: Actor) -> tuple[Act, ...]:
         (is_alive and by.may("scheduling.book_appointment"), Act("Book", pages.book_url(patient), "calendar-plus", is_main=True)),
         (by.may("patients.record_outcome"), Act("Record outcome", reverse("patients:score_new", args=who), "gauge")),
         (by.may("patients.record_clinical"), Act("Facts", reverse("patients:record", args=who), "list-checks")),
-        (by.may("procedures.view_rules"), Act("Try the rules", _rules_url(patient), "scale")),
-        (True, Act("Print", reverse("patients:summary", args=who), "printer")),
-        (by.may("patients.view_coverage"), Act("Coverage", reverse("patients:cover", args=who), "shield-check")),
         (by.may("procedures.view_rules"), Act("Try the rules", pages.rules_url(patient), "scale")),
+        (True, Act("Print", reverse("patients:summary", args=who), "printer")),
         (by.may("patients.change_patient"), Act("Change", reverse("patients:edit", args=who), "pencil")),
     )  # fmt: skip
     return tuple(act for is_allowed, act in wanted if is_allowed)
-
-
-def _rules_url(patient: Patient) -> str:
-    return f"{reverse('scheduling:assess')}?patient={patient.public_id}"
 
 
 def _person(patient: Patient) -> tuple[Pair, ...]:

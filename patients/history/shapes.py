@@ -226,4 +226,5 @@ class HistoryPage:
     coming_url: str
     messages_url: str
     access_url: str
+    coverage_url: str
     person: tuple[Pair, ...]

@@ -215,6 +215,17 @@ def test_the_managers_are_alerted_until_one_has_looked_at_it(clinic: SmallClinic
     assert AuditEvent.objects.filter(act="patients.review_emergency", outcome="done").count() == 1
 
 
+def test_an_auditor_sees_that_a_record_was_opened_and_by_whom_but_not_whose(
+    clinic: SmallClinic, signed_in: Enter, stranger: User
+) -> None:
+    opened(clinic, stranger)
+
+    text = signed_in("auditor", clinic.site).get("/patients/emergencies/").content.decode()
+
+    assert ("Dr. Far" in text, str(clinic.patient.public_id) in text) == (True, True)
+    assert (clinic.patient.record_number in text, TEXT in text) == (False, False)
+
+
 def test_managers_of_other_sites_see_none_of_it(clinic: SmallClinic, signed_in: Enter, stranger: User) -> None:
     row = opened(clinic, stranger)
     far = signed_in("manager", factories.site())
