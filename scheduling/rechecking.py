@@ -26,9 +26,9 @@ from patients.models import FactChange
 from patients.records import FieldRefused
 from procedures import rulebook
 from procedures.rules import Finding, Waiver, unwaived
-from scheduling import readiness
-from scheduling.assessing import details_row, judge, wish_of
-from scheduling.booking import RulesRefused, reading, staging
+from scheduling import readiness, waiting
+from scheduling.assessing import details_row, judge, open_cases, wish_of
+from scheduling.booking import RulesRefused, staging
 from scheduling.booking.judging import OVERRIDES
 from scheduling.booking.words import guarded
 from scheduling.models import AWAY, BEFORE_ARRIVAL, Appointment, CaseDetails, DeskTask, RuleCheck, TaskOutcome
@@ -73,7 +73,7 @@ def recheck(patients: Iterable[int], *, at: datetime, by: Actor = BY, cases: Ite
         changed = 0
         for case in rows:
             before = said[case.pk]
-            before.findings = [row for row in before.findings if row.source != readiness.BOOKING]
+            before.findings = [row for row in before.findings if row.source != waiting.BOOKING]
             findings, prints = found[case.pk](tuple(override.code for override in before.overrides))
             changed += readiness.keep(case, findings, (), by, at, fingerprints=prints, said=before) > 0
         return Asked(len(rows), changed)
@@ -90,7 +90,7 @@ def judge_cases(cases: Sequence[Appointment], at: datetime) -> dict[int, Answer]
     people = {case.patient_id: case.patient for case in cases}
     held = facts.read(people.values())
     others: dict[int, list[Appointment]] = defaultdict(list)
-    for other in reading.open_cases(people, at):
+    for other in open_cases(people, at):
         others[other.patient_id].append(other)
 
     def answer(case: Appointment, keys: Sequence[str]) -> tuple[tuple[Finding, ...], Mapping[str, str]]:
@@ -170,7 +170,7 @@ def _locked(appointment: Appointment, version: int | None) -> tuple[Appointment,
     staging.locked_case(appointment, version)
     case = Appointment.objects.select_related(*JOINED).get(pk=appointment.pk)
     before = readiness.read_said([case])[case.pk]
-    before.findings = [row for row in before.findings if row.source != readiness.BOOKING]
+    before.findings = [row for row in before.findings if row.source != waiting.BOOKING]
     return case, before
 
 
@@ -270,6 +270,6 @@ def _next_batch(run: int, at: datetime) -> Asked | None:
 
 def _tidy(at: datetime) -> None:
     """Close what cases that are over or away still had open."""
-    left = DeskTask.objects.filter(done_at=None, kind__in=readiness.READINESS)
+    left = DeskTask.objects.filter(done_at=None, kind__in=waiting.READINESS)
     for over in (left.filter(appointment__status__in=AWAY), left.filter(appointment__leaves_at__lte=at)):
         DeskTask.objects.filter(pk__in=list(over.values_list("pk", flat=True))).update(outcome=TaskOutcome.NOT_NEEDED, done_at=at)

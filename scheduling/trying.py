@@ -16,8 +16,7 @@ from procedures import tables
 from procedures.cases import not_on_file, written_case
 from procedures.rules import Facts, Request
 from procedures.rules.book import Book
-from scheduling.assessing import session_of
-from scheduling.booking.reading import open_cases
+from scheduling.assessing import open_cases, session_of
 
 # What a role must see to be given parts of the written case, and what these parts are called.
 _SHOWN = {

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol, runtime_checkable
 
 from procedures.rules.facts import Facts, Session, Wanted
 from procedures.rules.findings import Finding, Moment, Plain, Said, Severity
@@ -46,14 +45,6 @@ class Row:
             source=self.source,
             about=about,
         )
-
-
-@runtime_checkable
-class Turning(Protocol):
-    """A rule whose answer may change on dates that no finding tells."""
-
-    def turning_points(self, facts: Facts) -> Iterable[date]:
-        """Return these dates."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from patients.models import Patient
 from procedures import levels as target_words
 from procedures.guidance import MODALITIES, usual
 from procedures.models import Sedation
+from scheduling import waiting
 from scheduling.agenda import words
 from scheduling.agenda.shapes import (
     Act,
@@ -28,6 +29,7 @@ from scheduling.agenda.shapes import (
     MessageLine,
     OverrideLine,
     Use,
+    Wait,
 )
 from scheduling.agenda.story import meanwhile, story
 from scheduling.models import (
@@ -114,7 +116,8 @@ def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reaso
         where=target_words.regions_in_words(appointment.regions),
         uses=_uses(standing, zone),
         legs=_legs(appointment, standing, zone),
-        lines=_lines(rows),
+        lines=_lines(rows, by),
+        waits=_waits(rows, appointment, at, zone, by),
         overrides=tuple(
             OverrideLine(
                 row.code,
@@ -123,8 +126,10 @@ def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reaso
                 row.text,
                 row.by.shown_name if row.by else "the system",
                 row.at.astimezone(zone),
+                has_ended=row.ended_at is not None,
             )
             for row in rows.overrides
+            if by.may("patients.view_safety")
         ),
         acts=acts(appointment=appointment, by=by, at=at),
         story=story(events=rows.events, history=rows.history, allocations=rows.allocations, zone=zone),
@@ -253,10 +258,12 @@ def _legs(appointment: Appointment, rows: Sequence[Allocation], zone: ZoneInfo) 
     )
 
 
-def _lines(rows: _Rows) -> tuple[Line, ...]:
+def _lines(rows: _Rows, by: Actor) -> tuple[Line, ...]:
     waived = {row.code: row for row in rows.overrides if row.ended_at is None}
     found = {}
-    for row in rows.findings:
+    for row in _seen(rows, by):
+        if row.severity == waiting.PENDING:
+            continue
         waiver = waived.get(row.code)
         found[row.code] = Line(
             severity=row.severity,
@@ -266,8 +273,21 @@ def _lines(rows: _Rows) -> tuple[Line, ...]:
             is_waived=waiver is not None,
             reason=reason_word(waiver.reason_code) if waiver else "",
             text=waiver.text if waiver else "",
+            source="" if row.source == waiting.BOOKING else row.source,
         )
     return tuple(found.values())
+
+
+def _waits(rows: _Rows, appointment: Appointment, at: datetime, zone: ZoneInfo, by: Actor) -> tuple[Wait, ...]:
+    groups = waiting.grouped(map(waiting.as_finding, _seen(rows, by)), appointment.arrives_at, at)
+    return tuple(Wait(str(one.kind.label), str(one.role.label), one.due_at.astimezone(zone), one.texts) for one in groups)
+
+
+def _seen(rows: _Rows, by: Actor) -> list[AppointmentFinding]:
+    """Return what is said of a case, as far as this person may know it: of the body only what booking or care needs."""
+    if by.may("patients.view_safety"):
+        return rows.findings
+    return [row for row in rows.findings if row.source == waiting.BOOKING or waiting.is_payers(row.code)]
 
 
 def evidence(facts: Any) -> str:
@@ -313,6 +333,9 @@ def acts(*, appointment: Appointment, by: Actor, at: datetime) -> tuple[Act, ...
                 )
             )
     found += _record_acts(appointment, by)
+    if appointment.status in BEFORE_ARRIVAL and by.may("scheduling.plan_case"):
+        url = reverse("scheduling:case_rules", args=[appointment.public_id])
+        found.append(Act("rules", "Rules and plan", url, method="get"))
     if appointment.status in BEFORE_ARRIVAL and by.may("scheduling.move_appointment"):
         found.append(Act("move", "Move", address["move"], method="get"))
         found.append(Act("swap", "Swap", address["swap"], method="get"))

@@ -154,6 +154,11 @@ def _counts(user: User, by: Actor, at: datetime, site: Site, zone: ZoneInfo, boa
     if by.may("scheduling.work_tasks"):
         to_do = DeskTask.objects.filter(site=site).open().by_telephone().count()
         counts.append(Count("To do by telephone", to_do, reverse("scheduling:tasks"), tone="warn" if to_do else ""))
+        role = mail.whose(user, "", may_see_all=by.may("patients.view_safety"))
+        mine = DeskTask.objects.filter(site=site, due_at__lt=tomorrow.ends_at).open().before_a_case()
+        due = (mine if role == mail.ALL else mine.filter(role=role)).count()
+        url = f"{reverse('scheduling:tasks')}?kind={mail.CASES}"
+        counts.append(Count("Cases wait for, by tomorrow", due, url, tone="warn" if due else ""))
     if by.may("patients.review_emergencies"):
         opened = EmergencyAccess.objects.visible_to(user).to_review().count()
         counts.append(Count("Emergencies to look at", opened, reverse("patients:emergencies"), tone="bad" if opened else ""))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django.core.paginator import Paginator
@@ -27,6 +28,7 @@ from scheduling.models import (
     Status,
     TaskKind,
     TaskOutcome,
+    TaskRole,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ class TaskRow:
     case_url: str
     message_url: str
     opened_at: datetime
+    due_at: datetime
+    role: str
     age: str
     is_overdue: bool
     owner: str
@@ -78,6 +82,7 @@ class TaskRow:
 @dataclass(frozen=True, slots=True)
 class TaskPage:
     title: str
+    roles: tuple[Tab, ...]
     tabs: tuple[Tab, ...]
     rows: tuple[TaskRow, ...]
     outcomes: tuple[Pair, ...]
@@ -147,10 +152,26 @@ def _tries(message: Message) -> str:
     return f"{message.attempts}; if one of the earlier ones did arrive, the patient has two copies with the same Message-ID"
 
 
-def tasks(*, user: User, at: datetime, kind: str, number: str) -> TaskPage:
-    """Return what the desk has to do by hand, the most pressing first, or what was done lately."""
+ALL = "all"
+
+
+def whose(user: User, wanted: str, *, may_see_all: bool) -> str:
+    """Return whose tasks to show: what was asked for, else those of a person's own role; of others only to who may see them."""
+    own = [role for role in user.groups.values_list("name", flat=True).order_by("name") if role in TaskRole.values]
+    if may_see_all:
+        return wanted if wanted in (ALL, *TaskRole.values) else own[0] if len(own) == 1 else ALL
+    return wanted if wanted in own else next(iter(own), TaskRole.BILLER)
+
+
+def tasks(*, user: User, at: datetime, kind: str, number: str, role: str = "", may_see_all: bool = True) -> TaskPage:
+    """Return what is to be done by hand, the most pressing first, or what was done lately; of one role, or of all."""
     url = reverse("scheduling:tasks")
     rows = DeskTask.objects.visible_to(user)
+    shown = whose(user, role, may_see_all=may_see_all)
+    kind = kind or ("" if shown in (TaskRole.DESK, ALL) else CASES)  # only the desk telephones
+    if shown != ALL:
+        rows = rows.filter(role=shown)
+    there = {*rows.open().values_list("kind", flat=True).distinct(), kind}
     rows = rows.exclude(done_at=None).order_by("-done_at", "-pk") if kind == DONE else rows.open().in_order()
     if kind in TaskKind.values:
         rows = rows.filter(kind=kind)
@@ -159,17 +180,24 @@ def tasks(*, user: User, at: datetime, kind: str, number: str) -> TaskPage:
     joined = rows.select_related("patient", "appointment__procedure", "site", "owner", "message")
     found = Paginator(joined, PER_PAGE).get_page(number)
     tabs = [
-        ("", "By telephone"),
+        *([("", "By telephone")] if shown in (TaskRole.DESK, ALL) else []),
         (CASES, "Before the visit"),
         (DONE, "Done"),
-        *((each.value, label) for each, label in SHORT.items()),
+        *((value, label) for value, label in SHORT.items() if str(value) in there),
     ]
+    roles = [*TaskRole.choices, (ALL, "Everybody")] if may_see_all else []
+
+    def address(**query: str) -> str:
+        told = urlencode({name: value for name, value in query.items() if value})
+        return f"{url}?{told}" if told else url
+
     return TaskPage(
         title="To do",
-        tabs=tuple(Tab(label, f"{url}?kind={key}" if key else url, key == kind) for key, label in tabs),
+        roles=tuple(Tab(str(label), address(role=value, kind=CASES), value == shown) for value, label in roles) if kind else (),
+        tabs=tuple(Tab(label, address(role=role, kind=str(key)), str(key) == kind) for key, label in tabs),
         rows=tuple(_task(row, user, at) for row in found.object_list),
         outcomes=tuple(Pair(value, str(label)) for value, label in TaskOutcome.choices),
-        page=words.paged(found, url, kind=kind),
+        page=words.paged(found, url, kind=kind, role=role),
         empty={DONE: "Nothing was done here yet.", CASES: "No case waits for anything."}.get(kind, "Nobody is to be called."),
     )
 
@@ -184,6 +212,17 @@ SHORT = {
     TaskKind.MISSED: "Missed",
     TaskKind.NO_ANSWER: "No answer",
     TaskKind.UNWELL: "Worried",
+    TaskKind.RULES: "Rules",
+    TaskKind.ASK: "Ask",
+    TaskKind.CLEARANCE: "Clearance",
+    TaskKind.LAB: "Laboratory",
+    TaskKind.DRIVER: "Driver",
+    TaskKind.CONSENT: "Consent",
+    TaskKind.PREMEDICATION: "Premedication",
+    TaskKind.PLAN: "Plan",
+    TaskKind.DEVICE_PLAN: "Device",
+    TaskKind.AUTHORIZATION: "Authorisation",
+    TaskKind.PAPERS: "Papers",
 }
 
 
@@ -202,6 +241,8 @@ def _task(row: DeskTask, user: User, at: datetime) -> TaskRow:
         case_url=words.case_url(case.public_id) if case else "",
         message_url=reverse("scheduling:message", args=[row.message.public_id]) if row.message else "",
         opened_at=row.opened_at.astimezone(zone),
+        due_at=row.due_at.astimezone(zone),
+        role=str(TaskRole(row.role).label),
         age=_age(at - row.opened_at),
         is_overdue=row.done_at is None and row.due_at < at,
         owner=row.owner.shown_name if row.owner else "",

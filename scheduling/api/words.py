@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
 
 from pain_clinic import rest
+from procedures import rulebook
 from procedures.levels import ALL_REGIONS, BODY
 from procedures.models import Sedation
 from scheduling.forms import MOVE_REASONS
-from scheduling.models import AskedBy, CancelReason, Guidance, Kind, Side, Status
+from scheduling.models import AskedBy, CancelReason, Guidance, Kind, PlannedRole, Premedication, Side, Status, TargetClass
 
 
 class Chosen(serializers.Serializer[object]):
@@ -35,7 +37,7 @@ class Chosen(serializers.Serializer[object]):
 class WaiverIn(serializers.Serializer[object]):
     """A named finding to go on in spite of, and why."""
 
-    code = serializers.CharField(max_length=60)
+    code = serializers.CharField(max_length=160)
     reason_code = serializers.CharField(max_length=40)
     text = rest.Text(max_length=500)
 
@@ -53,8 +55,39 @@ class HoldIn(Chosen, Place):
     patient = serializers.UUIDField(required=False, allow_null=True, default=None)
 
 
+class Said(serializers.Serializer[object]):
+    """What is said about a case beyond its target; what is left out nobody has said yet."""
+
+    role = serializers.ChoiceField(choices=PlannedRole.choices, required=False, allow_blank=True, default="")
+    drug = serializers.CharField(
+        max_length=40,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="The steroid by the clinic's table, or none.",
+    )
+    dose_mg = serializers.DecimalField(
+        max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False, allow_null=True, default=None
+    )
+    has_driver = serializers.BooleanField(required=False, allow_null=True, default=None)
+    premedication = serializers.ChoiceField(choices=Premedication.choices, required=False, allow_blank=True, default="")
+    bleeding_class = serializers.ChoiceField(choices=TargetClass.choices, required=False, allow_blank=True, default="")
+    rationale = rest.Text(max_length=500, required=False, allow_blank=True, default="")
+    site_reason = rest.Text(max_length=300, required=False, allow_blank=True, default="")
+    bilateral_reason = rest.Text(max_length=300, required=False, allow_blank=True, default="")
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        book = rulebook.book()
+        if values["drug"] not in {"", "none", *(book.steroid_ids if book is not None else ())}:
+            raise serializers.ValidationError({"drug": ["This is not a steroid of the clinic's table."]})
+        if values["dose_mg"] is not None and values["drug"] in ("", "none"):
+            raise serializers.ValidationError({"dose_mg": ["Name the steroid of which this is the dose."]})
+        return values
+
+
 class AppointmentIn(Chosen, Place):
     patient = serializers.UUIDField()
+    details = Said(required=False)
     hold = serializers.UUIDField(required=False, allow_null=True, default=None)
     note = rest.Text(max_length=500, required=False, allow_blank=True, default="")
 
@@ -95,12 +128,17 @@ class OpeningsIn(Chosen):
     until_time = serializers.TimeField(required=False)
     limit = serializers.IntegerField(min_value=1, max_value=100, required=False, default=20)
     per_day = serializers.IntegerField(min_value=1, max_value=50, required=False)
+    covered = serializers.BooleanField(
+        required=False, default=False, help_text="Only times on whose date no rule refuses. Asks for a patient."
+    )
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         if ("from_time" in values) != ("until_time" in values):
             raise serializers.ValidationError({"until_time": ["Give both times of a part of the day, or neither."]})
         if "from_time" in values and values["from_time"] >= values["until_time"]:
             raise serializers.ValidationError({"until_time": ["The part of the day has to end after it begins."]})
+        if values["covered"] and "patient" not in values:
+            raise serializers.ValidationError({"patient": ["Name the patient for whom it has to be covered."]})
         if "earliest" in values and "latest" in values and values["earliest"] >= values["latest"]:
             raise serializers.ValidationError({"latest": ["This has to be after earliest."]})
         return values
@@ -122,8 +160,26 @@ class OpeningOut(serializers.Serializer[object]):
     reasons = serializers.ListField(child=serializers.CharField())
 
 
+class BlockingOut(serializers.Serializer[object]):
+    """What does not allow the first free date."""
+
+    code = serializers.CharField(source="key")
+    message = serializers.CharField()
+    reference = serializers.CharField(source="source")
+    earliest = serializers.SerializerMethodField()
+
+    def get_earliest(self, finding: Any) -> str | None:
+        return finding.earliest.isoformat() if finding.earliest is not None else None
+
+
 class OpeningsOut(serializers.Serializer[object]):
     openings = OpeningOut(many=True)
+    free_from = serializers.DateField(allow_null=True, help_text="The first date with everything free, whatever rules say.")
+    covered_from = serializers.DateField(
+        allow_null=True,
+        help_text="The first date from there on which no rule refuses; null without a patient, or where waiting never helps.",
+    )
+    not_covered_because = BlockingOut(many=True)
     nothing_because = serializers.CharField(allow_blank=True)
     would_help = serializers.ListField(child=serializers.CharField())
 

@@ -19,7 +19,7 @@ from patients.models import Patient
 from procedures.models import Procedure
 from scheduling.free_time import LONGEST_WAY
 from scheduling.intervals import unpack
-from scheduling.models import AWAY, Allocation, Appointment, BlockTime, CaseDetails, Hold, Privilege, Resource
+from scheduling.models import Allocation, BlockTime, Hold, Privilege, Resource
 
 Key: TypeAlias = tuple[int, int, date]  # resource, site, UTC day
 
@@ -27,28 +27,15 @@ Key: TypeAlias = tuple[int, int, date]  # resource, site, UTC day
 LOCK = "FOR NO KEY UPDATE OF"
 LONGEST_PROCEDURE = timedelta(hours=12)  # of the catalogue or a physician's own
 LONGEST_EXTRA = 120  # minutes of a unit's own turnover
-LONGEST_STAY = timedelta(days=2)  # more than preparation, procedure and recovery can come to: bounds a walk of an index
 
 _PATIENT = Columns(Patient, "p")
 _RESOURCE = Columns(Resource, "r")
 _SITE = Columns(Site, "s")
-_CASE = Columns(Appointment, "a")
-_DETAILS = Columns(CaseDetails, "d")
-_PROCEDURE = Columns(Procedure, "p", only=("id", "code", "family", "name"))
 # nosec B608 and S608 below: names of columns and constants of ours, nothing from outside.
 _PATIENTS = f"SELECT {_PATIENT.text} FROM patients_patient p WHERE p.id = ANY(%s) ORDER BY p.id"  # nosec B608  # noqa: S608
 _RESOURCES = (
     f"SELECT {_RESOURCE.text}, {_SITE.text} FROM scheduling_resource r LEFT JOIN accounts_site s ON s.id = %s"  # nosec B608  # noqa: S608
     " WHERE r.id = ANY(%s) ORDER BY r.id"
-)
-_OPEN_CASES = (
-    f"SELECT {_CASE.text}, {_PROCEDURE.text}, {_DETAILS.text} FROM scheduling_appointment a"  # nosec B608  # noqa: S608
-    " JOIN procedures_procedure p ON p.id = a.procedure_id"
-    " LEFT JOIN scheduling_casedetails d ON d.appointment_id = a.id"
-    # What is over and not on record as performed counts all the same.
-    " WHERE a.patient_id = ANY(%(patients)s) AND (NOT a.is_history AND a.leaves_at > %(at)s AND a.starts_at > %(since)s"
-    " OR a.starts_at <= %(at)s AND a.status <> ALL(%(away)s) AND NOT EXISTS (SELECT FROM patients_performedprocedure o"
-    " WHERE o.appointment = a.public_id)) ORDER BY a.starts_at, a.id"
 )
 
 
@@ -161,25 +148,6 @@ def allocations(ids: Sequence[int]) -> list[Allocation]:
 def block_times(ids: Sequence[int]) -> list[BlockTime]:
     """Return these dates of blocks with their blocks; asks nothing when there are none."""
     return list(BlockTime.objects.filter(pk__in=ids).select_related("block").order_by("pk")) if ids else []
-
-
-def open_cases(patients: Iterable[int], at: datetime) -> list[Appointment]:
-    """Return the patients' cases that are not over, or not on record as performed, in order of time.
-
-    Of their procedures only the names are read; what is said about each case is joined.
-    """
-    found = []
-    asked = {"patients": list(patients), "at": at, "since": at - LONGEST_STAY, "away": list(AWAY)}
-    for row in _rows(_OPEN_CASES, asked):
-        case = _CASE.row(row)
-        case.procedure = _PROCEDURE.row(row, len(_CASE))
-        after = len(_CASE) + len(_PROCEDURE)
-        if row[after] is not None:
-            case.details = _DETAILS.row(row, after)
-        else:
-            case._state.fields_cache["details"] = None  # nothing was said: not to be looked for again
-        found.append(case)
-    return found
 
 
 def _rows(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -16,7 +16,7 @@ from patients.models import Patient, PatientSite
 from procedures.models import Procedure
 from procedures.rules import Finding, Waiver
 from scheduling import readiness
-from scheduling.assessing import NOTHING_SAID, Details, details_row
+from scheduling.assessing import NOTHING_SAID, Details, details_row, open_cases
 from scheduling.availability import Opening
 from scheduling.booking import judging, pairs, reading, taking
 from scheduling.booking.reading import lock_patients, lock_resources
@@ -142,7 +142,7 @@ def judged(
     away = {one.pk for one in (leaving_out, also_leaving_out) if one is not None}
     others = []
     if scene.patient is not None:
-        others = [other for other in reading.open_cases([scene.patient.pk], at) if other.pk not in away]
+        others = [other for other in open_cases([scene.patient.pk], at) if other.pk not in away]
     blocks = reading.block_times(
         [
             pk

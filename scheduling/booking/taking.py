@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 from django.db import connection
 
 from scheduling import free_time
-from scheduling.booking.reading import LONGEST_STAY, Truth
+from scheduling.assessing.reading import LONGEST_STAY
+from scheduling.booking.reading import Truth
 from scheduling.booking.scene import Run
 from scheduling.booking.words import SlotTaken
 from scheduling.free_time import LONGEST_WAY

@@ -21,6 +21,7 @@ from scheduling.forms.desk import (
     typed_waivers,
     waivers_in,
 )
+from scheduling.forms.details import DetailsForm, asked_of, details_in, initial
 from scheduling.forms.mail import CloseTaskForm, ExceptionForm, StepForm, StopForm, starting_with
 from scheduling.forms.setup import AbsenceForm, BlockForm, HoursForm, ResourceForm, SiteForm, read_spans
 from scheduling.forms.visits import CompleteForm, LeavingForm, answers_in
@@ -41,6 +42,7 @@ __all__ = [
     "CloseTaskForm",
     "CompleteForm",
     "DayField",
+    "DetailsForm",
     "ExceptionForm",
     "HoursForm",
     "LeavingForm",
@@ -53,7 +55,10 @@ __all__ = [
     "SwapAskForm",
     "SwapForm",
     "answers_in",
+    "asked_of",
     "at_in",
+    "details_in",
+    "initial",
     "pairs",
     "read_spans",
     "starting_with",

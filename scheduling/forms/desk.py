@@ -16,6 +16,7 @@ from procedures.models import Sedation
 from procedures.rules import Waiver
 from scheduling.agenda import WAIVER_REASONS
 from scheduling.agenda.shapes import Pair
+from scheduling.forms.details import SaidFields
 from scheduling.models import AskedBy, CancelReason, Guidance, Side
 
 PARTS = {"any": "Any time", "morning": "Morning", "afternoon": "Afternoon"}
@@ -79,7 +80,7 @@ class DayField(forms.DateField):
         return day
 
 
-class BookForm(forms.Form):
+class BookForm(SaidFields):
     """Everything the booking page posts; nothing is required, since the page fills step by step."""
 
     q = PlainField(required=False, max_length=120)
@@ -97,6 +98,7 @@ class BookForm(forms.Form):
     latest = DayField(required=False)
     weekday = forms.TypedMultipleChoiceField(required=False, coerce=int, choices=list(enumerate(WEEKDAYS)))
     part = forms.ChoiceField(required=False, choices=[("", ""), *PARTS.items()])
+    covered = forms.BooleanField(required=False)
     after = DayField(required=False)
     hold = forms.UUIDField(required=False)
     opening = forms.CharField(required=False, max_length=4000)

@@ -40,6 +40,9 @@ def in_fives(value: time) -> time:
     return value
 
 
+OFFICE = "11"  # of the places of service
+
+
 class SiteForm(forms.Form):
     name = PlainField(max_length=120)
     slug = forms.SlugField(
@@ -60,6 +63,19 @@ class SiteForm(forms.Form):
     )
     phone = PlainField(max_length=40, required=False)
     email = forms.EmailField(required=False)
+    state = forms.RegexField(
+        r"^[A-Z]{2}$",
+        required=False,
+        max_length=2,
+        help_text="Two letters: some payers' rules hold in some states only.",
+    )
+    place_of_service = forms.RegexField(
+        r"^\d\d$",
+        required=False,
+        initial="11",
+        max_length=2,
+        help_text="As payers count it: 11 an office, 22 a hospital, 24 a surgery centre.",
+    )
     is_active = forms.BooleanField(label="In use", required=False, initial=True)
     closures = PlainField(
         label="Closed days",
@@ -68,6 +84,9 @@ class SiteForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 6}),
         help_text="One a line: 2026-12-25 Christmas Day",
     )
+
+    def clean_place_of_service(self) -> str:
+        return self.cleaned_data["place_of_service"] or OFFICE
 
     def clean_closures(self) -> dict[date, str]:
         days: dict[date, str] = {}

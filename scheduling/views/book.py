@@ -39,6 +39,7 @@ def book(request: HttpRequest) -> HttpResponse:
     form = BookForm(data)
     is_valid = form.is_valid()
     desk = Booker(request, data, form.cleaned_data)
+    desk.form = form
     if request.headers.get("HX-Target") == "people":
         return web.respond(
             request, "scheduling/_people.html", {"page": BookPage("", "", q=data.get("q", ""), people=desk.found())}
@@ -188,7 +189,7 @@ class Booker(Desk):
         if self.procedure is None:
             found.append(Pair("procedure", "Choose a procedure."))
         else:
-            problems = self._problems(self.procedure)
+            problems = self.problems(self.procedure)
             found += [Pair(FIELD_OF.get(finding.code, "procedure"), finding.message) for finding in problems]
         if self.chosen is None and not self.given.get("opening"):
             found.append(Pair("earliest", "Choose a time."))

@@ -20,9 +20,9 @@ from patients import pages as patients
 from patients.models import Patient
 from patients.pages import Results
 from procedures import levels as anatomy
-from procedures.catalogue import needs_under
+from procedures import rulebook
 from procedures.guidance import MODALITIES, guidance_offered, usual
-from procedures.models import Category, Driver, Fasting, NeedKind, Procedure, Sedation
+from procedures.models import Category, Procedure, Sedation
 from procedures.rules import Finding
 from scheduling import agenda, booking, openings
 from scheduling.agenda import words
@@ -37,22 +37,22 @@ from scheduling.agenda.shapes import (
     Pair,
     Refusal,
     RegionChoice,
-    What,
 )
+from scheduling.assessing import Covering
 from scheduling.availability import Opening
 from scheduling.booking import Target
-from scheduling.forms import PARTS, WEEKDAYS, typed_waivers
+from scheduling.forms import PARTS, WEEKDAYS, BookForm, asked_of, details_in, typed_waivers
+from scheduling.forms.details import SaidFields
 from scheduling.intervals import local_day
 from scheduling.models import Appointment, Hold, Kind, Resource, Side
 from scheduling.openings import FoundSite, FoundUnit, OpeningsFound
-from scheduling.views import doors
+from scheduling.views import covered, doors
+from scheduling.views.wanted import levels_hint, what
 
 PER_DAY, SHOWN, GRID = 6, 24, 15
 NOON = time(12)
 NO_SITE = "You belong to no site yet, so there is nothing to book. An administrator ticks your sites under Staff."
 PART_TIMES = {"morning": (time(0), NOON), "afternoon": (NOON, time(0))}
-DRIVERS = {Driver.REQUIRED: "Needs a driver.", Driver.REQUIRED_IF_SEDATED: "Needs a driver if sedated.", Driver.NOT_NEEDED: ""}
-FASTINGS = {Fasting.NONE_WHEN_LOCAL_ONLY: "", Fasting.ASA_WHEN_SEDATED: "Fasting if sedated."}
 
 
 @dataclass(slots=True)
@@ -85,6 +85,8 @@ class Desk:
     patient: Patient | None = field(init=False)
     procedure: Procedure | None = field(init=False)
     target: Target = field(init=False)
+    covering: Covering | None = field(init=False, default=None)
+    form: BookForm | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         request = self.request
@@ -111,6 +113,7 @@ class Desk:
             guidance=typed if typed in guidance_offered(procedure) else usual(procedure),
             regions=tuple(region for region in regions if region in (given.get("regions") or ()))
             or anatomy.default_regions(procedure),
+            details=details_in(given),
         )
 
     def _the_procedure(self) -> Procedure:
@@ -185,18 +188,24 @@ class Desk:
         )
         return replace(
             page,
-            procedure=_what(chosen, self.target.guidance),
+            procedure=what(chosen, self.target.guidance),
             sides=tuple(
                 Choice(side, str(Side(side).label), side == self.target.side) for side in chosen.laterality if side in Side.values
             ),
             levels=levels,
-            levels_hint=_levels_hint(chosen, levels),
+            levels_hint=levels_hint(chosen, levels),
             regions=self._regions(chosen),
+            said=self._said(chosen),
             sedations=tuple(Choice(str(value), str(label), value == self.target.sedation) for value, label in Sedation.choices),
             guidances=tuple(
                 Choice(value, MODALITIES[value], value == self.target.guidance) for value in guidance_offered(chosen)
             ),
         )
+
+    def _said(self, procedure: Procedure) -> tuple[Any, ...]:
+        """Return the fields of what may be said beyond the target, where it matters for this procedure."""
+        asked = asked_of(procedure, self.target.sedation, rulebook.book())
+        return tuple(self.form[name] for name in SaidFields.base_fields if name in asked) if self.form is not None else ()
 
     def _regions(self, procedure: Procedure) -> tuple[RegionChoice, ...]:
         """Return the regions to choose from; where there is only one there is nothing to choose."""
@@ -213,7 +222,12 @@ class Desk:
         if self.procedure is None:
             return page
         found = self._search()
-        lines = [doors.offer(each, found.units, found.sites, is_first=place == 0) for place, each in enumerate(found.openings)]
+        self.covering = covered.covering_of(self, found)
+        page, found = covered.told(self, page, found, self._search)
+        lines = [
+            replace(doors.offer(each, found.units, found.sites, is_first=place == 0), **covered.against(self, each))
+            for place, each in enumerate(found.openings)
+        ]
         if self.chosen is not None:
             start = self.chosen.opening.starts_at
             lines = [replace(line, is_chosen=line.starts_at == start) for line in lines]
@@ -251,10 +265,11 @@ class Desk:
         value = self.given.get(name)
         return value.isoformat() if value else str(self.data.get(name, ""))
 
-    def _search(self) -> OpeningsFound:
+    def _search(self, covered: date | None = None) -> OpeningsFound:
         given, zone, procedure = self.given, self._zone(), self._the_procedure()
         after = self._after()
-        first = max(filter(None, (given.get("earliest"), after + timedelta(days=1) if after else None)), default=None)
+        froms = (given.get("earliest"), after + timedelta(days=1) if after else None, covered)
+        first = max(filter(None, froms), default=None)
         asked: dict[str, Any] = {
             "procedure": procedure,
             "at": self.at,
@@ -313,7 +328,9 @@ class Desk:
         if taken is not None:
             self.chosen = None
             return replace(page, refusal=page.refusal or self._refusal(taken))
-        lines = tuple(doors.line_of(finding, self.by, typed_waivers(self.data)) for finding in findings)
+        typed = typed_waivers(self.data)
+        lines = tuple(doors.line_of(finding, self.by, typed) for finding in findings if not finding.pending)
+        zone = ZoneInfo(self.chosen.site.time_zone)
         opening = doors.offer(self.chosen.opening, self.chosen.units, self.chosen.sites, is_chosen=True)
         hold = self.chosen.hold
         return replace(
@@ -327,6 +344,7 @@ class Desk:
             if hold
             else None,
             lines=lines,
+            waits=doors.waits_of(findings, self.chosen.opening.arrives_at, self.at, zone),
             button=f"Book {doors.told(opening)}",
             mails=self._mails(),
             can_book=self.patient is not None and all(line.can_waive or line.severity in ("info", "pending") for line in lines),
@@ -348,7 +366,7 @@ class Desk:
         if isinstance(error, booking.RulesRefused):
             return error.findings, None
         if self.patient is None:
-            return tuple(self._problems(self.procedure)), None
+            return tuple(self.problems(self.procedure)), None
         try:
             return (
                 booking.preview(
@@ -365,7 +383,7 @@ class Desk:
         except DomainError as refusal:
             return (), refusal
 
-    def _problems(self, procedure: Procedure) -> list[Finding]:
+    def problems(self, procedure: Procedure) -> list[Finding]:
         target = self.target
         return anatomy.validate_target(procedure, target.side, target.levels, target.regions, target.guidance)
 
@@ -382,33 +400,3 @@ class Desk:
             again_url=words.book_url(patient=patient.public_id),
             board_url=words.board_url(site=row.site.slug, day=case.starts_at.date(), case=row.public_id),
         )
-
-
-def _what(procedure: Procedure, guidance: str) -> What:
-    told = [need for need in needs_under(procedure, guidance) if need.kind not in (NeedKind.PHYSICIAN, NeedKind.ROOM)]
-    needs = [f"{need.count} x {NeedKind(need.kind).label}" if need.count > 1 else str(NeedKind(need.kind).label) for need in told]
-    return What(
-        code=procedure.code,
-        name=procedure.name,
-        short_name=procedure.short_name,
-        category=procedure.category,
-        family=procedure.family,
-        minutes=procedure.room_minutes,
-        prep=procedure.prep_minutes,
-        recovery=procedure.recovery_minutes,
-        turnover=procedure.turnover_minutes,
-        needs=tuple(dict.fromkeys(needs)),
-        driver=DRIVERS.get(Driver(procedure.driver), ""),
-        fasting=FASTINGS.get(Fasting(procedure.fasting), ""),
-        notes=procedure.notes,
-        max_levels=procedure.max_levels or 0,
-    )
-
-
-def _levels_hint(procedure: Procedure, levels: Sequence[LevelChoice]) -> str:
-    if not levels:
-        return ""
-    most = (
-        f"Usually up to {procedure.max_levels} level{'s' if procedure.max_levels != 1 else ''}: " if procedure.max_levels else ""
-    )
-    return f"{most}{levels[0].code} to {levels[-1].code}. {procedure.levels_note}".strip()

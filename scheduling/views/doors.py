@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -26,9 +26,9 @@ from pain_clinic.errors import Conflict, DomainError, retried
 from patients.models import Patient
 from procedures.models import Procedure
 from procedures.rules import Finding
-from scheduling import agenda, booking, messages
+from scheduling import agenda, booking, messages, waiting
 from scheduling.agenda import words
-from scheduling.agenda.shapes import Case, Choice, Line, Meanwhile, OpeningLine, Refusal
+from scheduling.agenda.shapes import Case, Choice, Line, Meanwhile, OpeningLine, Refusal, Wait
 from scheduling.availability import Opening
 from scheduling.booking import staging
 from scheduling.booking.judging import OVERRIDES
@@ -178,6 +178,14 @@ def line_of(finding: Finding, by: Actor, typed: Mapping[str, tuple[bool, str, st
         reason=reason,
         text=text,
         reasons=tuple(Choice(code, label, code == reason) for code, label in agenda.WAIVER_REASONS.items()) if can_waive else (),
+    )
+
+
+def waits_of(findings: Iterable[Finding], arrives_at: datetime, at: datetime, zone: ZoneInfo) -> tuple[Wait, ...]:
+    """Return what a case would wait for, by whose work it is."""
+    return tuple(
+        Wait(str(group.kind.label), str(group.role.label), group.due_at.astimezone(zone), group.texts)
+        for group in waiting.grouped(findings, arrives_at, at)
     )
 
 

@@ -18,7 +18,7 @@ from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 from scheduling import agenda, desk_tasks, messages
 from scheduling.forms import CloseTaskForm
-from scheduling.models import DeskTask, Message, TaskKind
+from scheduling.models import DeskTask, Message, TaskKind, TaskRole
 from scheduling.views.pages import day_of
 
 
@@ -41,7 +41,7 @@ def message(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 @require_GET
 @requires("scheduling.work_tasks")
 def tasks(request: HttpRequest) -> HttpResponse:
-    """List what is to be done by telephone."""
+    """List what is to be done by hand, by whose work it is."""
     return _tasks(request)
 
 
@@ -49,7 +49,8 @@ def _tasks(request: HttpRequest, status: int = 200) -> HttpResponse:
     kind = request.GET.get("kind", "")
     page = agenda.tasks(
         user=web.member(request), at=web.now(), kind=kind if kind in (*TaskKind.values, agenda.CASES, agenda.DONE) else "",
-        number=request.GET.get("page", "1"),
+        number=request.GET.get("page", "1"), role=request.GET.get("role", ""),
+        may_see_all=Actor.of(request).may("patients.view_safety"),
     )  # fmt: skip
     return web.respond(request, "scheduling/tasks.html", {"page": page}, status=status)
 
@@ -86,6 +87,8 @@ def task_close(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 
 def _the_task(request: HttpRequest, public_id: uuid.UUID) -> DeskTask:
     rows = DeskTask.objects.visible_to(web.member(request)).select_related("patient", "site")
+    if not Actor.of(request).may("patients.view_safety"):
+        rows = rows.filter(role=TaskRole.BILLER)
     found: DeskTask = get_object_or_404(rows, public_id=public_id)
     return found
 

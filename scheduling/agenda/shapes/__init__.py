@@ -43,7 +43,21 @@ from scheduling.agenda.shapes.pages import (
     SettingsLink,
     SettingsPage,
 )
-from scheduling.agenda.shapes.parts import Act, CaseLine, Change, Choice, Field, Flag, Line, Meanwhile, Page, Pair, Refusal, Tab
+from scheduling.agenda.shapes.parts import (
+    Act,
+    CaseLine,
+    Change,
+    Choice,
+    Field,
+    Flag,
+    Line,
+    Meanwhile,
+    Page,
+    Pair,
+    Refusal,
+    Tab,
+    Wait,
+)
 
 __all__ = [
     "Act",
@@ -99,6 +113,7 @@ __all__ = [
     "SwapSide",
     "Tab",
     "Use",
+    "Wait",
     "WeekCell",
     "WeekDay",
     "WeekRow",

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from scheduling.agenda.shapes.parts import CaseLine, Choice, Flag, Line, Pair, Refusal
+from scheduling.agenda.shapes.parts import CaseLine, Choice, Flag, Line, Pair, Refusal, Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +140,11 @@ class BookPage:
     after: str = ""
     first_free: OpeningLine | None = None
     first_covered: OpeningLine | None = None
+    waits: tuple[Wait, ...] = ()
+    said: tuple[Any, ...] = ()  # fields of what may be said about the case beyond its target
+    covered: str = ""  # from when on no rule stands in the way, where that is not the first free time
+    uncovered: tuple[Line, ...] = ()  # what stands in the way of the first free time
+    only_covered: bool = False
     lines: tuple[Line, ...] = ()
     chosen: OpeningLine | None = None
     hold: HoldLine | None = None

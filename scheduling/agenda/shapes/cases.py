@@ -7,7 +7,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from scheduling.agenda.shapes.booking import OpeningLine, Who
-from scheduling.agenda.shapes.parts import Act, CaseLine, Change, Choice, Line, Pair, Refusal
+from scheduling.agenda.shapes.parts import Act, CaseLine, Change, Choice, Line, Pair, Refusal, Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class OverrideLine:
     text: str
     by: str
     at: datetime
+    has_ended: bool = False  # the facts have changed since, or the case has moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,7 @@ class Case:
     uses: tuple[Use, ...] = ()
     legs: tuple[LegLine, ...] = ()
     lines: tuple[Line, ...] = ()
+    waits: tuple[Wait, ...] = ()
     overrides: tuple[OverrideLine, ...] = ()
     acts: tuple[Act, ...] = ()
     story: tuple[StoryLine, ...] = ()

@@ -58,6 +58,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """What a case waits for of one kind: whose work it is, by when, and each thing in words."""
+
+    title: str
+    role: str
+    due: datetime
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     field: str
     old: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
@@ -19,6 +20,7 @@ from procedures.models import Procedure
 from procedures.rules import Waiver
 from scheduling import openings
 from scheduling.api import words
+from scheduling.assessing import NOTHING_SAID, Details
 from scheduling.availability import Opening
 from scheduling.booking import RulesRefused, SlotTaken, Target
 from scheduling.models import Allocation, Appointment, Resource
@@ -68,7 +70,15 @@ def target_of(values: dict[str, Any]) -> Target:
         sedation=values["sedation"],
         guidance=values["guidance"],
         regions=tuple(values["regions"]),
+        details=_details(values.get("details")),
     )
+
+
+def _details(said: dict[str, Any] | None) -> Details:
+    if said is None:
+        return NOTHING_SAID
+    dose = said["dose_mg"]
+    return Details(**{**said, "dose_mg": None if dose is None else Fraction(dose)})
 
 
 def options_of(values: dict[str, Any]) -> openings.Options:

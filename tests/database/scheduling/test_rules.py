@@ -34,7 +34,7 @@ from procedures.models import RuleRow
 from procedures.rules import Waiver
 from procedures.tables.reports import RuleReport
 from procedures.tables.rows import load_rules
-from scheduling import booking, rechecking
+from scheduling import booking, rechecking, waiting
 from scheduling.assessing import Details
 from scheduling.availability import Opening
 from scheduling.booking import RulesRefused, Target
@@ -123,7 +123,7 @@ def tasks(case: Appointment) -> dict[str, DeskTask]:
 def test_patient_of_whom_nothing_is_known_is_booked_and_every_unknown_becomes_a_task(ruled: SmallClinic, by: Actor) -> None:
     case = booked(ruled, by, details=Details())
     assert set(said(case).values()) <= {"pending", "info"}
-    assert {kind: (task.role, task.due_at) for kind, task in tasks(case).items() if kind in rechecking.readiness.READINESS} == {
+    assert {kind: (task.role, task.due_at) for kind, task in tasks(case).items() if kind in waiting.READINESS} == {
         TaskKind.ASK: ("nurse", case.arrives_at - 7 * DAY),
         TaskKind.PAPERS: ("biller", case.arrives_at - 5 * DAY),
         TaskKind.CONSENT: ("physician", case.arrives_at),
@@ -260,7 +260,7 @@ def test_due_days_follow_a_case_that_is_moved(ruled: SmallClinic, by: Actor) -> 
 def test_cancelled_case_waits_for_nothing(ruled: SmallClinic, by: Actor) -> None:
     case = booked(ruled, by)
     booking.cancel(appointment=case, reason="patient_ill", asked_by="patient", by=by, at=NOW)
-    assert not set(tasks(case)) & set(rechecking.readiness.READINESS)
+    assert not set(tasks(case)) & set(waiting.READINESS)
 
 
 # --- a fact changes --------------------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ def test_new_blood_thinner_puts_the_booked_case_on_the_list_and_its_clearance_ta
     records.record(kind=Clearance, patient=ruled.patient, values=cleared, by=nurse, at=NOW)
     rechecking.follow_changes(at=NOW)
     assert standing(case) == set()
-    assert not set(tasks(case)) & set(rechecking.readiness.READINESS)
+    assert not set(tasks(case)) & set(waiting.READINESS)
     closed = DeskTask.objects.get(appointment=case, kind=TaskKind.RULES)
     assert (closed.outcome, closed.done_at) == ("not_needed", NOW)
 
@@ -448,4 +448,4 @@ def test_cases_that_are_over_have_their_tasks_closed_at_night(ruled: SmallClinic
     case = booked(ruled, by)
     assert TaskKind.ASK in tasks(case)
     rechecking.check_all(at=case.leaves_at + DAY)
-    assert not set(tasks(case)) & set(rechecking.readiness.READINESS)
+    assert not set(tasks(case)) & set(waiting.READINESS)

@@ -72,7 +72,7 @@ def test_case_tells_who_what_and_when_in_the_zone_of_its_site(case: Appointment,
     assert shown.zone == "America/New_York, EDT"
     assert {use.name for use in shown.uses} == {each.name for each in clinic.resources}
     assert [line.act for line in shown.story] == ["booked"]
-    assert [act.key for act in shown.acts] == ["confirm", "move", "swap", "cancel"]
+    assert [act.key for act in shown.acts] == ["confirm", "rules", "move", "swap", "cancel"]
 
 
 def test_panel_is_a_fragment(case: Appointment, people: People) -> None:

@@ -1,0 +1,107 @@
+"""What may be said about a case beyond its target: on the booking page, and later on the case's own."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from django import forms
+
+from pain_clinic.texts import PlainField
+from procedures import rulebook
+from procedures.models import Procedure
+from procedures.rules.book import Book
+from procedures.rules.offers import BY_TARGET
+from scheduling.assessing import Details
+from scheduling.models import CaseDetails, PlannedRole, Premedication, TargetClass
+
+YES, NO = "yes", "no"
+DRIVER = (("", "Not known yet"), (YES, "Has a driver"), (NO, "Has none"))
+NOT_SAID = ("", "Not said yet")
+MOST_MG = 1000
+
+
+def steroids() -> list[tuple[str, str]]:
+    """Return what may be chosen as the steroid, by the clinic's table."""
+    book = rulebook.book()
+    names = sorted(book.steroid_ids) if book is not None else []
+    return [NOT_SAID, ("none", "No steroid"), *((name, name.replace("_", " ").capitalize()) for name in names)]
+
+
+class SaidFields(forms.Form):
+    """The part of it that is asked while booking. Nothing is required: what is empty nobody has said yet."""
+
+    role = forms.ChoiceField(required=False, choices=[NOT_SAID, *PlannedRole.choices], label="Done to")
+    drug = forms.ChoiceField(required=False, choices=[NOT_SAID], label="Steroid")
+    dose_mg = forms.DecimalField(required=False, min_value=0.1, max_value=MOST_MG, decimal_places=2, label="Dose (mg)")
+    driver = forms.ChoiceField(required=False, choices=DRIVER, label="Driver")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["drug"].choices = steroids()  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("dose_mg") and cleaned.get("drug") in ("", "none", None):
+            self.add_error("dose_mg", "Choose the steroid of which this is the dose.")
+        return cleaned
+
+
+class DetailsForm(SaidFields):
+    """All of it."""
+
+    driver_name = PlainField(required=False, max_length=120, label="Driver's name and telephone")
+    premedication = forms.ChoiceField(
+        required=False, choices=[NOT_SAID, *Premedication.choices], label="Premedication before contrast"
+    )
+    bleeding_class = forms.ChoiceField(
+        required=False, choices=[NOT_SAID, *TargetClass.choices], label="Bleeding risk of the target"
+    )
+    rationale = PlainField(required=False, max_length=500, label="Why this, now")
+    site_reason = PlainField(required=False, max_length=300, label="Why not in the office")
+    bilateral_reason = PlainField(required=False, max_length=300, label="Why both sides")
+
+    def changes(self) -> dict[str, Any]:
+        """Return what was typed, as the verb takes it."""
+        given = dict(self.cleaned_data)
+        driver = given.pop("driver")
+        return {**given, "has_driver": has_driver(driver)}
+
+
+def initial(row: CaseDetails | None) -> dict[str, Any]:
+    """Return what is said so far, as the form shows it."""
+    if row is None:
+        return {}
+    names = [name for name in DetailsForm.base_fields if name != "driver"]
+    return {**{name: getattr(row, name) for name in names}, "driver": {True: YES, False: NO}.get(row.has_driver, "")}  # type: ignore[arg-type]
+
+
+def has_driver(typed: str) -> bool | None:
+    """Return whether there is a driver; None for not known."""
+    return {YES: True, NO: False}.get(typed)
+
+
+def details_in(given: dict[str, Any]) -> Details:
+    """Return what was typed while booking."""
+    drug, dose = given.get("drug") or "", given.get("dose_mg")
+    return Details(
+        role=given.get("role") or "",
+        drug=drug,
+        dose_mg=Fraction(dose) if dose is not None and drug not in ("", "none") else None,
+        has_driver=has_driver(given.get("driver") or ""),
+    )
+
+
+def asked_of(procedure: Procedure, sedation: str, book: Book | None) -> frozenset[str]:
+    """Return which of these matter for a procedure: what nobody needs is not asked."""
+    offer = book.offers.get(procedure.code) if book is not None else None
+    found = set()
+    if offer is not None and offer.needs_role:
+        found.add("role")
+    if procedure.steroid != "no":
+        found |= {"drug", "dose_mg"}
+    if procedure.driver == "required" or sedation != "none":
+        found.add("driver")
+    if offer is not None and offer.bleeding_class == BY_TARGET:
+        found.add("bleeding_class")
+    return frozenset(found)

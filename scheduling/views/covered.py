@@ -1,0 +1,101 @@
+"""From when on what is asked for is covered: beside the first free time, and as a filter of times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import Site
+from patients.models import Patient
+from procedures import levels as anatomy
+from procedures.models import Procedure
+from procedures.rules import Finding
+from scheduling.agenda import words
+from scheduling.agenda.shapes import BookPage
+from scheduling.assessing import Covering, Wish, covering
+from scheduling.availability import Opening
+from scheduling.booking import Target
+from scheduling.openings import OpeningsFound
+from scheduling.views import doors
+
+
+class Asking(Protocol):
+    """What the booking page knows of what is asked for."""
+
+    by: Actor
+    at: datetime
+    sites: tuple[Site, ...]
+    patient: Patient | None
+    procedure: Procedure | None
+    target: Target
+    given: dict[str, Any]
+    covering: Covering | None
+
+    def problems(self, procedure: Procedure) -> list[Finding]:
+        """Return what is missing or wrong about where and how."""
+
+
+def covering_of(desk: Asking, found: OpeningsFound) -> Covering | None:
+    """Return what rules say about dates, once it is known who, what and where; None before that or with nothing free."""
+    if not found.openings or desk.patient is None or desk.procedure is None or desk.problems(desk.procedure):
+        return None
+    opening, target = found.openings[0], desk.target
+    site = next((site for site in desk.sites if site.pk == opening.site), None)
+    if site is None:
+        return None
+    wish = Wish(
+        procedure=desk.procedure,
+        site=site,
+        starts_at=opening.starts_at,
+        side=target.side,
+        levels=tuple(target.levels),
+        regions=anatomy.touched(target.levels, target.regions),
+        guidance=target.guidance,
+        sedation=target.sedation,
+        details=target.details,
+    )
+    return covering(wish=wish, patient=desk.patient, at=desk.at)
+
+
+def told(
+    desk: Asking, page: BookPage, found: OpeningsFound, search: Callable[[date], OpeningsFound]
+) -> tuple[BookPage, OpeningsFound]:
+    """Say from when on no rule stands in the way; with the filter, leave out the times before it."""
+    wanted = bool(desk.given.get("covered"))
+    page = replace(page, only_covered=wanted)
+    if desk.covering is None:
+        return page, found
+    free = desk.covering.wish.on
+    bad = desk.covering.blocking(free)
+    if not bad:
+        return page, replace(found, openings=_fitting(desk, found)) if wanted else found
+    first = desk.covering.first(free)
+    page = replace(page, uncovered=tuple(doors.line_of(finding, desk.by, {}) for finding in bad))
+    if first is None:
+        return replace(page, covered="Waiting alone does not help."), replace(found, openings=()) if wanted else found
+    later = search(first)
+    fitting = _fitting(desk, later)
+    if fitting:
+        page = replace(page, first_covered=doors.offer(fitting[0], later.units, later.sites))
+    page = replace(page, covered=f"Free on {words.short_day(free)}, covered from {words.short_day(first)}.")
+    return page, replace(later, openings=fitting) if wanted else found
+
+
+def against(desk: Asking, opening: Opening) -> dict[str, Any]:
+    """Return the mark of an opening on whose day something is not allowed."""
+    bad = desk.covering.blocking(_date(desk, opening)) if desk.covering is not None else ()
+    return {"worst": "deny", "line_count": len(bad)} if bad else {}
+
+
+def _fitting(desk: Asking, found: OpeningsFound) -> tuple[Opening, ...]:
+    assert desk.covering is not None
+    return tuple(each for each in found.openings if not desk.covering.blocking(_date(desk, each)))
+
+
+def _date(desk: Asking, opening: Opening) -> date:
+    zones = {site.pk: ZoneInfo(site.time_zone) for site in desk.sites}
+    return opening.starts_at.astimezone(zones[opening.site]).date()

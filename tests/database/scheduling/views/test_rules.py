@@ -1,0 +1,225 @@
+"""What the desk, a physician and a biller see of the rules: while booking, on a case, and on the list of what is to be done."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import date, timedelta
+from functools import cache
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from patients.models import Asked, Condition, Coverage, Medication, Patient, PerformedProcedure, Recorded
+from procedures import tables
+from procedures.tables.reports import RuleReport
+from procedures.tables.rows import load_rules
+from scheduling import rechecking
+from scheduling.models import Appointment, AppointmentFinding, CaseDetails, DeskTask, RuleOverride
+from scheduling.views import doors
+from tests import factories
+from tests.database.scheduling.views.conftest import People, opening
+from tests.factories import NOW, TODAY, TOMORROW, SmallClinic, local
+
+DAY = timedelta(days=1)
+BOOK = "/book/"
+
+
+@cache
+def files() -> Any:
+    return tables.read()
+
+
+@pytest.fixture
+def ruled(clinic: SmallClinic) -> SmallClinic:
+    load_rules(files(), RuleReport())
+    return clinic
+
+
+def put(model: type[Recorded], patient: Patient, /, **values: Any) -> Any:
+    return model._default_manager.create(patient=patient, recorded_at=NOW, **values)
+
+
+def asked(clinic: SmallClinic, **other: Any) -> dict[str, Any]:
+    return {
+        "patient": str(clinic.patient.public_id), "procedure": clinic.procedure.code, "side": "left", "sedation": "none",
+        "request_key": uuid.uuid4().hex, **other,
+    }  # fmt: skip
+
+
+def a_case(clinic: SmallClinic, on: date = TODAY + 14 * DAY) -> Appointment:
+    case = factories.appointment(
+        of=clinic.patient, at_site=clinic.site, for_procedure=clinic.procedure, starts_at=local(on, "9:00"), side="left",
+        resources=[clinic.room],
+    )  # fmt: skip
+    rechecking.recheck([clinic.patient.pk], at=NOW)
+    return case
+
+
+def test_booking_page_says_what_waits_by_whose_work_and_asks_only_what_matters(ruled: SmallClinic, people: People) -> None:
+    page = people.owner.post(BOOK, asked(ruled, choose=doors.token_of(opening(ruled)))).context["page"]
+    assert page.can_book
+    assert page.lines == () or {line.severity for line in page.lines} <= {"info"}
+    assert {(wait.title, wait.role) for wait in page.waits} >= {
+        ("Ask the patient", "Nurse"), ("Papers for the payer", "Billing"), ("Say what is planned", "Physician"),
+    }  # fmt: skip
+    assert [field.name for field in page.said] == ["drug", "dose_mg"]
+
+
+def test_what_was_said_while_booking_is_kept_and_nothing_waits_for_it(ruled: SmallClinic, people: People) -> None:
+    token = doors.token_of(opening(ruled))
+    said = {"drug": "dexamethasone", "dose_mg": "8"}
+    people.owner.post(BOOK, asked(ruled, act="book", opening=token, **said))
+    kept = CaseDetails.objects.get(appointment=Appointment.objects.get())
+    assert (kept.drug, kept.dose_mg) == ("dexamethasone", 8)
+    assert not DeskTask.objects.filter(kind="plan").exists()
+    again = people.owner.post(BOOK, asked(ruled, act="look", drug="none", dose_mg="4"))
+    assert again.status_code == 422
+
+
+def test_refused_booking_is_overridden_in_the_page_by_role_reason_and_words(
+    ruled: SmallClinic, people: People, signed_in: Callable[..., Client]
+) -> None:
+    put(Condition, ruled.patient, kind="infection", began_on=TODAY)
+    token = doors.token_of(opening(ruled))
+    page = people.owner.post(BOOK, asked(ruled, choose=token)).context["page"]
+    stop = next(line for line in page.lines if line.code == "active_infection")
+    assert (stop.severity, stop.can_waive, page.can_book) == ("deny", False, False)
+    assert stop.source
+    physician = signed_in("physician", ruled.site)
+    later = doors.token_of(opening(ruled, "13:00"))  # the desk holds the other one
+    seen = physician.post(BOOK, asked(ruled, choose=later)).context["page"]
+    assert next(line for line in seen.lines if line.code == "active_infection").can_waive
+    reason = {"waive": "active_infection", "reason_active_infection": "clinical_judgement", "text_active_infection": "Healing."}
+    booked = physician.post(BOOK, asked(ruled, act="book", opening=seen.chosen.token, hold=str(seen.hold.public_id), **reason))
+    assert booked.status_code == 303
+    assert RuleOverride.objects.get().code == "active_infection"
+
+
+def test_page_says_from_when_on_it_is_covered_and_leaves_out_the_rest_when_asked(ruled: SmallClinic, people: People) -> None:
+    put(Condition, ruled.patient, kind="infection", ended_on=TODAY, antibiotics_until=TODAY)
+    put(Medication, ruled.patient, kind="antithrombotic", drug="clopidogrel", name="Clopidogrel")
+    first = people.owner.post(BOOK, asked(ruled, act="look")).context["page"]
+    # Seven days after a dose that is taken as long as nobody stops it: from Monday a week on.
+    assert first.covered == "Free on Mon 14 Sep, covered from Mon 21 Sep."
+    assert first.first_free.starts_at.date() == TODAY
+    assert (first.first_covered.starts_at.date(), first.days[0].openings[0].worst) == (TODAY + 7 * DAY, "deny")
+    only = people.owner.post(BOOK, asked(ruled, act="look", covered="1")).context["page"]
+    assert min(day.day for day in only.days) == TODAY + 7 * DAY
+    assert "last taken" in only.uncovered[0].message
+
+
+def test_page_says_when_waiting_alone_does_not_help(ruled: SmallClinic, people: People) -> None:
+    put(Condition, ruled.patient, kind="infection", began_on=TODAY)
+    page = people.owner.post(BOOK, asked(ruled, act="look", covered="1")).context["page"]
+    assert (page.covered, page.days, page.first_covered) == ("Waiting alone does not help.", (), None)
+
+
+def test_case_can_be_planned_and_waived_after_it_was_booked(
+    ruled: SmallClinic, people: People, signed_in: Callable[..., Client]
+) -> None:
+    case = a_case(ruled)
+    url = f"/appointments/{case.public_id}/rules/"
+    assert b"Nothing, as things are now" in people.owner.get(url).content
+    assert people.owner.post(url, {"act": "plan", "drug": "none", "driver": "yes"}).status_code == 303
+    assert CaseDetails.objects.get().has_driver is True
+    assert people.owner.post(url, {"act": "plan", "drug": "sugar"}).status_code == 422
+    put(Condition, ruled.patient, kind="infection", began_on=TODAY)
+    rechecking.recheck([ruled.patient.pk], at=NOW)
+    physician = signed_in("physician", ruled.site)
+    shown = physician.get(url)
+    assert [line.code for line in shown.context["lines"]] == ["active_infection"]
+    reason = {"act": "waive", "waive": "active_infection", "reason_active_infection": "urgent", "text_active_infection": "Seen."}
+    assert people.owner.post(url, reason).status_code == 422
+    assert physician.post(url, {**reason, "text_active_infection": ""}).status_code == 422
+    assert physician.post(url, reason).status_code == 303
+    assert physician.get(url).context["lines"] == ()
+    assert b"went on" in physician.get(f"/appointments/{case.public_id}/").content
+
+
+def test_biller_sees_what_the_payer_asks_and_nothing_of_the_body(ruled: SmallClinic, signed_in: Callable[..., Client]) -> None:
+    put(Condition, ruled.patient, kind="infection", began_on=TODAY)
+    put(Medication, ruled.patient, kind="antithrombotic", drug="apixaban", name="Apixaban")
+    put(Coverage, ruled.patient, payer="M", payer_rules="medicare_multi_mac_2026", plan_type="original_medicare")
+    case = a_case(ruled)
+    biller = signed_in("biller", ruled.site)
+    shown = biller.get(f"/appointments/{case.public_id}/")
+    assert {wait.title for wait in shown.context["case"].waits} == {"Papers for the payer"}
+    for page in (shown, biller.get("/tasks/"), biller.get("/tasks/?role=all"), biller.get("/tasks/?role=nurse")):
+        assert b"pixaban" not in page.content
+        assert b"infection" not in page.content
+    assert b"Papers for the payer" in biller.get("/tasks/").content
+    clinical = DeskTask.objects.get(kind="rules")
+    assert biller.post(f"/tasks/{clinical.public_id}/take/").status_code == 404
+    desk = signed_in("desk", ruled.site)
+    assert b"pixaban" in desk.get(f"/appointments/{case.public_id}/").content
+
+
+def test_tasks_are_listed_by_owner_and_due_day(ruled: SmallClinic, signed_in: Callable[..., Client]) -> None:
+    put(Condition, ruled.patient, kind="infection", began_on=TODAY)
+    case = a_case(ruled)
+    desk = signed_in("desk", ruled.site)
+    rows = desk.get("/tasks/?kind=cases").context["page"].rows
+    assert [row.title for row in rows] == ["A rule speaks against a booked case"]
+    assert rows[0].case_url == f"/appointments/{case.public_id}/"
+    nurse = signed_in("nurse", ruled.site)
+    assert [row.title for row in nurse.get("/tasks/").context["page"].rows] == ["Ask the patient"]
+    everybody = desk.get("/tasks/?role=all&kind=cases").context["page"].rows
+    assert [row.due_at for row in everybody] == sorted(row.due_at for row in everybody)
+    assert len(everybody) == 5
+
+
+def test_board_marks_a_case_that_waits_and_one_against_which_a_rule_stands(
+    ruled: SmallClinic, signed_in: Callable[..., Client]
+) -> None:
+    case = a_case(ruled)
+    desk = signed_in("desk", ruled.site)
+    url = f"/board/?site={ruled.site.slug}&day={case.local_date.isoformat()}&by=room"
+    shown = desk.get(url)
+    assert b"mark-wait" in shown.content
+    AppointmentFinding.objects.filter(appointment=case).update(gone_at=NOW)
+    assert b"mark-wait" not in desk.get(url).content
+
+
+def test_api_filters_by_coverage_and_says_from_when_on(ruled: SmallClinic, signed_in: Callable[..., Client]) -> None:
+    put(Asked, ruled.patient, topic="infection", asked_on=TODAY)
+    put(Medication, ruled.patient, kind="antithrombotic", drug="clopidogrel", name="Clopidogrel")
+    desk = signed_in("desk", ruled.site)
+    body = {"procedure": ruled.procedure.code, "side": "left", "patient": str(ruled.patient.public_id), "limit": 1}
+
+    def search(client: Client, **more: Any) -> Any:
+        return client.post("/api/v1/openings/", {**body, **more}, content_type="application/json")
+
+    plain = search(desk).json()
+    assert (plain["free_from"], plain["covered_from"]) == (TODAY.isoformat(), (TODAY + 7 * DAY).isoformat())
+    assert [one["code"] for one in plain["not_covered_because"]] == ["antithrombotic_hold:clopidogrel"]
+    covered = search(desk, covered=True).json()
+    assert covered["openings"][0]["starts_at"].startswith((TODAY + 7 * DAY).isoformat())
+    assert search(signed_in("biller", ruled.site)).json()["not_covered_because"] == []
+    del body["patient"]
+    assert search(desk).json()["covered_from"] is None
+    assert search(desk, covered=True).status_code == 400
+
+
+def test_api_books_with_details_and_refuses_what_is_none(ruled: SmallClinic, signed_in: Callable[..., Client]) -> None:
+    desk = signed_in("desk", ruled.site)
+    body = {
+        "procedure": ruled.procedure.code, "side": "left", "patient": str(ruled.patient.public_id),
+        "site": str(ruled.site.public_id), "starts_at": local(TOMORROW, "9:00").isoformat(),
+    }  # fmt: skip
+
+    def book(**details: Any) -> Any:
+        headers = {"Idempotency-Key": uuid.uuid4().hex}
+        return desk.post("/api/v1/appointments/", {**body, "details": details}, content_type="application/json", headers=headers)
+
+    assert book(drug="sugar").status_code == 400
+    assert book(dose_mg="4").status_code == 400
+    assert book(drug="dexamethasone", dose_mg="4", has_driver=True).status_code == 201
+    assert CaseDetails.objects.get().drug == "dexamethasone"
+
+
+def test_performed_elsewhere_counts_at_booking(ruled: SmallClinic, people: People) -> None:
+    put(PerformedProcedure, ruled.patient, procedure=ruled.procedure, is_elsewhere=True, done_on=TODAY - DAY, side="left")
+    page = people.owner.post(BOOK, asked(ruled, choose=doors.token_of(opening(ruled)))).context["page"]
+    assert "min_interval_steroid" in {line.code for line in page.lines}
