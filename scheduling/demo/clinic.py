@@ -21,8 +21,8 @@ NAME = "Harbour Pain Clinic (demo)"
 PASSWORD = "pain-clinic-demo"  # noqa: S105  a public password for invented data; `build` refuses in production
 NORTH, LAKE = "northside", "lakeside"
 SITES = (
-    (NORTH, "Northside (demo)", "America/New_York", f"{NAME}, 12 Harbour Street", "+12125550100"),
-    (LAKE, "Lakeside (demo)", "America/Chicago", f"{NAME}, 4 Pier Road", "+13125550100"),
+    (NORTH, "Northside (demo)", "America/New_York", "12 Harbour Street", "+1 212 555 0100"),
+    (LAKE, "Lakeside (demo)", "America/Chicago", "4 Pier Road", "+13125550100"),
 )
 BOTH = (NORTH, LAKE)
 # User name, role, shown name, sites.
