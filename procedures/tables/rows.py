@@ -114,8 +114,8 @@ def written_as(row: RuleRow) -> dict[str, Any]:
     return written
 
 
-def clinic_book() -> Book:
-    """Return the book of rules that the clinic's own rows make.
+def clinic_book(instead: RuleRow | None = None) -> Book:
+    """Return the book of rules that the clinic's own rows make, with `instead` in the place of the row that it changes.
 
     Raises:
         NoTables: nothing was loaded yet.
@@ -125,7 +125,8 @@ def clinic_book() -> Book:
     rows = list(RuleRow.objects.in_order())
     if not rows:
         raise NoTables("no_tables", "The clinic has no rule tables yet: run manage.py load_clinical_tables.")
-    for row in rows:
+    for kept in rows:
+        row = instead if instead is not None and instead.pk == kept.pk else kept
         written = written_as(row)
         if row.section == VALUE_SECTION:
             tables[row.table][row.row_id] = written["value"]

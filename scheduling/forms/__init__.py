@@ -23,6 +23,8 @@ from scheduling.forms.desk import (
 )
 from scheduling.forms.details import DetailsForm, asked_of, details_in, initial
 from scheduling.forms.mail import CloseTaskForm, ExceptionForm, StepForm, StopForm, starting_with
+from scheduling.forms.rules import TABLES as RULE_TABLES
+from scheduling.forms.rules import RuleFilterForm, RuleForm
 from scheduling.forms.setup import AbsenceForm, BlockForm, HoursForm, ResourceForm, SiteForm, read_spans
 from scheduling.forms.visits import CompleteForm, LeavingForm, answers_in
 
@@ -32,6 +34,7 @@ __all__ = [
     "LAST_DAY",
     "MOVE_REASONS",
     "PARTS",
+    "RULE_TABLES",
     "WEEKDAYS",
     "AbsenceForm",
     "ActForm",
@@ -48,6 +51,8 @@ __all__ = [
     "LeavingForm",
     "MoveForm",
     "ResourceForm",
+    "RuleFilterForm",
+    "RuleForm",
     "SiteForm",
     "SpanForm",
     "StepForm",

@@ -58,7 +58,7 @@ def test_the_desk_books_sees_moves_and_cancels(clinic_now: SmallClinic, open_pag
     assert (case.status, case.cancel_reason, case.asked_by) == ("cancelled", "transport", "patient")
 
 
-PAGES = ("/", "/board/", "/book/", "/patients/", "/messages/", "/settings/procedures/", "/feeds/", "/assess/")
+PAGES = ("/", "/board/", "/book/", "/patients/", "/messages/", "/settings/procedures/", "/feeds/", "/assess/", "/rules/")
 
 
 @pytest.mark.parametrize("width", [360, 1440])
@@ -71,7 +71,13 @@ def test_pages_are_accessible_and_never_scroll_sideways(
     assert violations(page) == []
     sign_in(page, "manager")
     patient = f"/patients/{clinic_now.patient.public_id}/"
-    for path in (*PAGES, patient, f"/book/?patient={clinic_now.patient.public_id}"):
+    for path in (
+        *PAGES,
+        patient,
+        f"{patient}coverage/",
+        f"{patient}coverage/plans/new/",
+        f"/book/?patient={clinic_now.patient.public_id}",
+    ):
         page.goto(path)
         assert violations(page) == [], path
         wide: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -24,6 +24,7 @@ from patients.models import (
     PerformedProcedure,
     Score,
 )
+from procedures.models import RuleRow
 from scheduling import booking, desk_tasks, holds, links, openings
 from scheduling.letters import PASSAGES
 from scheduling.models import (
@@ -75,10 +76,11 @@ NAMED = {
     "/api/v1/holds/": "hold",
     "/api/v1/appointments/": "case",
     "/api/v1/coverage/": "plan",
+    "/rules/": "rule",
     "/api/v1/authorizations/": "authorization",
 }
 # These belong to the person or to the whole clinic, not to a site.
-NOT_OF_A_SITE = {"token", "colleague", "mail", "link", "procedure", "feed", "provider", "passage"}
+NOT_OF_A_SITE = {"token", "colleague", "mail", "link", "procedure", "feed", "provider", "passage", "rule"}
 ARGUMENT = re.compile(r"<(?:\w+:)?(?P<name>\w+)>|\(\?P<(?P<named>\w+)>(?P<pattern>[^)]*)\)")
 # What the other arguments of an address are.
 WORDS = {"language": "en", "moment": "before", "kind": "allergies"}
@@ -144,6 +146,8 @@ class World:
                 return str((feed or self.feed(owner)).public_id)
             case "provider":
                 return "postmark"
+            case "rule":
+                return str((RuleRow.objects.order_by("pk").first() or rule_row()).public_id)
             case "passage":
                 return min(PASSAGES)
             case "step":
@@ -250,6 +254,13 @@ def what_is_named(pattern: str) -> str:
     begins = [start for start in NAMED if pattern.startswith(start)]
     assert begins, f"{pattern} names something that tests/database/trust/world.py does not make: add it to NAMED and World"
     return NAMED[max(begins, key=len)]
+
+
+def rule_row() -> RuleRow:
+    """Return a row of the rules; the whole clinic's, not a site's."""
+    return RuleRow.objects.create(
+        table="payer_rules", section="rules", row_id="rule_of_the_world", severity="warn", is_enabled=False
+    )
 
 
 def opening(clinic: SmallClinic, clock: str) -> openings.Opening:

@@ -1,0 +1,222 @@
+"""The clinic's rows of the rule tables as its manager reads and changes them: what may be edited, and the verb that does it.
+
+A manager sets what a row weighs, when it holds, whether it is on, and its figures. What a row means is code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db import transaction
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.audit import trail
+from pain_clinic.errors import Conflict, Forbidden, Refused
+from procedures.models import RuleRow
+from procedures.rules.book import Book
+from procedures.tables import MalformedTables, clinic_book, written_as
+
+CHANGE = "procedures.change_rules"
+COLUMNS = ("severity", "is_enabled", "effective_from", "effective_to")
+# Lists of rows that say something by themselves; the others are words and names that these rows use.
+SECTIONS = frozenset({"rules", "drugs", "lab_limits", "minimum_hours", "glp1", "escort"})
+# Figures that tell about a drug and decide nothing.
+TOLD_ONLY = frozenset({"half_life_hours_about"})
+WORDS = {"applies_to": "for", "restart_after": "restart", "hold_before": "hold"}
+
+
+class MayNotChange(Forbidden):
+    def __init__(self) -> None:
+        super().__init__("may_not_change_rules", "You may see the rules but not change them.")
+
+
+class RuleChanged(Conflict):
+    def __init__(self, row: RuleRow) -> None:
+        super().__init__(
+            "stale",
+            "Somebody else changed this rule in the meantime, or a newer table was loaded. Look at it again, then save.",
+            {"version": row.version},
+        )
+
+
+class UnusableRow(Refused):
+    """With these values the rules could not be read."""
+
+    def __init__(self, told: str, field: str = "") -> None:
+        super().__init__("unusable", told, {"field": field})
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure of a row: where it stands in it, what it is called, what the clinic has and what the table says."""
+
+    path: str
+    label: str
+    value: int | float
+    table: int | float | None
+
+
+def figures(row: RuleRow) -> list[Figure]:
+    """Return the figures of a row that decide something, in its order."""
+    loaded = dict(_leaves(row.table_values))
+    return [Figure(path, _label(path), value, loaded.get(path)) for path, value in _leaves(row.data)]
+
+
+def edits(row: RuleRow) -> list[tuple[str, str, str]]:
+    """Return what the clinic has otherwise than the table: the name, the clinic's value, the table's."""
+    now, loaded = written_as(row), row.table_values
+    found = [
+        (name.replace("_", " "), _told(now.get(name)), _told(loaded.get(name)))
+        for name in ("severity", "enabled_by_default", "effective_from", "effective_to")
+        if now.get(name) != loaded.get(name)
+    ]
+    before = dict(_leaves(loaded))
+    here = [(path, value) for path, value in _leaves(row.data) if before.get(path) != value]
+    return found + [(_label(path), _told(value), _told(before.get(path))) for path, value in here]
+
+
+def told(row: RuleRow) -> str:
+    """Return in a few words what a row is about."""
+    if row.data.get("rule"):
+        return str(row.data["rule"])
+    if row.data.get("drug"):
+        return str(row.data["drug"])
+    kind = str(row.data.get("type") or row.section).replace("_", " ")
+    numbers = ", ".join(f"{figure.label} {figure.value}" for figure in figures(row)[:3])
+    families = ", ".join(str(name).replace("_", " ") for name in row.data.get("applies_to", ()))
+    return "; ".join(part for part in (kind, families, numbers) if part)
+
+
+def proposed(row: RuleRow, changes: Mapping[str, Any], numbers: Mapping[str, float]) -> RuleRow:
+    """Return an unsaved copy of a row with changes, of which all can be read.
+
+    Raises:
+        UnusableRow: the rules could not be read with it.
+    """
+    copy = RuleRow(**{field.attname: getattr(row, field.attname) for field in RuleRow._meta.concrete_fields})
+    for name in COLUMNS:
+        if name in changes:
+            setattr(copy, name, changes[name])
+    if bool(copy.severity) != bool(row.severity):
+        raise UnusableRow("This row has no weight of its own." if copy.severity else "Say how much it weighs.", "severity")
+    if copy.effective_from and copy.effective_to and copy.effective_to < copy.effective_from:
+        raise UnusableRow("It cannot end before it begins.", "effective_to")
+    copy.data = deepcopy(row.data)
+    for path, value in numbers.items():
+        _put(copy.data, path, value)
+    return copy
+
+
+def book_with(row: RuleRow) -> Book:
+    """Return the clinic's book of rules with one row as it is proposed.
+
+    Raises:
+        UnusableRow: the rules could not be read with it; the first field that is wrong is named.
+    """
+    try:
+        return clinic_book(instead=row)
+    except MalformedTables as error:
+        first = error.problems[0]
+        raise UnusableRow(f"{first.row} {first.field}: expected {first.expected}.", first.field) from error
+
+
+def change(
+    *, row: RuleRow, changes: Mapping[str, Any], numbers: Mapping[str, float], version: int, by: Actor, at: datetime
+) -> RuleRow:
+    """Change a row of the rules; the row history keeps what it was, and a newer table keeps what the clinic has.
+
+    Without any difference nothing is written. Coming cases are asked again by the worker, since the rules are others.
+
+    Raises:
+        MayNotChange: the actor may not.
+        RuleChanged: `version` is not the present one.
+        UnusableRow: the rules could not be read with it.
+    """
+    if not by.may(CHANGE):
+        raise MayNotChange
+    with transaction.atomic():
+        kept = RuleRow.objects.select_for_update(no_key=True).get(pk=row.pk)
+        if kept.version != version:
+            raise RuleChanged(kept)
+        wanted = proposed(kept, changes, numbers)
+        changed = [name for name in (*COLUMNS, "data") if getattr(kept, name) != getattr(wanted, name)]
+        if not changed:
+            return kept
+        book_with(wanted)
+        for name in changed:
+            setattr(kept, name, getattr(wanted, name))
+        kept.owner_id, kept.version = by.user_id, kept.version + 1
+        kept.save(update_fields=[*changed, "owner", "version"])
+        trail.record(
+            by=by, act="procedures.change_rule", subject=kept,
+            details={"rule": kept.row_id, "fields": sorted(changed), "version": kept.version},
+        )  # fmt: skip
+        return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One change of a row as its history tells it."""
+
+    at: datetime
+    version: int
+    changes: tuple[tuple[str, str, str], ...]
+
+
+def versions(row: RuleRow) -> list[Version]:
+    """Return how a row became what it is, newest first."""
+    found: list[Version] = []
+    before: dict[str, Any] | None = None
+    history: Any = RuleRow._meta.get_field("events").related_model
+    for event in history._default_manager.filter(pgh_obj_id=row.pk).order_by("pgh_created_at", "pgh_id"):
+        now = {name: getattr(event, name) for name in COLUMNS} | dict(_leaves(event.data))
+        if before is not None:
+            changes = [
+                (_label(name), _told(before.get(name)), _told(now.get(name)))
+                for name in dict.fromkeys((*before, *now))
+                if before.get(name) != now.get(name)
+            ]
+            if changes:
+                found.append(Version(event.pgh_created_at, event.version, tuple(changes)))
+        before = now
+    return found[::-1]
+
+
+def _leaves(held: Any, path: str = "") -> Iterator[tuple[str, int | float]]:
+    """Give every figure in a row with where it stands."""
+    if isinstance(held, Mapping):
+        for name, inner in held.items():
+            if name not in TOLD_ONLY:
+                yield from _leaves(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(held, list):
+        for place, inner in enumerate(held):
+            yield from _leaves(inner, f"{path}.{place}")
+    elif isinstance(held, (int, float)) and not isinstance(held, bool):
+        yield path, held
+
+
+def _put(data: dict[str, Any], path: str, value: float) -> None:
+    *steps, last = path.split(".")
+    held: Any = data
+    for step in steps:
+        held = held[int(step)] if isinstance(held, list) else held[step]
+    key: Any = int(last) if isinstance(held, list) else last
+    # What the table writes as a whole number stays one, so that nothing differs without a difference.
+    held[key] = int(value) if float(value).is_integer() else value
+
+
+def _label(path: str) -> str:
+    parts = [WORDS.get(part, part.replace("_", " ")) for part in path.split(".") if part != "params"]
+    return " ".join(f"({int(part) + 1})" if part.isdigit() else part for part in parts)
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if value is None or value == "":
+        return "none"
+    return value.isoformat() if isinstance(value, date) else str(value)

@@ -1,0 +1,152 @@
+"""Doors of the rules: the list, one row with its source, its change with a look at what that does to coming cases."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_GET, require_http_methods
+
+from pain_clinic import web
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.gates import requires
+from pain_clinic.errors import DomainError
+from procedures import rulerows
+from procedures.models import RuleRow, RuleRowQuerySet
+from scheduling import effects
+from scheduling.agenda import words
+from scheduling.agenda.shapes import CaseLine
+from scheduling.forms import RULE_TABLES as TABLES
+from scheduling.forms import RuleFilterForm, RuleForm
+
+KINDS = dict(TABLES[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row in the list."""
+
+    row: RuleRow
+    told: str
+    payer: str
+    holds: str
+    is_edited: bool
+
+
+@require_GET
+@requires("procedures.view_rules")
+def rules(request: HttpRequest) -> HttpResponse:
+    """List the rows of the rules as filtered."""
+    form = RuleFilterForm(request.GET or None)
+    asked = form.cleaned_data if form.is_bound and form.is_valid() else {}
+    lines = [_line(row) for row in _asked_for(RuleRow.objects.filter(section__in=rulerows.SECTIONS), asked)]
+    if asked.get("edited"):
+        lines = [line for line in lines if line.is_edited == (asked["edited"] == "yes")]
+    groups = [(title, [line for line in lines if line.row.table == table]) for table, title in KINDS.items()]
+    context = {"form": form, "groups": [group for group in groups if group[1]], "count": len(lines), "is_filtered": bool(asked)}
+    return web.respond(request, "scheduling/rules.html", context, status=422 if form.is_bound and form.errors else 200)
+
+
+@require_GET
+@requires("procedures.view_rules")
+def rule(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Show one row with its source and how it became what it is."""
+    return _page(request, _row(public_id))
+
+
+@require_http_methods(["GET", "POST"])
+@requires("procedures.change_rules")
+def change_rule(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Change one row; first look at what it would do to the coming cases."""
+    row = _row(public_id)
+    if request.method == "GET":
+        return _page(request, row, form=RuleForm(row=row))
+    form = RuleForm(request.POST, row=row)
+    if not form.is_valid():
+        return _page(request, row, form=form, status=422)
+    by, at = Actor.of(request), web.now()
+    try:
+        if request.POST.get("act") != "save":
+            wanted = rulerows.proposed(row, form.changes(), form.numbers())
+            return _page(request, row, form=form, effect=effects.effect_of(row=wanted, user=web.member(request), at=at))
+        kept = rulerows.change(
+            row=row, changes=form.changes(), numbers=form.numbers(), version=form.cleaned_data["version"], by=by, at=at
+        )  # fmt: skip
+    except DomainError as refusal:
+        web.refused(request, refusal, act="procedures.change_rule", subject=row)
+        field = str(refusal.details.get("field", ""))
+        form.add_error(field if field in form.fields else None, refusal.message)
+        return _page(request, row, form=form, status=refusal.status)
+    messages.success(
+        request,
+        "Saved. Coming cases are asked again within minutes." if kept.version != row.version else "Nothing was different.",
+    )
+    return web.redirect_to(request, "scheduling:rule", row.public_id)
+
+
+def _row(public_id: uuid.UUID) -> RuleRow:
+    found: RuleRow = get_object_or_404(RuleRow.objects.select_related("owner"), public_id=public_id)
+    return found
+
+
+def _asked_for(rows: RuleRowQuerySet, asked: dict[str, Any]) -> RuleRowQuerySet:
+    for word in str(asked.get("q", "")).split():
+        rows = rows.filter(Q(row_id__icontains=word) | Q(data__icontains=word))
+    if asked.get("table"):
+        rows = rows.filter(table=asked["table"])
+    if asked.get("payer"):
+        rows = rows.filter(data__payer_rule_set=asked["payer"])
+    if asked.get("severity"):
+        rows = rows.filter(severity=asked["severity"])
+    for name, field in (("verified", "verified"), ("enabled", "is_enabled")):
+        if asked.get(name):
+            yes = Q(**{field: True})
+            rows = rows.filter(yes if asked[name] == "yes" else ~yes)
+    on: date | None = asked.get("on")
+    if on is not None:
+        rows = rows.filter(Q(effective_from=None) | Q(effective_from__lte=on), Q(effective_to=None) | Q(effective_to__gte=on))
+    return rows.in_order()
+
+
+def _line(row: RuleRow) -> Line:
+    begins, ends = row.effective_from, row.effective_to
+    parts = [f"from {begins}" if begins else "", f"until {ends}" if ends else ""]
+    payer = str(row.data.get("payer_rule_set", "")).replace("_", " ")
+    return Line(row, rulerows.told(row), payer, " ".join(filter(None, parts)), bool(rulerows.edits(row)))
+
+
+def _page(
+    request: HttpRequest,
+    row: RuleRow,
+    *,
+    form: RuleForm | None = None,
+    effect: effects.Effect | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    context = {
+        "row": row,
+        "line": _line(row),
+        "kind": KINDS.get(row.table, row.table),
+        "figures": rulerows.figures(row),
+        "edits": rulerows.edits(row),
+        "versions": rulerows.versions(row) if form is None else (),
+        "notes": row.data.get("notes") or row.data.get("note") or "",
+        "families": [str(name).replace("_", " ") for name in row.data.get("applies_to", ())],
+        "may_change": Actor.of(request).may(rulerows.CHANGE),
+        "form": form,
+        "effect": effect,
+        "stopped": [] if effect is None else [(_case_line(one.case), one.messages) for one in effect.newly_stopped],
+        "freed": [] if effect is None else [(_case_line(one.case), one.messages) for one in effect.newly_freed],
+    }
+    return web.respond(request, "scheduling/rule.html", context, status=status)
+
+
+def _case_line(case: Any) -> CaseLine:
+    return words.case_line(case, zone=ZoneInfo(case.site.time_zone), where=case.site.name, day_shown=True)
