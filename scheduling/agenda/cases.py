@@ -139,6 +139,7 @@ def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reaso
         cancelled=_cancelled(appointment),
         notes=appointment.note,
         may_open_patient=by.may("patients.view_patient"),
+        medicines_url=reverse("scheduling:medicines", args=[appointment.public_id]) if by.may("patients.view_safety") else "",
         cover_url=reverse("patients:cover", args=[appointment.patient.public_id]) if by.may("patients.view_coverage") else "",
     )
 

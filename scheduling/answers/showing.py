@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import dateformat
 from django.utils.translation import gettext
 
-from scheduling import calendars
+from scheduling import calendars, holdplan
 from scheduling.answers.acting import UNDO_WITHIN, may_take_back
 from scheduling.answers.offering import NOTICE
 from scheduling.calendars import Visit, cleaned
@@ -25,8 +25,8 @@ class PlanLine:
     """One medicine of a cleared plan: when the last dose is taken, and when it starts again."""
 
     medicine: str
-    last_dose: datetime
-    restart: datetime | None
+    last_dose: str
+    restart: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,7 @@ def show(link: Link, at: datetime, language: str) -> VisitShown:
     case, site = link.appointment, link.appointment.site
     zone = ZoneInfo(site.time_zone)
     arrives, leaves = case.arrives_at.astimezone(zone), case.leaves_at.astimezone(zone)
+    has_plan = bool(holdplan.told_to_patient(case=case, at=at))
     undo_until = ""
     if may_take_back(case, at) and case.cancelled_at is not None:
         undo_until = dateformat.format((case.cancelled_at + UNDO_WITHIN).astimezone(zone), TIME)
@@ -74,12 +75,12 @@ def show(link: Link, at: datetime, language: str) -> VisitShown:
         may_move=case.status in BEFORE_ARRIVAL and case.arrives_at >= at + NOTICE,
         undo_until=undo_until,
         directions=cleaned(site.directions),
-        to_do=_to_do(case, zone, language),
-        has_plan=bool(medicine_plan(case)),
+        to_do=_to_do(case, zone, language, has_plan=has_plan),
+        has_plan=has_plan,
     )
 
 
-def _to_do(case: Appointment, zone: ZoneInfo, language: str) -> tuple[str, ...]:
+def _to_do(case: Appointment, zone: ZoneInfo, language: str, *, has_plan: bool) -> tuple[str, ...]:
     """Return what the mails ask the patient to do, in the clinic's own words."""
     if case.status not in BEFORE_ARRIVAL:
         return ()
@@ -97,7 +98,7 @@ def _to_do(case: Appointment, zone: ZoneInfo, language: str) -> tuple[str, ...]:
     def say(key: str, **more: str) -> str:
         return said(key, language, own, {**values, **more})
 
-    return tuple(to_do(case, zone, say, medicines="" if medicine_plan(case) else "medicines"))
+    return tuple(to_do(case, zone, say, medicines="" if has_plan else "medicines"))
 
 
 def in_language(formats: Mapping[str, str], language: str) -> str:
@@ -105,9 +106,18 @@ def in_language(formats: Mapping[str, str], language: str) -> str:
     return formats.get(language, formats["en"])
 
 
-def medicine_plan(_appointment: Appointment) -> tuple[PlanLine, ...]:
-    """Return the lines of the case's cleared medicine plan. Plans come with the rules: until then there is none."""
-    return ()
+def medicine_plan(case: Appointment, at: datetime, language: str) -> tuple[PlanLine, ...]:
+    """Return the lines of the case's medicine plan, for the time that it has now; none before every prescriber has agreed."""
+
+    def told(moment: date | datetime | None) -> str:
+        if moment is None:
+            return ""
+        day = dateformat.format(moment, in_language(SHORT_DAY, language))
+        return f"{day}, {dateformat.format(moment, TIME)}" if isinstance(moment, datetime) else day
+
+    return tuple(
+        PlanLine(held.name, told(held.last_dose), told(held.restart)) for held in holdplan.told_to_patient(case=case, at=at)
+    )
 
 
 def calendar_of(link: Link, at: datetime) -> bytes:

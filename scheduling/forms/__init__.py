@@ -1,6 +1,7 @@
 """Forms: shape only. What it means is for the verbs to say."""
 
 from scheduling.forms.assess import AssessForm
+from scheduling.forms.clearance import ClearanceForm
 from scheduling.forms.desk import (
     ALL_LEVELS,
     FIRST_DAY,
@@ -42,6 +43,7 @@ __all__ = [
     "BlockForm",
     "BookForm",
     "CancelForm",
+    "ClearanceForm",
     "CloseTaskForm",
     "CompleteForm",
     "DayField",

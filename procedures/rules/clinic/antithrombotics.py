@@ -101,15 +101,9 @@ class Antithrombotics:
         if taken.drug not in self.drugs:  # the clinic took its row out of the table
             message = f"{taken.drug}: not in the clinic's table; ask haematology or cardiology."
             return [self._finding("antithrombotic_specialist", None, message, bleeding=bleeding, about=taken.drug)]
-        drug = self.drugs[taken.drug]
-        hold = drug.holds[bleeding]
-        if hold.action == "follow_aspirin_rule":
-            # Without an indication on file the stricter row counts.
-            drug_row = self.drugs["aspirin_secondary" if taken.indication == "secondary" else "aspirin_primary"]
-            drug = Drug(drug.id, drug.name, drug.drug_class, drug_row.holds, drug_row.restart_hours, source=drug_row.source)
-            hold = drug.holds[bleeding]
+        drug, hold = self.ruling(taken, bleeding, facts)
         if hold.action == "hold":
-            return self._held(drug, taken, self._modified(drug, hold, facts), bleeding, facts, on)
+            return self._held(drug, taken, hold, bleeding, facts, on)
         name = drug.name
         if hold.action == "shared_decision":
             if taken.is_decided:
@@ -127,6 +121,17 @@ class Antithrombotics:
         if hold.action == "advise":
             return [self._finding("antithrombotic_advise", drug, f"{name}: tell the clinician.", bleeding=bleeding)]
         return []
+
+    def ruling(self, taken: Medication, bleeding: str, facts: Facts) -> tuple[Drug, Hold]:
+        """Return the row of a medicine and what it says in a bleeding class, laboratory values and indication counted in."""
+        drug = self.drugs[taken.drug]
+        hold = drug.holds[bleeding]
+        if hold.action == "follow_aspirin_rule":
+            # Without an indication on file the stricter row counts.
+            drug_row = self.drugs["aspirin_secondary" if taken.indication == "secondary" else "aspirin_primary"]
+            drug = Drug(drug.id, drug.name, drug.drug_class, drug_row.holds, drug_row.restart_hours, source=drug_row.source)
+            hold = drug.holds[bleeding]
+        return drug, self._modified(drug, hold, facts) if hold.action == "hold" else hold
 
     def _modified(self, drug: Drug, hold: Hold, facts: Facts) -> Hold:
         for modifier in drug.modifiers:

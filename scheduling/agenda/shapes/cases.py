@@ -190,6 +190,7 @@ class Case:
     refusal: Refusal | None = None
     may_open_patient: bool = False
     cover_url: str = ""
+    medicines_url: str = ""
     move: MoveForm | None = None
     swap: SwapForm | None = None
     cancel: CancelForm | None = None

@@ -56,5 +56,6 @@ def plan(request: HttpRequest, opened: Opened) -> HttpResponse:
     if request.method == "POST":
         return prove(request, opened)
     if is_proven(request, opened.link):
-        return page(request, opened, "plan", plan=answers.medicine_plan(opened.link.appointment))
+        plan_lines = answers.medicine_plan(opened.link.appointment, opened.at, opened.language)
+        return page(request, opened, "plan", plan=plan_lines)
     return page(request, opened, "proof", is_closed=links.is_closed_for_proof(opened.link))

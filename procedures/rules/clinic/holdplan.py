@@ -1,0 +1,67 @@
+"""The hold plan of a patient for one slot: for each blood thinner the last dose before it and the restart after it.
+
+It tells the clinic and, once the prescriber has agreed, the patient. It decides nothing: where the table leaves it to people,
+the plan has no times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from procedures.rules.clinic.antithrombotics import TRIAL_FAMILIES, TRIAL_PROCEDURES, Antithrombotics
+from procedures.rules.dates import instant, wall_clock
+from procedures.rules.facts import Facts, Medication
+from procedures.rules.findings import Moment
+
+HOLD, DECISION = "hold", "shared_decision"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the table says of one medicine for this slot, and what the prescriber has said.
+
+    `last_dose` is the latest day or wall-clock moment on which it may be taken; `restart` the first one after. Both None where
+    people decide. `is_agreed` None: nobody has answered yet.
+    """
+
+    drug: str
+    name: str
+    action: str
+    bleeding_class: str
+    length: str = ""
+    last_dose: Moment = None
+    restart: Moment = None
+    waits_for_leads: bool = False
+    is_agreed: bool | None = None
+    source: str = ""
+
+    @property
+    def needs_word(self) -> bool:
+        """Say whether the prescriber has to be asked: to hold it, or to decide together."""
+        return self.action in (HOLD, DECISION)
+
+
+def hold_plan(thinners: Antithrombotics, facts: Facts, on: date) -> tuple[Held, ...]:
+    """Return the plan for what the patient is known to take, in the order in which it is on file."""
+    bleeding = thinners.bleeding_class(facts)
+    return tuple(_of(thinners, taken, bleeding, facts, on) for taken in facts.medications or () if taken.drug in thinners.drugs)
+
+
+def _of(thinners: Antithrombotics, taken: Medication, bleeding: str, facts: Facts, on: date) -> Held:
+    drug, hold = thinners.ruling(taken, bleeding, facts)
+    word = taken.is_decided if hold.action == DECISION else taken.is_cleared
+    if hold.action != HOLD:
+        return Held(taken.drug, drug.name, hold.action, bleeding, is_agreed=word, source=drug.source)
+    starts = instant(facts.starts(on), facts.zone)
+    last: Moment
+    if hold.hours is None:
+        last = on - timedelta(days=hold.days or 0)
+    else:
+        last = wall_clock(starts - timedelta(seconds=int(hold.hours * 3600)), facts.zone)
+    waits = any(one.family in TRIAL_FAMILIES or one.procedure in TRIAL_PROCEDURES for one in facts.request.wanted)
+    hours = drug.restart_hours.get(bleeding)
+    restart: datetime | None = None
+    if hours is not None and not waits:
+        restart = wall_clock(starts + timedelta(seconds=int(hours * 3600)), facts.zone)
+    return Held(taken.drug, drug.name, HOLD, bleeding, hold.told(), last, restart, waits, word, drug.source)

@@ -1,0 +1,111 @@
+"""Verbs: ask the prescriber of a blood thinner, and write down the answer, from which on the patient's plan may speak."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.errors import Conflict, Refused
+from patients import records
+from patients.models import Answer, Clearance
+from scheduling import holdplan, messages, rechecking
+from scheduling.booking import staging
+from scheduling.booking.words import guarded
+from scheduling.models import BEFORE_ARRIVAL, Appointment
+
+
+class NothingToClear(Refused):
+    """This medicine needs no word of its prescriber for this case."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing_to_clear", "For this case no word of a prescriber is needed on this medicine.")
+
+
+class AlreadyAsked(Conflict):
+    def __init__(self) -> None:
+        super().__init__("already_asked", "The prescriber was asked already and has not answered yet.")
+
+
+class CaseOver(Conflict):
+    def __init__(self) -> None:
+        super().__init__("case_over", "This case is over or cancelled: there is nothing to hold for it.")
+
+
+def ask(*, appointment: Appointment, drug: str, by: Actor, at: datetime) -> Clearance:
+    """Write down that the prescriber is asked; the task stays open until the answer is on file.
+
+    Raises:
+        MayNotRecord: the actor may not record clinical facts.
+        CaseOver, NothingToClear, AlreadyAsked: as they say.
+    """
+    with guarded(), transaction.atomic():
+        case, line = _line(appointment, drug, at)
+        if line.clearance is not None and line.clearance.answer == Answer.ASKED:
+            raise AlreadyAsked
+        values = {"medication": line.medication, "kind": line.kind, "case": case.public_id, "asked_on": _today(case, at)}
+        return records.record(kind=Clearance, patient=case.patient, values=values, by=by, at=at)
+
+
+def answer(
+    *, appointment: Appointment, drug: str, is_agreed: bool, answered_by: str, how: str, by: Actor, at: datetime, note: str = ""
+) -> Clearance:
+    """Write down the prescriber's word for this case: who said it, when and how. What waited for it is asked again at once.
+
+    When with it every word is a yes, the patient's plan is ready, and a mail says so.
+
+    Raises:
+        MayNotRecord, FieldRefused: as for `records.record`.
+        CaseOver, NothingToClear: as they say.
+    """
+    with guarded(), transaction.atomic():
+        case, line = _line(appointment, drug, at)
+        said: dict[str, Any] = {
+            "answer": Answer.GIVEN if is_agreed else Answer.REFUSED, "answered_on": _today(case, at), "answered_by": answered_by,
+            "how": how, "note": note,
+        }  # fmt: skip
+        asked = line.clearance
+        if asked is not None and asked.answer == Answer.ASKED and asked.case == case.public_id:
+            kept = records.amend_fact(row=asked, changes=said, by=by, at=at)
+        else:
+            values = {"medication": line.medication, "kind": line.kind, "case": case.public_id, **said}
+            kept = records.record(kind=Clearance, patient=case.patient, values=values, by=by, at=at)
+        rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])
+        if holdplan.plan_of(case=case, at=at).is_cleared:
+            messages.plan_ready(appointment=case, at=at)
+    return kept
+
+
+def tell_again(*, appointment: Appointment, by: Actor, at: datetime) -> bool:
+    """Tell the patient that the plan is ready for the time that the case has now; False while it is not cleared."""
+    with guarded(), transaction.atomic():
+        case = _locked(appointment, at)
+        if not holdplan.plan_of(case=case, at=at).is_cleared:
+            return False
+        messages.plan_ready(appointment=case, at=at)
+        staging.record("scheduling.tell_plan", case, by, details={})
+        return True
+
+
+def _locked(appointment: Appointment, at: datetime) -> Appointment:
+    staging.lock_patients([appointment.patient_id])
+    staging.locked_case(appointment, None)
+    case = Appointment.objects.select_related(*rechecking.JOINED).get(pk=appointment.pk)
+    if case.status not in BEFORE_ARRIVAL or case.starts_at <= at:
+        raise CaseOver
+    return case
+
+
+def _line(appointment: Appointment, drug: str, at: datetime) -> tuple[Appointment, holdplan.Line]:
+    case = _locked(appointment, at)
+    for line in holdplan.plan_of(case=case, at=at).lines:
+        if line.held.drug == drug and line.held.needs_word:
+            return case, line
+    raise NothingToClear
+
+
+def _today(case: Appointment, at: datetime) -> Any:
+    return at.astimezone(ZoneInfo(case.site.time_zone)).date()

@@ -1,0 +1,22 @@
+"""What a prescriber answered about a blood thinner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from pain_clinic.texts import PlainField
+
+HOW = [("telephone", "By telephone"), ("letter", "By letter"), ("fax", "By fax"), ("message", "By secure message")]
+
+
+class ClearanceForm(forms.Form):
+    is_agreed = forms.ChoiceField(label="Answer", choices=[("yes", "Agrees"), ("no", "Does not agree")], widget=forms.RadioSelect)
+    answered_by = PlainField(label="Who said it", max_length=120)
+    how = forms.ChoiceField(label="How", choices=HOW)
+    note = PlainField(label="Note", max_length=300, required=False)
+
+    def values(self) -> dict[str, Any]:
+        """Return what the verb is asked for."""
+        return {**self.cleaned_data, "is_agreed": self.cleaned_data["is_agreed"] == "yes"}

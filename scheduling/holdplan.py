@@ -1,0 +1,128 @@
+"""Read: the hold plan of a case as clinic and patient see it, computed for the slot that the case has now.
+
+The patient is told a time only when the prescriber of every medicine that is held has agreed for this case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from patients.facts import read
+from patients.models import Answer, Clearance, ClearanceKind, Medication, MedicineKind
+from procedures.rules.clinic.holdplan import HOLD, Held, hold_plan
+from scheduling.assessing import facts_for, wish_of
+from scheduling.models import BEFORE_ARRIVAL, Appointment
+
+SOURCE = Path(__file__).parent / "data" / "clearance.typ"
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One medicine of the plan with its row on file and the newest word of its prescriber for this case."""
+
+    held: Held
+    medication: Medication
+    clearance: Clearance | None
+
+    @property
+    def kind(self) -> ClearanceKind:
+        """Return what the prescriber is asked."""
+        return ClearanceKind.HOLD if self.held.action == HOLD else ClearanceKind.DECISION
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The plan of a case. `is_asked` says that somebody has asked about blood thinners at all."""
+
+    lines: tuple[Line, ...]
+    is_asked: bool
+
+    @property
+    def is_cleared(self) -> bool:
+        """Say whether something is held and every word that is needed is a yes."""
+        needed = [line for line in self.lines if line.held.needs_word]
+        return any(line.held.action == HOLD for line in needed) and all(line.held.is_agreed for line in needed)
+
+
+def plan_of(*, case: Appointment, at: datetime) -> Plan:
+    """Return the plan of a case (patient, procedure, site joined) for the time that it has now."""
+    reading = read([case.patient])
+    if reading.book is None:
+        return Plan((), False)
+    facts = facts_for(wish_of(case), reading, reading.known[case.patient_id], (), at)
+    rows: dict[str, Medication] = {}
+    medicines = Medication.objects.of(case.patient).filter(kind=MedicineKind.ANTITHROMBOTIC)
+    for row in medicines.order_by("pk"):
+        rows[row.drug] = row
+    words: dict[tuple[int, str], Clearance] = {}
+    for word in Clearance.objects.of(case.patient).filter(medication__in=[row.pk for row in rows.values()]).order_by("pk"):
+        if word.case in (None, case.public_id):
+            words[word.medication_id, word.kind] = word
+    lines = []
+    for held in hold_plan(reading.book.thinners, facts, facts.request.on):
+        kind = ClearanceKind.HOLD if held.action == HOLD else ClearanceKind.DECISION
+        lines.append(Line(held, rows[held.drug], words.get((rows[held.drug].pk, kind))))
+    return Plan(tuple(lines), facts.medications is not None)
+
+
+def told_to_patient(*, case: Appointment, at: datetime) -> tuple[Held, ...]:
+    """Return what the patient may be told: the medicines held, once every prescriber agreed; else nothing.
+
+    Without any agreement on file it is one small statement.
+    """
+    if case.status not in BEFORE_ARRIVAL:
+        return ()
+    if not Clearance.objects.of(case.patient).filter(answer=Answer.GIVEN, kind=ClearanceKind.HOLD).exists():
+        return ()
+    plan = plan_of(case=case, at=at)
+    return tuple(line.held for line in plan.lines if line.held.action == HOLD) if plan.is_cleared else ()
+
+
+def clearance_letter(*, case: Appointment, line: Line, at: datetime) -> dict[str, Any]:
+    """Return what the letter to the prescriber of one medicine says, as texts."""
+    zone, held, medicine, patient = ZoneInfo(case.site.time_zone), line.held, line.medication, case.patient
+    starts = case.starts_at.astimezone(zone)
+    is_hold = held.action == HOLD
+    return {
+        "title": f"Before a procedure: may {held.name} be held?" if is_hold else f"Before a procedure: {held.name}",
+        "clinic": settings.CLINIC_NAME,
+        "address": ", ".join(part for part in (case.site.name, case.site.address) if part),
+        "phone": case.site.phone,
+        "today": told(at.astimezone(zone).date()),
+        "prescriber": medicine.prescriber or "To the prescriber",
+        "contact": medicine.prescriber_contact,
+        "patient": f"{patient.first_name} {patient.last_name}",
+        "born": told(patient.birth_date),
+        "drug": held.name,
+        "dose": medicine.dose,
+        "indication": medicine.indication.replace("_", " "),
+        "procedure": case.procedure.name,
+        "place": ", ".join(part for part in (*case.levels, case.side) if part),
+        "day": told(starts.date()),
+        "time": starts.strftime("%H:%M"),
+        "bleeding": held.bleeding_class,
+        "is_hold": is_hold,
+        "length": held.length,
+        "last": told(held.last_dose),
+        "restart": told(held.restart),
+        "waits_for_leads": held.waits_for_leads,
+        "source": held.source,
+    }
+
+
+def told(moment: date | datetime | None) -> str:
+    """Return a day, or a day and a wall-clock time, as a letter writes it."""
+    if moment is None:
+        return ""
+    day = f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
+    return f"{day}, {moment:%H:%M}" if isinstance(moment, datetime) else day

@@ -1,0 +1,112 @@
+"""Doors of a case's hold plan: see it, ask the prescriber by letter, write down the answer."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib import messages as toasts
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods
+
+from pain_clinic import papers, web
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.gates import requires
+from pain_clinic.errors import DomainError
+from scheduling import clearing, holdplan
+from scheduling.agenda import words
+from scheduling.forms import ClearanceForm
+from scheduling.models import Appointment
+from scheduling.views import doors
+
+RECORD = "patients.record_clinical"
+
+
+@require_GET
+@requires("patients.view_safety")
+def medicines(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Show what has to be true of each blood thinner for this slot, and what its prescriber said."""
+    case = doors.the_case(request, public_id)
+    doors.read(request, case)
+    return _page(request, case)
+
+
+@require_http_methods(["POST"])
+@requires("patients.record_clinical")
+@sensitive_post_parameters()
+def clearance(request: HttpRequest, public_id: uuid.UUID, drug: str) -> HttpResponse:
+    """Ask the prescriber, or write down what was answered."""
+    case, by, at = doors.the_case(request, public_id), Actor.of(request), web.now()
+    form = ClearanceForm(request.POST, prefix=drug)
+    is_answer = request.POST.get("act") == "answer"
+    if is_answer and not form.is_valid():
+        return _page(request, case, drug=drug, form=form, status=422)
+    try:
+        if is_answer:
+            clearing.answer(appointment=case, drug=drug, by=by, at=at, **form.values())
+        else:
+            clearing.ask(appointment=case, drug=drug, by=by, at=at)
+    except DomainError as error:
+        doors.refused(request, error, act="scheduling.clearance", case=case)
+        return _page(request, case, drug=drug, form=form if is_answer else None, error=error, status=error.status)
+    toasts.success(request, "Written down." if is_answer else "Noted as asked. The task stays open until the answer is here.")
+    return web.redirect_to(request, "scheduling:medicines", case.public_id)
+
+
+@require_http_methods(["POST"])
+@requires("patients.record_clinical")
+def tell_plan(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Tell the patient that the plan is ready, for the time that the case has now."""
+    case = doors.the_case(request, public_id)
+    try:
+        is_told = clearing.tell_again(appointment=case, by=Actor.of(request), at=web.now())
+    except DomainError as error:
+        doors.refused(request, error, act="scheduling.tell_plan", case=case)
+        return _page(request, case, error=error, status=error.status)
+    toasts.success(request, "The patient is told." if is_told else "Not every prescriber has agreed yet; nothing was sent.")
+    return web.redirect_to(request, "scheduling:medicines", case.public_id)
+
+
+@require_GET
+@requires("patients.record_clinical")
+def letter(request: HttpRequest, public_id: uuid.UUID, drug: str) -> HttpResponse:
+    """Give the letter to the prescriber as a PDF; making it is a recorded act."""
+    case, at = doors.the_case(request, public_id), web.now()
+    line = next((one for one in holdplan.plan_of(case=case, at=at).lines if one.held.drug == drug and one.held.needs_word), None)
+    if line is None:
+        raise Http404
+    doors.read(request, case)
+    content = holdplan.clearance_letter(case=case, line=line, at=at)
+    answer = HttpResponse(papers.pdf(holdplan.SOURCE, content, at=at), content_type="application/pdf")
+    answer["Content-Disposition"] = 'attachment; filename="prescriber-letter.pdf"'
+    return answer
+
+
+def _page(
+    request: HttpRequest,
+    case: Appointment,
+    *,
+    drug: str = "",
+    form: ClearanceForm | None = None,
+    error: DomainError | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    plan = holdplan.plan_of(case=case, at=web.now())
+    zone = ZoneInfo(case.site.time_zone)
+    lines: list[dict[str, Any]] = [
+        {"line": line, "form": form if form is not None and line.held.drug == drug else ClearanceForm(prefix=line.held.drug)}
+        for line in plan.lines
+    ]
+    context = {
+        "case": case,
+        "title": words.case_title(case),
+        "starts_at": case.starts_at.astimezone(zone),
+        "url": words.case_url(case.public_id),
+        "plan": plan,
+        "lines": lines,
+        "may_record": Actor.of(request).may(RECORD),
+        "refusal": doors.refusal_of(error) if error is not None else None,
+    }
+    return web.respond(request, "scheduling/medicines.html", context, status=status)
