@@ -26,6 +26,7 @@ COLUMNS = ("severity", "is_enabled", "effective_from", "effective_to")
 SECTIONS = frozenset({"rules", "drugs", "lab_limits", "minimum_hours", "glp1", "escort"})
 # Figures that tell about a drug and decide nothing.
 TOLD_ONLY = frozenset({"half_life_hours_about"})
+PERIODS = frozenset({"months", "weeks", "years"})  # a window of none of them would count nothing and say so to nobody
 WORDS = {"applies_to": "for", "restart_after": "restart", "hold_before": "hold"}
 
 
@@ -107,6 +108,8 @@ def proposed(row: RuleRow, changes: Mapping[str, Any], numbers: Mapping[str, flo
         raise UnusableRow("It cannot end before it begins.", "effective_to")
     copy.data = deepcopy(row.data)
     for path, value in numbers.items():
+        if value <= 0 and path.rpartition(".")[2] in PERIODS:
+            raise UnusableRow(f"{_label(path)}: a period is longer than nothing.")
         _put(copy.data, path, value)
     return copy
 

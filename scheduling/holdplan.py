@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from patients.facts import read
-from patients.models import Answer, Clearance, ClearanceKind, Medication, MedicineKind
+from patients.models import Clearance, ClearanceKind, Medication, MedicineKind
 from procedures.rules.clinic.holdplan import HOLD, Held, hold_plan
 from scheduling.assessing import facts_for, wish_of
 from scheduling.models import BEFORE_ARRIVAL, Appointment
@@ -76,13 +76,8 @@ def plan_of(*, case: Appointment, at: datetime) -> Plan:
 
 
 def told_to_patient(*, case: Appointment, at: datetime) -> tuple[Held, ...]:
-    """Return what the patient may be told: the medicines held, once every prescriber agreed; else nothing.
-
-    Without any agreement on file it is one small statement.
-    """
+    """Return what the patient may be told: the medicines held, once every prescriber agreed; else nothing."""
     if case.status not in BEFORE_ARRIVAL:
-        return ()
-    if not Clearance.objects.of(case.patient).filter(answer=Answer.GIVEN, kind=ClearanceKind.HOLD).exists():
         return ()
     plan = plan_of(case=case, at=at)
     return tuple(line.held for line in plan.lines if line.held.action == HOLD) if plan.is_cleared else ()

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 
 from pain_clinic import statements
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
 from pain_clinic.errors import Gone
+from patients.models import Answer, Clearance, ClearanceKind
 from scheduling.models import Appointment, Link, LinkPurpose, Message, Status
 
 LASTS: dict[str, timedelta | None] = {
@@ -23,6 +24,8 @@ LASTS: dict[str, timedelta | None] = {
 MOST_WRONG_PROOFS = 5
 SECRET = re.compile(r"\A[A-Za-z0-9_-]{22}\Z")
 OVER = (Status.DISCHARGED, Status.NO_SHOW, Status.LEFT_BEFORE_SEEN)
+# Whether a prescriber has ever agreed: without that there is no plan to look for.
+AGREED = Clearance.objects.standing().filter(answer=Answer.GIVEN, kind=ClearanceKind.HOLD)
 
 
 class LinkUnknown(Gone):
@@ -93,6 +96,7 @@ def read(*, secret: str, at: datetime) -> Link:
     link = (
         Link.objects.filter(digest=Link.digest_of(secret))
         .select_related("appointment__site", "appointment__procedure", "patient", "message")
+        .annotate(has_agreement=Exists(AGREED.filter(patient=OuterRef("patient"))))
         .first()
     )
     if link is None:

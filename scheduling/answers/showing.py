@@ -56,7 +56,7 @@ def show(link: Link, at: datetime, language: str) -> VisitShown:
     case, site = link.appointment, link.appointment.site
     zone = ZoneInfo(site.time_zone)
     arrives, leaves = case.arrives_at.astimezone(zone), case.leaves_at.astimezone(zone)
-    has_plan = bool(holdplan.told_to_patient(case=case, at=at))
+    has_plan = bool(medicine_plan(link, at, language))
     undo_until = ""
     if may_take_back(case, at) and case.cancelled_at is not None:
         undo_until = dateformat.format((case.cancelled_at + UNDO_WITHIN).astimezone(zone), TIME)
@@ -106,8 +106,15 @@ def in_language(formats: Mapping[str, str], language: str) -> str:
     return formats.get(language, formats["en"])
 
 
-def medicine_plan(case: Appointment, at: datetime, language: str) -> tuple[PlanLine, ...]:
-    """Return the lines of the case's medicine plan, for the time that it has now; none before every prescriber has agreed."""
+def medicine_plan(link: Link, at: datetime, language: str) -> tuple[PlanLine, ...]:
+    """Return the lines of the visit's medicine plan, for the time that it has now; none before every prescriber has agreed.
+
+    `links.read` says whether any prescriber ever agreed; without that nothing is looked up.
+    """
+    if not getattr(link, "has_agreement", False):
+        return ()
+    case = link.appointment
+    case.patient = link.patient
 
     def told(moment: date | datetime | None) -> str:
         if moment is None:

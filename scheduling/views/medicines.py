@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from pain_clinic import papers, web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
+from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 from scheduling import clearing, holdplan
 from scheduling.agenda import words
@@ -29,7 +30,7 @@ RECORD = "patients.record_clinical"
 def medicines(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Show what has to be true of each blood thinner for this slot, and what its prescriber said."""
     case = doors.the_case(request, public_id)
-    doors.read(request, case)
+    _read(request, case)
     return _page(request, case)
 
 
@@ -77,11 +78,18 @@ def letter(request: HttpRequest, public_id: uuid.UUID, drug: str) -> HttpRespons
     line = next((one for one in holdplan.plan_of(case=case, at=at).lines if one.held.drug == drug and one.held.needs_word), None)
     if line is None:
         raise Http404
-    doors.read(request, case)
+    _read(request, case)
     content = holdplan.clearance_letter(case=case, line=line, at=at)
     answer = HttpResponse(papers.pdf(holdplan.SOURCE, content, at=at), content_type="application/pdf")
     answer["Content-Disposition"] = 'attachment; filename="prescriber-letter.pdf"'
     return answer
+
+
+def _read(request: HttpRequest, case: Appointment) -> None:
+    by = Actor.of(request)
+    trail.record(
+        by=by, act="scheduling.read_medicines", subject=case, patient=case.patient.public_id, site_id=case.site_id
+    )  # fmt: skip
 
 
 def _page(

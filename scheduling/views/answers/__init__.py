@@ -56,6 +56,6 @@ def plan(request: HttpRequest, opened: Opened) -> HttpResponse:
     if request.method == "POST":
         return prove(request, opened)
     if is_proven(request, opened.link):
-        plan_lines = answers.medicine_plan(opened.link.appointment, opened.at, opened.language)
+        plan_lines = answers.medicine_plan(opened.link, opened.at, opened.language)
         return page(request, opened, "plan", plan=plan_lines)
     return page(request, opened, "proof", is_closed=links.is_closed_for_proof(opened.link))

@@ -83,7 +83,7 @@ NAMED = {
 NOT_OF_A_SITE = {"token", "colleague", "mail", "link", "procedure", "feed", "provider", "passage", "rule"}
 ARGUMENT = re.compile(r"<(?:\w+:)?(?P<name>\w+)>|\(\?P<(?P<named>\w+)>(?P<pattern>[^)]*)\)")
 # What the other arguments of an address are.
-WORDS = {"language": "en", "moment": "before", "kind": "allergies"}
+WORDS = {"language": "en", "moment": "before", "kind": "allergies", "drug": "apixaban"}
 
 # Each is a word that stands nowhere else, so that finding it anywhere proves whose it is.
 CANARIES = {

@@ -20,7 +20,10 @@ from icalendar import Calendar
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
 from pain_clinic.logs import masked
-from scheduling import answers, booking, links, openings
+from patients import records
+from patients.models import Medication
+from procedures import tables
+from scheduling import answers, booking, clearing, links, openings
 from scheduling.models import Allocation, Appointment, DeskTask, Link, LinkPurpose, Message, Status, TaskKind, Wording
 from tests import factories
 from tests.factories import NOW, SmallClinic, local
@@ -503,18 +506,27 @@ def proven(phone: Phone, day: date) -> HttpResponse:
     return answer  # type: ignore[no-any-return]
 
 
-def test_medicines_are_shown_only_after_the_birth_date(visit: Appointment, phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
-    line = answers.PlanLine("apixaban", local(date(2026, 9, 18), "8:00"), None)
-    monkeypatch.setattr("scheduling.answers.showing.medicine_plan", lambda _case: (line,))
-    monkeypatch.setattr("scheduling.answers.medicine_plan", lambda _case: (line,))
+def test_medicines_are_shown_only_after_the_birth_date(visit: Appointment, phone: Phone) -> None:
+    tables.load(by=Actor.system("tests"), at=NOW)
+    type(visit.procedure).objects.filter(pk=visit.procedure_id).update(bleeding_class="intermediate")
+    Appointment.objects.filter(pk=visit.pk).update(
+        **{name: getattr(visit, name) + timedelta(days=14) for name in ("arrives_at", "starts_at", "ends_at", "leaves_at")}
+    )
+    nurse = Actor.of_user(factories.user(role="nurse", sites=(visit.site,)))
+    thinner = {"kind": "antithrombotic", "drug": "apixaban", "name": "Apixaban"}
+    records.record(kind=Medication, patient=visit.patient, values=thinner, by=nurse, at=NOW)
+    phone.get()
+    assert "Your medicine plan is ready" not in phone.page
+    said = {"is_agreed": True, "answered_by": "Dr. Heart", "how": "telephone"}
+    clearing.answer(appointment=visit, drug="apixaban", by=nurse, at=NOW, **said)
     phone.get()
     assert "Your medicine plan is ready" in phone.page
     phone.get("plan/")
-    assert "apixaban" not in phone.page
+    assert "Apixaban" not in phone.page
     assert proven(phone, date(1958, 2, 3)).status_code == 422
-    assert "apixaban" not in phone.page
+    assert "Apixaban" not in phone.page
     assert proven(phone, date(1958, 3, 2)).status_code == 200
-    assert "apixaban" in phone.page
+    assert "Apixaban" in phone.page
     cookie = phone.client.cookies["clinic-proof"]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"], cookie["max-age"]) == (True, "Lax", "/l/", 900)
 

@@ -140,6 +140,7 @@ def test_older_version_is_refused(by: Actor) -> None:
         ({"effective_from": date(2026, 2, 2), "effective_to": date(2026, 2, 1)}, {}),
         ({"severity": ""}, {}),
         ({}, {"params.max_sessions": 2.5}),
+        ({}, {"params.window.months": 0}),
     ],
 )
 def test_unusable_row_is_refused_and_nothing_is_written(by: Actor, changes: dict[str, Any], numbers: dict[str, float]) -> None:

@@ -1,0 +1,242 @@
+"""The hold plan of a case: computed for its slot, told to the patient only once the prescriber has agreed, asked by letter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from pain_clinic import papers
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.audit.models import AuditEvent
+from patients import records
+from patients.models import Answer, Asked, Clearance, Medication
+from patients.records import MayNotRecord
+from procedures import tables
+from scheduling import clearing, holdplan, rechecking
+from scheduling.models import Appointment, DeskTask, Message, MessageKind
+from tests import factories
+from tests.factories import NOW, TODAY, SmallClinic, local
+
+BY = Actor.system("tests")
+SLOT = TODAY + timedelta(days=21)
+
+
+@pytest.fixture(autouse=True)
+def _loaded(db: None) -> None:
+    tables.load(by=BY, at=NOW)
+
+
+@pytest.fixture(autouse=True)
+def _clock(settings: Any, tmp_path: Path) -> None:
+    moved = tmp_path / "clock"
+    moved.write_text(str((NOW - datetime.now(tz=UTC)).total_seconds()), encoding="ascii")
+    settings.CLINIC_CLOCK = str(moved)
+
+
+@pytest.fixture
+def nurse(clinic: SmallClinic) -> Actor:
+    return Actor.of_user(factories.user(role="nurse", sites=(clinic.site,)))
+
+
+@pytest.fixture
+def case(clinic: SmallClinic) -> Appointment:
+    type(clinic.procedure).objects.filter(pk=clinic.procedure.pk).update(bleeding_class="intermediate")
+    return factories.appointment(
+        of=clinic.patient, at_site=clinic.site, for_procedure=clinic.procedure, starts_at=local(SLOT, "10:00"),
+        resources=clinic.resources, side="left",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def takes(clinic: SmallClinic, nurse: Actor) -> Callable[..., Medication]:
+    def make(drug: str = "apixaban", **values: Any) -> Medication:
+        given = {"kind": "antithrombotic", "drug": drug, "name": drug.title(), **values}
+        return records.record(kind=Medication, patient=clinic.patient, values=given, by=nurse, at=NOW)
+
+    return make
+
+
+def agree(case: Appointment, by: Actor, drug: str = "apixaban", *, is_agreed: bool = True) -> Clearance:
+    said = {"is_agreed": is_agreed, "answered_by": "Dr. Heart", "how": "telephone"}
+    return clearing.answer(appointment=case, drug=drug, by=by, at=NOW, **said)
+
+
+def plan(case: Appointment) -> holdplan.Plan:
+    return holdplan.plan_of(case=Appointment.objects.select_related("patient", "procedure", "site").get(pk=case.pk), at=NOW)
+
+
+def told(case: Appointment) -> list[tuple[str, str, str]]:
+    fresh = Appointment.objects.select_related("patient", "procedure", "site").get(pk=case.pk)
+    return [(held.name, str(held.last_dose), str(held.restart)) for held in holdplan.told_to_patient(case=fresh, at=NOW)]
+
+
+def test_patient_is_told_nothing_before_the_prescriber_agreed(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes()
+    assert told(case) == []
+
+    clearing.ask(appointment=case, drug="apixaban", by=nurse, at=NOW)
+
+    assert told(case) == []
+    assert not Message.objects.filter(kind=MessageKind.PLAN_READY).exists()
+
+
+def test_patient_is_told_last_dose_and_restart_once_it_is_cleared(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes()
+
+    word = agree(case, nurse)
+
+    assert told(case) == [("Apixaban", f"{SLOT - timedelta(days=3)} 10:00:00", f"{SLOT + timedelta(days=1)} 10:00:00")]
+    assert (word.answer, word.case, word.answered_by, word.how, word.answered_on) == (
+        "given", case.public_id, "Dr. Heart", "telephone", TODAY,
+    )  # fmt: skip
+    assert Message.objects.filter(appointment=case, kind=MessageKind.PLAN_READY).count() == 1
+    assert AuditEvent.objects.filter(act="patients.record_clearance").count() == 1
+
+
+def test_a_moved_slot_moves_the_plan(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes()
+    agree(case, nurse)
+    shift = timedelta(days=1, hours=2)
+    moments = ("arrives_at", "starts_at", "ends_at", "leaves_at")
+    Appointment.objects.filter(pk=case.pk).update(**{name: getattr(case, name) + shift for name in moments})
+
+    assert told(case) == [("Apixaban", f"{SLOT - timedelta(days=2)} 12:00:00", f"{SLOT + timedelta(days=2)} 12:00:00")]
+
+
+def test_one_medicine_that_nobody_cleared_keeps_the_whole_plan_back(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes()
+    takes("clopidogrel")
+
+    agree(case, nurse)
+    assert told(case) == []
+    assert not Message.objects.filter(kind=MessageKind.PLAN_READY).exists()
+    agree(case, nurse, "clopidogrel")
+
+    assert [name for name, _, _ in told(case)] == ["Apixaban", "Clopidogrel"]
+
+
+def test_a_prescriber_who_does_not_agree_keeps_it_back(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes()
+    agree(case, nurse)
+
+    agree(case, nurse, is_agreed=False)
+
+    assert told(case) == []
+
+
+def test_agreement_to_another_case_does_not_count(case: Appointment, takes: Any, nurse: Actor, clinic: SmallClinic) -> None:
+    takes()
+    agree(case, nurse)
+    Clearance.objects.update(case="00000000-0000-0000-0000-000000000001")
+
+    assert told(case) == []
+
+
+def test_cancelled_case_tells_nothing(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes()
+    agree(case, nurse)
+    gone = {"status": "cancelled", "cancel_reason": "other", "asked_by": "patient", "cancelled_at": NOW}
+    Appointment.objects.filter(pk=case.pk).update(**gone)
+
+    assert told(case) == []
+    with pytest.raises(clearing.CaseOver):
+        agree(case, nurse)
+
+
+def test_answer_closes_what_was_asked_and_its_task(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes()
+    asked = clearing.ask(appointment=case, drug="apixaban", by=nurse, at=NOW)
+    rechecking.recheck([case.patient_id], at=NOW)
+    assert DeskTask.objects.filter(appointment=case, kind="clearance", done_at=None).count() == 1
+
+    agree(case, nurse)
+
+    asked.refresh_from_db()
+    assert (asked.answer, Clearance.objects.count()) == (Answer.GIVEN, 1)
+    assert not DeskTask.objects.filter(appointment=case, kind="clearance", done_at=None).exists()
+
+
+def test_asking_twice_is_refused_and_a_new_question_after_a_no_is_not(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes()
+    clearing.ask(appointment=case, drug="apixaban", by=nurse, at=NOW)
+    with pytest.raises(clearing.AlreadyAsked):
+        clearing.ask(appointment=case, drug="apixaban", by=nurse, at=NOW)
+    agree(case, nurse, is_agreed=False)
+
+    assert clearing.ask(appointment=case, drug="apixaban", by=nurse, at=NOW).answer == Answer.ASKED
+
+
+def test_medicine_that_needs_no_word_is_refused(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes("ssri_snri")
+
+    with pytest.raises(clearing.NothingToClear):
+        agree(case, nurse, "ssri_snri")
+
+
+def test_desk_may_not_record_a_clearance(case: Appointment, takes: Any, clinic: SmallClinic) -> None:
+    takes()
+    desk = Actor.of_user(factories.user(role="desk", sites=(clinic.site,)))
+
+    with pytest.raises(MayNotRecord):
+        agree(case, desk)
+
+
+def test_plan_is_told_again_only_while_it_is_cleared(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes()
+    assert clearing.tell_again(appointment=case, by=nurse, at=NOW) is False
+    agree(case, nurse)
+    Appointment.objects.filter(pk=case.pk).update(calendar_sequence=case.calendar_sequence + 1)
+
+    assert clearing.tell_again(appointment=case, by=nurse, at=NOW) is True
+    assert Message.objects.filter(appointment=case, kind=MessageKind.PLAN_READY).count() == 2
+
+
+def test_nobody_asked_is_not_nothing_taken(case: Appointment, nurse: Actor, clinic: SmallClinic) -> None:
+    assert plan(case) == holdplan.Plan((), False)
+
+    known = {"topic": "antithrombotics", "asked_on": TODAY}
+    records.record(kind=Asked, patient=clinic.patient, values=known, by=nurse, at=NOW)
+
+    assert plan(case) == holdplan.Plan((), True)
+
+
+def test_letter_names_the_medicine_the_moments_and_the_source(case: Appointment, takes: Any) -> None:
+    takes(prescriber="Dr. #Heart $x$", prescriber_contact="fax 1", dose="5 mg twice", indication="atrial_fibrillation")
+
+    content = holdplan.clearance_letter(case=case, line=plan(case).lines[0], at=NOW)
+
+    assert (content["drug"], content["length"], content["prescriber"]) == ("Apixaban", "72 hours", "Dr. #Heart $x$")
+    assert content["last"] == holdplan.told(plan(case).lines[0].held.last_dose)
+    assert papers.pdf(holdplan.SOURCE, content, at=NOW)[:5] == b"%PDF-"
+
+
+def test_nurse_asks_and_answers_by_page(
+    case: Appointment, takes: Any, signed_in: Callable[..., Client], clinic: SmallClinic
+) -> None:
+    takes()
+    client, address = signed_in("nurse", clinic.site), f"/appointments/{case.public_id}/medicines/"
+
+    assert "Last dose not after" in client.get(address).content.decode()
+    assert client.get(f"{address}apixaban/letter.pdf")["Content-Type"] == "application/pdf"
+    assert client.get(f"{address}aspirin/letter.pdf").status_code == 404
+    assert client.post(f"{address}apixaban/", {"act": "ask"}).status_code == 303
+    assert client.post(f"{address}apixaban/", {"act": "ask"}).status_code == 409
+    assert client.post(f"{address}apixaban/", {"act": "answer", "apixaban-is_agreed": "yes"}).status_code == 422
+    said = {"apixaban-is_agreed": "yes", "apixaban-answered_by": "Dr. Heart", "apixaban-how": "fax"}
+    assert client.post(f"{address}apixaban/", {"act": "answer", **said}).status_code == 303
+    assert "Every prescriber has agreed." in client.get(address).content.decode()
+    assert client.post(f"{address}tell/").status_code == 303
+
+
+def test_who_may_see_and_who_may_not(case: Appointment, signed_in: Callable[..., Client], clinic: SmallClinic) -> None:
+    address = f"/appointments/{case.public_id}/medicines/"
+
+    assert signed_in("desk", clinic.site).get(address).status_code == 200
+    assert signed_in("biller", clinic.site).get(address).status_code == 403
+    assert signed_in("desk", clinic.site).post(f"{address}apixaban/", {"act": "ask"}).status_code == 403
+    assert signed_in("nurse", factories.site()).get(address).status_code == 404
