@@ -12,8 +12,7 @@ from patients import facts
 from procedures.models import RuleRow
 from procedures.rulerows import book_with
 from procedures.rules import Finding
-from scheduling.assessing import judge, wish_of
-from scheduling.booking import reading
+from scheduling.assessing import judge, open_cases, wish_of
 from scheduling.models import BEFORE_ARRIVAL, Appointment
 
 CHUNK = 200
@@ -71,7 +70,7 @@ def effect_of(*, row: RuleRow, user: User, at: datetime, budget: timedelta = BUD
         held = facts.read(case.patient for case in cases)
         other_held = replace(held, book=book, problem="")
         others: dict[int, list[Appointment]] = defaultdict(list)
-        for other in reading.open_cases({case.patient_id for case in cases}, at):
+        for other in open_cases({case.patient_id for case in cases}, at):
             others[other.patient_id].append(other)
         for case in cases:
             beside = [other for other in others[case.patient_id] if other.pk != case.pk]
