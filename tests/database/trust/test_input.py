@@ -458,6 +458,7 @@ NOT_CLEANED = {
     ("NewPasswordMixin", "new_password"): "every character counts",
     ("SignInForm", "login"): LOOKED_UP,
     ("CompleteForm", "levels"): "read as levels of the spine, or refused",
+    ("CourseForm", "levels"): "read as levels of the spine, or refused",
     ("Chosen", "procedure"): LOOKED_UP,
     ("Chosen", "levels"): "judged by the verb: only levels of the procedure",
     ("WaiverIn", "code"): "compared with findings",
