@@ -77,7 +77,9 @@ def _one(
         return (*recorded(person.key, min(told, at), nurse, rng), *values)
 
     age = (at.date() - person.birth_date).days / 365.25
-    nothing = {Topic.ANTITHROMBOTICS, Topic.ALLERGIES, Topic.IMPLANTS, Topic.INFECTION, Topic.GLP1}
+    nothing = {
+        Topic.ANTITHROMBOTICS, Topic.ALLERGIES, Topic.CONDITIONS, Topic.IMPLANTS, Topic.INFECTION, Topic.VACCINES, Topic.GLP1,
+    }  # fmt: skip
     if person.sex == "female" and age < 52:
         nothing.add(Topic.PREGNANCY)
     long_ago = seen_on - timedelta(days=rng.randrange(200, 2500))

@@ -7,17 +7,29 @@ from datetime import date, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
+from django.db import transaction
+
+from patients.facts import read
+from patients.models import Coverage, GivenDrug, Patient, PerformedProcedure, Score
 from procedures import tables
+from procedures.models import Procedure
 from procedures.rules import Facts, Request, Session, assess
+from procedures.rules import facts as told
 from procedures.rules.book import TABLES, Book
 from procedures.rules.earliest import earliest_covered
-from procedures.rules.facts import Coverage, Medication, Score, Wanted
 from procedures.rules.offers import TECHNIQUES, TEMPERATURES, bleeding_class
-from tests.bench.measuring import Line
+from procedures.tables.reports import RuleReport
+from procedures.tables.rows import load_rules
+from scheduling import rechecking
+from scheduling.assessing import Wish, judge
+from scheduling.models import BEFORE_ARRIVAL, Appointment
+from tests.bench.clinic import BenchClinic
+from tests.bench.measuring import Line, line
 
 ON = date(2027, 3, 9)
 WORKS = ("esi_tf_lumbar", "mbb_lumbar", "rfa_facet_lumbar", "tpi", "si_joint_ia", "joint_major")
 COUNT, SESSIONS, ROWS = 400, 40, 500
+READS, NIGHT = 100, 1000
 LEAST, LEAST_WITH_MANY = 1000, 500
 
 
@@ -26,7 +38,7 @@ def session(book: Book, number: int) -> Session:
     offer = book.offers[WORKS[number % len(WORKS)]]
     on = ON - timedelta(days=20 + number * 25)
     after = on + timedelta(days=95)
-    scores = (Score(on, Fraction(60), Fraction(55)), Score(after, Fraction(60), Fraction(55)))
+    scores = (told.Score(on, Fraction(60), Fraction(55)), told.Score(after, Fraction(60), Fraction(55)))
     return Session(
         on, offer.id, offer.family, "performed", "left", ("L4-L5",) if offer.needs_levels else (), role=offer.default_role,
         approach=offer.approach, drug="dexamethasone" if number % 2 else "", dose_mg=Fraction(4), scores=scores,
@@ -39,7 +51,7 @@ def patient(book: Book, work: str) -> Facts:
     levels = ("L4-L5",) if offer.needs_levels else ()
     drug, dose = offer.default_steroid
     technique = TECHNIQUES.get(offer.family, "")
-    wanted = Wanted(
+    wanted = told.Wanted(
         offer.id, offer.family, "left", levels, offer.default_role, drug=drug, dose_mg=dose, guidance=offer.guidance,
         contrast=offer.contrast_with(offer.guidance), technique=technique, temperature_c=TEMPERATURES.get(technique),
         bleeding_class=bleeding_class(offer, levels, book.offers.values()), category=offer.category, approach=offer.approach,
@@ -48,8 +60,8 @@ def patient(book: Book, work: str) -> Facts:
     return Facts(
         Request(ON, offer.id, offer.family, "left", levels, several=(wanted,), has_driver=True, place_of_service="11"),
         tuple(session(book, number) for number in range(SESSIONS)), as_of=date(2027, 3, 1), zone=ZoneInfo("America/New_York"),
-        coverage=Coverage("medicare_multi_mac_2026", "original_medicare"), conditions=frozenset(), pregnant=False, implants=(),
-        medications=(Medication("clopidogrel", date(2027, 3, 1), is_taken=False, is_cleared=True),), allergies=(),
+        coverage=told.Coverage("medicare_multi_mac_2026", "original_medicare"), conditions=frozenset(), pregnant=False, implants=(),
+        medications=(told.Medication("clopidogrel", date(2027, 3, 1), is_taken=False, is_cleared=True),), allergies=(),
     )  # fmt: skip
 
 
@@ -87,12 +99,99 @@ def rate(name: str, value: float, least: float | None) -> Line:
     return Line(name, value, "1/s", target=target, ok=least is None or value >= least)
 
 
-def lines(clinic: object = None) -> list[Line]:
-    """Return the lines of the rules; they need no clinic."""
+def performed(patient: Patient, procedure: Procedure, by: BenchClinic) -> None:
+    """Put 40 past procedures on file, each with a steroid and three scores."""
+    today = by.at.date()
+    rows = PerformedProcedure.objects.bulk_create(
+        PerformedProcedure(
+            patient=patient, procedure=procedure, site=by.site, side="left", recorded_at=by.at,
+            done_on=today - timedelta(days=20 + number * 25),
+        )
+        for number in range(SESSIONS)
+    )  # fmt: skip
+    GivenDrug.objects.bulk_create(
+        GivenDrug(
+            patient=patient,
+            performed=row,
+            kind="steroid",
+            drug="dexamethasone",
+            dose_mg=4,
+            given_on=row.done_on,
+            recorded_at=by.at,
+        )
+        for row in rows
+    )
+    Score.objects.bulk_create(
+        Score(
+            patient=patient, performed=row, measure="nrs", aspect="index", value=value, phase=phase, recorded_at=by.at,
+            scored_on=row.done_on + timedelta(days=days),
+        )
+        for row in rows
+        for value, phase, days in ((8, "before", 0), (3, "after", 0), (3, "follow_up", 19))
+    )  # fmt: skip
+
+
+def live(by: BenchClinic) -> list[Line]:
+    """Return the lines that read the clinic: everything written for them is undone."""
+    found = []
+    with transaction.atomic():
+        load_rules(tables.read(), RuleReport())
+        person = Patient.objects.get(pk=by.patients[0])
+        performed(person, by.five, by)
+        Coverage.objects.create(
+            patient=person, payer="Bench", payer_rules="medicare_multi_mac_2026", plan_type="original_medicare", recorded_at=by.at
+        )
+        starts_at = by.at + timedelta(days=20)
+        wish = Wish(procedure=by.five, site=by.site, starts_at=starts_at, side="left", guidance="fluoroscopy")
+        held = read([person])
+        known = held.known[person.pk]
+        judge(wish, held, known, (), by.at)
+        begun = time.process_time()
+        for _ in range(COUNT):
+            judge(wish, held, known, (), by.at)
+        judged = COUNT / (time.process_time() - begun)
+        found.append(rate("rules: live assessment, 40 past procedures on file, facts filled each time", judged, None))
+        begun = time.perf_counter()
+        for _ in range(READS):
+            one = read([person])
+            judge(wish, one, one.known[person.pk], (), by.at)
+        found.append(
+            line("rules: read and assess one patient with 40 past procedures", (time.perf_counter() - begun) / READS * 1000, "ms")
+        )
+        found += night(by)
+        transaction.set_rollback(True)
+    return found
+
+
+def night(by: BenchClinic) -> list[Line]:
+    """Return how long a night's asking about 20,000 coming cases would take, from some hundreds: the first time and again."""
+    coming = Appointment.objects.filter(status__in=BEFORE_ARRIVAL, is_history=False, starts_at__gt=by.at).order_by("pk")
+    cases = list(coming.values_list("pk", "patient_id")[:NIGHT])
+    found = []
+    for name in ("first, all to write down", "nothing new"):
+        begun = time.perf_counter()
+        for start in range(0, len(cases), rechecking.BATCH):
+            batch = cases[start : start + rechecking.BATCH]
+            rechecking.recheck([patient for _, patient in batch], at=by.at, cases=[case for case, _ in batch])
+        whole = (time.perf_counter() - begun) / max(len(cases), 1) * 20_000
+        found.append(
+            Line(
+                f"rules: a night over 20,000 coming cases ({name}), from {len(cases)}",
+                whole,
+                "s",
+                target="< 300 s",
+                ok=whole < 300,
+            )
+        )
+    return found
+
+
+def lines(clinic: BenchClinic) -> list[Line]:
+    """Return the lines of the rules: of the engine alone, and of the clinic."""
     book, many = tables.book_of_files(), many_rows()
     found = [
         rate(f"rules: assess {work}, 40 past procedures", a_second(book, work), LEAST)
         for work in ("esi_tf_lumbar", "mbb_lumbar", "rfa_facet_lumbar")
     ]
     found.append(rate(f"rules: assess esi_tf_lumbar, {ROWS} rows", a_second(many, "esi_tf_lumbar"), LEAST_WITH_MANY))
-    return [*found, rate("rules: first covered date", searches_a_second(book), None)]
+    return [*found, rate("rules: first covered date", searches_a_second(book), None), *live(clinic)]
