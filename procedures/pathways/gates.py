@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from fractions import Fraction
 
 from procedures.pathways.words import Opened, Owner, Scene, Verdict, Visit
@@ -261,8 +260,3 @@ class Judged:
     def told(self) -> tuple[str, ...]:
         """Return what the open ones say."""
         return tuple(verdict.told for verdict in self.verdicts if verdict.state is Opened.OPEN and verdict.told)
-
-    @property
-    def due_on(self) -> date | None:
-        """Return when the first thing that is waited for is due."""
-        return min((one.due_on for one in self.verdicts if one.state is Opened.WAITING and one.due_on), default=None)

@@ -199,8 +199,8 @@ class _Question:
         # What needs a reason is no bar, but where it passes by itself the better day comes after it.
         ideal = max(min(ideal, last), first)
         calm = search.calm(ideal)
-        if calm is not None and self.way.latest is None:
-            last = max(last, calm)
+        if calm is not None and calm > last and self.way.latest is None and search.calm(first) != first:
+            last = calm  # every day of the window would need a reason
         last = max(min([last, *([ends] if ends else []), *([until] if until else [])]), first)
         for day in (calm, ideal):
             covered = search.first(max(min(day, last), first)) if day is not None else None
