@@ -13,7 +13,7 @@ from pain_clinic.audit import trail
 from patients.facts import read
 from patients.models import Patient
 from procedures import tables
-from procedures.cases import not_on_file, written_case
+from procedures.cases import can_be_written, not_on_file, written_case
 from procedures.rules import Facts, Request
 from procedures.rules.book import Book
 from scheduling.assessing import open_cases, session_of
@@ -57,12 +57,13 @@ def from_patient(*, patient: Patient, by: Actor, at: datetime, zone: ZoneInfo) -
 def _start(facts: Facts, book: Book, *, has_plan: bool, may: Callable[[str], bool]) -> Start:
     case = written_case(facts, book)
     unknown = (*not_on_file(facts), *(() if has_plan else ("who pays",)))
+    left_out = [one for one in facts.coverage.authorizations if not can_be_written(one)]
     if not has_plan:
         case.pop("coverage", None)  # nobody pays is not the same as nobody knows who pays
-    hidden = []
+    hidden = ["authorisations that are used up, or for one side, level, code or case only"] if left_out else []
     for permission, (parts, told) in _SHOWN.items():
         if not may(permission):
             hidden.append(told)
             for part in parts:
                 case.pop(part, None)
-    return Start(case, unknown if len(hidden) < len(_SHOWN) else (), tuple(hidden))
+    return Start(case, unknown if any(map(may, _SHOWN)) else (), tuple(hidden))

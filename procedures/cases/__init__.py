@@ -4,7 +4,7 @@ from procedures.cases.explaining import Explanation, Step, Unsaid, explained
 from procedures.cases.judging import assess_file, findings_on, judged
 from procedures.cases.parsing import CaseProblem
 from procedures.cases.reading import Case, MalformedCases, read_case, read_cases
-from procedures.cases.writing import as_file, not_on_file, written_case
+from procedures.cases.writing import as_file, can_be_written, not_on_file, written_case
 
 __all__ = [
     "Case",
@@ -15,6 +15,7 @@ __all__ = [
     "Unsaid",
     "as_file",
     "assess_file",
+    "can_be_written",
     "explained",
     "findings_on",
     "judged",

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from procedures.rules.book import Book
-from procedures.rules.facts import Facts, Medication, Request, Session, Wanted
+from procedures.rules.facts import Authorization, Facts, Medication, Request, Session, Wanted
 from procedures.rules.offers import BY_TARGET
 
 # What may be unknown of a patient, in the words of the page.
@@ -110,15 +110,24 @@ def _coverage(facts: Facts) -> dict[str, Any]:
                     {
                         "covers": one.covers,
                         "status": one.status,
-                        "decided": _moment(one.decided_on),
+                        "decided": _moment(max(filter(None, (one.decided_on, one.valid_from)), default=None)),
                         "valid_until": _moment(one.valid_until),
                     }
                 )
                 for one in said.authorizations
+                if can_be_written(one)
             ],
             "year_anchor": _moment(said.year_anchor),
         }
     )
+
+
+def can_be_written(one: Authorization) -> bool:
+    """Say whether the format can tell an authorisation: it knows no side, level, code, case or units.
+
+    One that it cannot tell is left out, so that nothing is taken as authorised that may not be; nor is one that is used up.
+    """
+    return not (one.sides or one.levels or one.codes or one.case) and one.units_left != 0
 
 
 def _medication(one: Medication) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def test_pages_of_a_case_are_accessible_and_never_scroll_sideways(
     sign_in(page, "desk")
     case = f"/appointments/{first.public_id}/"
     swaps = (f"{case}swap/?day={second.local_date}", f"{case}swap/?with={second.public_id}")
-    for path in (case, f"{case}move/", *swaps, f"{case}cancel/", f"{case}print/", "/findings/"):
+    for path in (case, f"{case}move/", *swaps, f"{case}cancel/", f"{case}print/", f"{case}medicines/", "/findings/"):
         page.goto(path)
         assert violations(page) == [], path
         wide: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +13,7 @@ import yaml
 
 from procedures import cases, tables
 from procedures.cases import explained, judged, not_on_file, read_case, written_case
+from procedures.rules.facts import Authorization, Coverage
 
 BOOK = tables.book_of_files()
 ZONE = ZoneInfo("America/Los_Angeles")
@@ -64,3 +67,24 @@ def test_put_together_case_names_each_wrong_field() -> None:
     with pytest.raises(cases.MalformedCases) as refused:
         read_case(data, BOOK, zone=ZONE)
     assert [(one.case, one.field) for one in refused.value.problems] == [("x", "request.side"), ("x", "request.levels")]
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_written"),
+    [
+        ({}, True),
+        ({"units_left": 1}, True),
+        ({"units_left": 0}, False),
+        ({"sides": frozenset({"left"})}, False),
+        ({"levels": frozenset({"L4-L5"})}, False),
+        ({"codes": frozenset({"64493"})}, False),
+        ({"case": "x"}, False),
+    ],
+)
+def test_authorisation_that_the_format_cannot_tell_is_left_out(limits: dict[str, Any], is_written: bool) -> None:
+    held = Authorization("esi", "esi", "approved", date(2027, 1, 2), valid_from=date(2027, 1, 3), **limits)
+    facts = replace(CASES[0][1].facts, coverage=Coverage("none", "commercial", (held,)))
+
+    told = written_case(facts, BOOK)["coverage"].get("authorizations", [])
+
+    assert told == ([{"covers": "esi", "status": "approved", "decided": "2027-01-03"}] if is_written else [])
