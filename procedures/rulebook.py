@@ -62,6 +62,17 @@ def book(stamp: Stamp | None = None) -> Book | None:
     return _kept.book
 
 
+def usable_book() -> Book | None:
+    """Return the clinic's book of rules, or None where there is none or an edit made a row that cannot be used.
+
+    For pages that only want names out of it; who judges says what is wrong.
+    """
+    try:
+        return book()
+    except tables.MalformedTables:
+        return None
+
+
 def in_force(held: Book | None, facts: Facts, on: date) -> tuple[Rule, ...]:
     """Return every rule of a book that counts on a date of service for what is asked and who pays."""
     return (*RULES, *(held.rules(facts, on) if held is not None else ()))

@@ -177,7 +177,7 @@ def _locked(appointment: Appointment, version: int | None) -> tuple[Appointment,
 def _fill(row: CaseDetails, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         setattr(row, name, value)
-    book = rulebook.book()
+    book = rulebook.usable_book()
     if row.drug not in {"", "none", *(book.steroid_ids if book is not None else ())}:
         raise FieldRefused("unusable", "drug", "This is not a steroid of the clinic's table.")
     try:

@@ -26,7 +26,7 @@ def day_field(label: str, hint: str = "") -> forms.DateField:
 
 def rule_sets() -> list[tuple[str, str]]:
     """Return the payers' rule sets that the clinic has, and no rules."""
-    book = rulebook.book()
+    book = rulebook.usable_book()
     names = (
         sorted(book.payer_sets)
         if book

@@ -77,7 +77,7 @@ class Said(serializers.Serializer[object]):
     bilateral_reason = rest.Text(max_length=300, required=False, allow_blank=True, default="")
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
-        book = rulebook.book()
+        book = rulebook.usable_book()
         if values["drug"] not in {"", "none", *(book.steroid_ids if book is not None else ())}:
             raise serializers.ValidationError({"drug": ["This is not a steroid of the clinic's table."]})
         if values["dose_mg"] is not None and values["drug"] in ("", "none"):

@@ -23,7 +23,7 @@ MOST_MG = 1000
 
 def steroids() -> list[tuple[str, str]]:
     """Return what may be chosen as the steroid, by the clinic's table."""
-    book = rulebook.book()
+    book = rulebook.usable_book()
     names = sorted(book.steroid_ids) if book is not None else []
     return [NOT_SAID, ("none", "No steroid"), *((name, name.replace("_", " ").capitalize()) for name in names)]
 

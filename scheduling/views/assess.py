@@ -29,7 +29,7 @@ _book_of_files = functools.cache(tables.book_of_files)  # they come with the pro
 @sensitive_post_parameters()
 def assess(request: HttpRequest) -> HttpResponse:
     """Judge a case that is put together here exactly as `manage.py assess` would judge it written in a file."""
-    book, zone = rulebook.book() or _book_of_files(), _zone(request)
+    book, zone = rulebook.usable_book() or _book_of_files(), _zone(request)
     names = dict(Procedure.objects.values_list("code", "name"))
     patient = _patient(request)
     if request.method == "GET":

@@ -68,7 +68,7 @@ def _page(
     findings = error.findings if isinstance(error, booking.RulesRefused) else _findings(row)
     typed = typed_waivers(request.POST) if error is not None else {}
     held = {override.code for override in row.overrides.filter(ended_at=None)}
-    asked = asked_of(row.procedure, row.sedation, rulebook.book())
+    asked = asked_of(row.procedure, row.sedation, rulebook.usable_book())
     context = {
         "case": doors.shown(request, row),
         "lines": tuple(

@@ -204,7 +204,7 @@ class Desk:
 
     def _said(self, procedure: Procedure) -> tuple[Any, ...]:
         """Return the fields of what may be said beyond the target, where it matters for this procedure."""
-        asked = asked_of(procedure, self.target.sedation, rulebook.book())
+        asked = asked_of(procedure, self.target.sedation, rulebook.usable_book())
         return tuple(self.form[name] for name in SaidFields.base_fields if name in asked) if self.form is not None else ()
 
     def _regions(self, procedure: Procedure) -> tuple[RegionChoice, ...]:

@@ -69,6 +69,14 @@ def test_switch_severity_and_days_of_the_clinic_are_honoured_by_date_of_service(
     assert "mcr_tpi_guidance" not in found()
 
 
+def test_book_with_an_unusable_row_is_none_for_who_only_wants_names(loaded: None) -> None:
+    assert rulebook.usable_book() is not None
+    RuleRow.objects.filter(row_id="mcr_tpi_cap").update(data={})
+    assert rulebook.usable_book() is None
+    with pytest.raises(tables.MalformedTables):
+        rulebook.book()
+
+
 def test_row_that_comes_and_one_that_goes_are_seen(loaded: None) -> None:
     stamp = rulebook.read_stamp()
     row = RuleRow.objects.get(row_id="mcr_tpi_guidance")

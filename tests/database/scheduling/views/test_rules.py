@@ -13,6 +13,7 @@ from django.test import Client
 
 from patients.models import Asked, Condition, Coverage, Medication, Patient, PerformedProcedure, Recorded
 from procedures import tables
+from procedures.models import RuleRow
 from procedures.tables.reports import RuleReport
 from procedures.tables.rows import load_rules
 from scheduling import rechecking
@@ -154,6 +155,15 @@ def test_biller_sees_what_the_payer_asks_and_nothing_of_the_body(ruled: SmallCli
     assert biller.post(f"/tasks/{clinical.public_id}/take/").status_code == 404
     desk = signed_in("desk", ruled.site)
     assert b"pixaban" in desk.get(f"/appointments/{case.public_id}/").content
+
+
+def test_unusable_rule_is_told_on_the_pages_and_breaks_none(ruled: SmallClinic, people: People) -> None:
+    case = a_case(ruled)
+    RuleRow.objects.filter(row_id="mcr_tpi_cap").update(data={})
+    shown = people.owner.get(f"/appointments/{case.public_id}/rules/")
+    assert [line.code for line in shown.context["lines"]] == ["rules_unreadable"]
+    page = people.owner.post(BOOK, asked(ruled, choose=doors.token_of(opening(ruled)))).context["page"]
+    assert [line.code for line in page.lines] == ["rules_unreadable"]
 
 
 def test_tasks_are_listed_by_owner_and_due_day(ruled: SmallClinic, signed_in: Callable[..., Client]) -> None:
