@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages as toasts
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -77,7 +77,8 @@ def letter(request: HttpRequest, public_id: uuid.UUID, drug: str) -> HttpRespons
     case, at = doors.the_case(request, public_id), web.now()
     line = next((one for one in holdplan.plan_of(case=case, at=at).lines if one.held.drug == drug and one.held.needs_word), None)
     if line is None:
-        raise Http404
+        nothing = clearing.NothingToClear()
+        return _page(request, case, error=nothing, status=nothing.status)
     _read(request, case)
     content = holdplan.clearance_letter(case=case, line=line, at=at)
     answer = HttpResponse(papers.pdf(holdplan.SOURCE, content, at=at), content_type="application/pdf")

@@ -223,7 +223,7 @@ def test_nurse_asks_and_answers_by_page(
 
     assert "Last dose not after" in client.get(address).content.decode()
     assert client.get(f"{address}apixaban/letter.pdf")["Content-Type"] == "application/pdf"
-    assert client.get(f"{address}aspirin/letter.pdf").status_code == 404
+    assert client.get(f"{address}aspirin/letter.pdf").status_code == 422
     assert client.post(f"{address}apixaban/", {"act": "ask"}).status_code == 303
     assert client.post(f"{address}apixaban/", {"act": "ask"}).status_code == 409
     assert client.post(f"{address}apixaban/", {"act": "answer", "apixaban-is_agreed": "yes"}).status_code == 422

@@ -25,6 +25,9 @@ from patients.models import (
     Score,
 )
 from procedures.models import RuleRow
+from procedures.tables import read
+from procedures.tables.reports import RuleReport
+from procedures.tables.rows import load_rules
 from scheduling import booking, desk_tasks, holds, links, openings
 from scheduling.letters import PASSAGES
 from scheduling.models import (
@@ -75,7 +78,7 @@ NAMED = {
     "/api/v1/notes/": "note",
     "/api/v1/holds/": "hold",
     "/api/v1/appointments/": "case",
-    "/api/v1/coverage/": "plan",
+    "/api/v1/coverage/": "cover",
     "/rules/": "rule",
     "/api/v1/authorizations/": "authorization",
 }
@@ -124,7 +127,7 @@ class World:
     fact: Allergy
     note: ClinicalNote
     score: Score
-    plan: Coverage
+    cover: Coverage
     authorization: Authorization
     performed: PerformedProcedure
 
@@ -147,9 +150,9 @@ class World:
             case "provider":
                 return "postmark"
             case "rule":
-                # A book of rules is whole or not there: without the tables there is no row, and who may come in is told so.
-                row = RuleRow.objects.order_by("pk").first()
-                return str(row.public_id if row is not None else uuid.uuid4())
+                if not RuleRow.objects.exists():  # a book of rules is whole or not there
+                    load_rules(read(), RuleReport())
+                return str(RuleRow.objects.get(row_id="mcr_esi_cap").public_id)
             case "passage":
                 return min(PASSAGES)
             case "step":
@@ -242,7 +245,7 @@ class World:
             if found["named"] and found["named"] != "public_id":
                 return found["pattern"].partition("|")[0]
             if "/coverage/" in pattern and found["name"] in {"kind", "fact"}:
-                return "plans" if found["name"] == "kind" else self.of("plan", user)
+                return "plans" if found["name"] == "kind" else self.of("cover", user)
             if found["name"] == "kind" and "/performed/" in pattern:
                 return "procedures"
             if found["name"] in WORDS:
@@ -292,7 +295,7 @@ def make(home: Path, **person: Any) -> World:
     plan = records.record(kind=Coverage, patient=patient, values=pays, by=biller, at=NOW)
     asked = {"coverage": plan, "covers": clinic.procedure.code}
     return World(
-        plan=plan,
+        cover=plan,
         authorization=records.record(kind=Authorization, patient=patient, values=asked, by=biller, at=NOW),
         performed=performed,
         fact=records.record(kind=Allergy, patient=patient, values={"agent": "latex"}, by=nurse, at=NOW),
@@ -334,7 +337,7 @@ def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
         "coverage_record": {"payer": "Payer", "payer_rules": "none", "plan_type": "self_pay"},
         "coverage_amend": {"state": "CA"},
         "coverage_mistake": {"reason": "r"},
-        "authorizations_record": {"coverage": str(world.plan.public_id), "covers": world.clinic.procedure.code},
+        "authorizations_record": {"coverage": str(world.cover.public_id), "covers": world.clinic.procedure.code},
         "authorizations_amend": {"units": 2},
         "authorizations_mistake": {"reason": "r"},
         "facts_record": {"agent": "latex", "severity": "mild"},
