@@ -150,8 +150,9 @@ class World:
             case "provider":
                 return "postmark"
             case "rule":
-                if not RuleRow.objects.exists():  # a book of rules is whole or not there
+                if not RuleRow.objects.exists():  # a book of rules is whole or not there; here it refuses nothing
                     load_rules(read(), RuleReport())
+                    RuleRow.objects.filter(section="rules").update(is_enabled=False)
                 return str(RuleRow.objects.get(row_id="mcr_esi_cap").public_id)
             case "passage":
                 return min(PASSAGES)
