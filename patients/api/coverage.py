@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from pain_clinic import rest, web
+from pain_clinic import rest, rest_rules, web
 from pain_clinic.audit import trail
 from patients import coverage, records
 from patients.api.rest import visible
@@ -112,8 +112,9 @@ class Plans(_Rows):
     def get(self, request: Request, public_id: str) -> Response:
         patient = self.patient(request, public_id)
         self.read(patient)
-        rows = Coverage.objects.of(patient).order_by("rank", "-recorded_at", "-pk")
-        return Response(CoverageOut(rows, many=True).data)
+        pages = rest_rules.Pages()
+        rows = pages.paginate_queryset(Coverage.objects.of(patient).order_by("rank", "-recorded_at", "-pk"), request, self)
+        return pages.get_paginated_response(CoverageOut(rows, many=True).data)
 
     @extend_schema(operation_id="coverage_record", request=CoverageIn, responses={201: CoverageOut})
     def post(self, request: Request, public_id: str) -> Response:
@@ -130,8 +131,10 @@ class Authorizations(_Rows):
     def get(self, request: Request, public_id: str) -> Response:
         patient = self.patient(request, public_id)
         self.read(patient)
-        rows = list(Authorization.objects.of(patient).select_related("coverage").order_by("-recorded_at", "-pk"))
-        return Response(AuthorizationOut(counted(rows), many=True).data)
+        pages = rest_rules.Pages()
+        rows = Authorization.objects.of(patient).select_related("coverage").order_by("-recorded_at", "-pk")
+        found = pages.paginate_queryset(rows, request, self)
+        return pages.get_paginated_response(AuthorizationOut(counted(list(found or ())), many=True).data)
 
     @extend_schema(operation_id="authorizations_record", request=AuthorizationIn, responses={201: AuthorizationOut})
     def post(self, request: Request, public_id: str) -> Response:
@@ -173,8 +176,7 @@ class _Row(rest.View):
         def produce() -> Response:
             rest.check_version(request, row.version, must=True)
             reason = given.validated_data["reason"]
-            records.mark_in_error(row=row, reason=reason, by=self.actor, at=web.now(), version=row.version)
-            return Response(status=204)
+            return answer(records.mark_in_error(row=row, reason=reason, by=self.actor, at=web.now(), version=row.version))
 
         return rest.once(request, f"patients.mistake:{row.public_id}", produce)  # type: ignore[return-value]
 
@@ -191,7 +193,7 @@ class OnePlan(_Row):
         given.is_valid(raise_exception=True)
         return self.amend(request, row, dict(given.validated_data))
 
-    @extend_schema(operation_id="coverage_mistake", request=Mistake, responses={204: None})
+    @extend_schema(operation_id="coverage_mistake", request=Mistake, responses=CoverageOut)
     def delete(self, request: Request, public_id: str) -> Response:
         return self.mistake(request, self.row(request, public_id))
 
@@ -208,7 +210,7 @@ class OneAuthorization(_Row):
         given.is_valid(raise_exception=True)
         return self.amend(request, row, dict(given.validated_data))
 
-    @extend_schema(operation_id="authorizations_mistake", request=Mistake, responses={204: None})
+    @extend_schema(operation_id="authorizations_mistake", request=Mistake, responses=AuthorizationOut)
     def delete(self, request: Request, public_id: str) -> Response:
         return self.mistake(request, self.row(request, public_id))
 

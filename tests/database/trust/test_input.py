@@ -414,9 +414,11 @@ def test_fields_that_were_not_asked_for_change_nothing(world: World, manager: tu
     user, client = manager
     compared = 0
     for one, body in writes(world):
-        if one.id in {"appointments_reinstate", "openings_search", "patients_search"}:
+        if one.id in {"appointments_reinstate", "openings_search", "patients_search", "notes_add", "notes_cosign"}:
             continue
-        plain, laden = (api(client, user, world, one, given) for given in (body, {**EXTRAS, **body}))
+        its_own = {path[0] for path, _ in leaves(one.body)}
+        extras = {name: value for name, value in EXTRAS.items() if name not in its_own}  # a field that it has is asked for
+        plain, laden = (api(client, user, world, one, given) for given in (body, {**extras, **body}))
         assert (plain.status_code, laden.status_code) in {(200, 200), (201, 201)}, one.id
         known = [{name: value for name, value in each.json().items() if name not in CHANCE} for each in (plain, laden)]
         assert known[0] == known[1], one.id
@@ -459,6 +461,10 @@ NOT_CLEANED = {
     ("SignInForm", "login"): LOOKED_UP,
     ("CompleteForm", "levels"): "read as levels of the spine, or refused",
     ("CourseForm", "levels"): "read as levels of the spine, or refused",
+    ("AmendForm", "levels"): "read as levels of the spine, or refused",
+    ("RuleFilterForm", "q"): LOOKED_UP,
+    ("NoteLine", "template"): "only goes out, in the list of a patient's notes",
+    ("Said", "drug"): "judged by the verb: only drugs of the tables",
     ("Chosen", "procedure"): LOOKED_UP,
     ("Chosen", "levels"): "judged by the verb: only levels of the procedure",
     ("WaiverIn", "code"): "compared with findings",

@@ -44,13 +44,13 @@ def test_home_shows_who_comes_next(people: People, clinic: SmallClinic) -> None:
     home = people.owner.get("/").context["home"]
 
     assert [(line.patient, line.where) for line in home.next_cases] == [("Vera M. 1958", clinic.physician.short_name)]
-    assert [count.number for count in home.counts] == [1, 0, 0, 0, 0]
+    assert [count.number for count in home.counts] == [1, 0, 0, 0, 0, 0]
 
 
 def test_home_of_a_stranger_shows_none_of_it(case: Appointment, people: People) -> None:
     home = people.stranger.get("/").context["home"]
 
-    assert (home.next_cases, [count.number for count in home.counts]) == ((), [0, 0, 0, 0, 0])
+    assert (home.next_cases, [count.number for count in home.counts]) == ((), [0, 0, 0, 0, 0, 0])
 
 
 def test_day_draws_bars_in_steps_of_five_minutes(case: Appointment, people: People, clinic: SmallClinic) -> None:
