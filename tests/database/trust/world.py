@@ -161,7 +161,7 @@ class World:
             case "emergency":
                 return str(self.emergency().public_id)
             case "task":
-                return str(self.task().public_id)
+                return str(self.task(user).public_id)
             case "course":
                 return str(self.course().public_id)
             case "plan":
@@ -187,9 +187,14 @@ class World:
         """Return this site's own time for a message."""
         return CadenceStep.objects.create(code="of-the-site", kind="reminder", site=self.site, offset_days=-2, at_time="16:00")
 
-    def task(self) -> DeskTask:
-        by = Actor.of_user(self.made_by)
-        return desk_tasks.open_task(kind="missed", patient=self.patient, appointment=self.case, by=by, at=NOW)
+    def task(self, user: User | None) -> DeskTask:
+        """Return a task of the desk, or for those who do no other work one of the billers'."""
+        is_billers = user is not None and set(user.groups.values_list("name", flat=True)) == {"biller"}
+        kind, by = ("authorization" if is_billers else "missed"), Actor.of_user(self.made_by)
+        found = desk_tasks.open_task(kind=kind, patient=self.patient, appointment=self.case, by=by, at=NOW)
+        if is_billers:
+            DeskTask.objects.filter(pk=found.pk).update(role="biller")
+        return found
 
     def emergency(self) -> EmergencyAccess:
         """Return a record of this site opened by somebody of it, as if they worked elsewhere."""
