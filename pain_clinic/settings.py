@@ -329,6 +329,8 @@ SPECTACULAR_SETTINGS = {
         "ComplicationKind": "patients.models.performed.ComplicationKind",
         "AllergyGrade": "patients.models.clinical.Grade",
         "AuthorizationStatus": "patients.models.coverage.Decision",
+        "SurgeryKind": [("arthroplasty", "Joint replacement"), ("other", "Other")],
+        "ComplicationSeverity": [("minor", "Minor"), ("moderate", "Moderate"), ("severe", "Severe")],
     },
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SCHEMA_PATH_PREFIX_TRIM": False,
