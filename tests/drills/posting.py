@@ -133,8 +133,11 @@ class Post(Live):
         states, found = self.states(names), self.receiver.by_message()
         wrong = {
             "missing": sum(state == "sent" and name not in found for name, state in states.items()),
+            # Failed at last is also what a mail may be whose first copy was kept and whose answer was lost.
             "never to be sent": sum(
-                state in {"withdrawn", "skipped", "failed"} and name in found for name, state in states.items()
+                name in found
+                and (state in {"withdrawn", "skipped"} or (state == "failed" and any(c.was_told for c in found[name])))
+                for name, state in states.items()
             ),
             "still waiting": sum(state == "due" for state in states.values()),
             "of nobody": len(found.keys() - self.states(set(found)).keys()),
