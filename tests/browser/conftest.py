@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,7 +61,16 @@ def open_page(chromium: Browser, live_server: Any) -> Iterator[Callable[..., Pag
     yield go
     for context in contexts:
         context.close()
+    _wait_for_the_server()
     assert faults == []
+
+
+def _wait_for_the_server(seconds: float = 20) -> None:
+    """Wait until the live server has ended every request of the pages that were closed: the tables are emptied next."""
+    end = time.monotonic() + seconds
+    while any("process_request_thread" in thread.name for thread in threading.enumerate()):
+        assert time.monotonic() < end, f"the live server still answers after {seconds:.0f} s"
+        time.sleep(0.02)
 
 
 def _check(url: str, own: str, faults: list[str]) -> None:

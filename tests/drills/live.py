@@ -269,6 +269,14 @@ class Live:
             **values,
         }
 
+    def whole_hour(self) -> dict[str, Any]:
+        """Return the body of a booking in an hour in which nobody has been booked, nor will be by `wanted`."""
+        units = self.clinic["units"]
+        body = next(one for one in iter(self.wanted, None) if one["resources"] == units[0])
+        for _ in units[1:]:
+            next(self._slots)
+        return body
+
     def book(
         self, body: dict[str, Any] | None = None, *, key: str = "", port: int = 0, token: str = "", timeout: float = 60
     ) -> Answer:
