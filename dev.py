@@ -1329,10 +1329,28 @@ def test(*arguments: str) -> int:
         if "--full" in options:
             options.remove("--full")
             env["CLINIC_FULL"] = "1"
-        pytest = [str(PYTHON), "-m", "pytest"]
+        pytest = [str(PYTHON), "-m", "pytest", *_order(options)]
         if any(_is_path(word) for word in options):
             return processes.foreground([*pytest, *options], env=env, interactive=True)
         return _layers(pytest, options, env, browser)
+
+
+def _order(options: Sequence[str]) -> list[str]:
+    """Return pytest's option that fixes the order of the tests where CI runs: one order a commit, said, to be run again.
+
+    At home every run has an order of its own. Where several processes share a layer (`-n`), which of them takes a test
+    still depends on the machine; the order in which tests are handed out does not.
+    """
+    if not os.environ.get("CI") or any("randomly" in word for word in options):
+        return []
+    ask = ["git", "-C", str(ROOT), "rev-parse", "--verify", "--quiet", "HEAD"]
+    found = ""
+    with contextlib.suppress(OSError):
+        found = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
+    commit = found or digest_of([LOCK_FILE])  # an unpacked archive has no commit: any number that stays will do
+    seed = int(commit[:8], 16)
+    say(f"The tests' order is that of commit {commit[:8]}: to have it again, CI=1 or --randomly-seed={seed}.")
+    return [f"--randomly-seed={seed}"]
 
 
 def _template(clinic: Clinic) -> str:
