@@ -207,6 +207,7 @@ def as_mail(letter: Letter) -> EmailMultiAlternatives:
             "Date": letter.written_at.strftime("%a, %d %b %Y %H:%M:%S +0000"),
             "Auto-Submitted": "auto-generated",
             "X-Auto-Response-Suppress": "All",
+            **_way_out(letter.unsubscribe),
         },
     )
     mail.metadata = {"message": letter.message_id.strip("<>").partition("@")[0]}  # type: ignore[attr-defined]  # a provider gives it back
@@ -214,6 +215,17 @@ def as_mail(letter: Letter) -> EmailMultiAlternatives:
     if letter.calendar:
         mail.attach("visit.ics", letter.calendar, f"text/calendar; method={letter.calendar_method}")
     return mail
+
+
+def _way_out(address: str) -> dict[str, str]:
+    """Return the headers by which mail programs offer to end all e-mail (RFC 2369), by one press where it is TLS (RFC 8058).
+
+    The address is the same secret as in the mail: it says nothing, shows a page when it is opened, and acts on POST only.
+    """
+    if not address:
+        return {}
+    one_click = {"List-Unsubscribe-Post": "List-Unsubscribe=One-Click"} if address.startswith("https://") else {}
+    return {"List-Unsubscribe": f"<{address}>", **one_click}
 
 
 def _meaning_of_provider(error: AnymailError) -> NotDelivered:

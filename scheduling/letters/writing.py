@@ -51,6 +51,7 @@ class Letter:
     html: str
     calendar: str  # empty: no calendar file goes with it
     calendar_method: str
+    unsubscribe: str = ""  # where one press ends all e-mail; empty: not offered
     written_at: datetime
 
 
@@ -120,6 +121,7 @@ class _Writer:
             html=inliner.inline(_render("letter.html", context, is_html=True)),
             calendar=calendars.calendar_file(visit).decode() if visit else "",
             calendar_method=calendars.method(visit) if visit else "",
+            unsubscribe=self.known.unsubscribe,
             written_at=at,
         )
 

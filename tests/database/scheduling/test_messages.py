@@ -331,6 +331,45 @@ def test_mail_arrives_with_time_place_and_telephone_and_no_health_word(db: None,
     assert abs(kept.done_at - NOW) < timedelta(minutes=1)
 
 
+def test_mail_programs_are_told_how_to_end_all_mail_by_one_press(
+    db: None, set_clock: Any, server: Server, settings: Any, client: Any
+) -> None:
+    settings.BASE_URL = "https://clinic.example"
+    appointment = case()
+    laid(appointment)
+
+    assert dict(messages.sweep()) == {"sent": 1}
+
+    [mail] = server.mails
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    [address] = re.findall(r"\A<(https://clinic\.example/l/[A-Za-z0-9_-]{22}/)>\Z", str(mail["List-Unsubscribe"]))
+    assert address in mail.get_body(("plain",)).get_content()
+    path = address.removeprefix("https://clinic.example")
+    assert client.get(path).status_code == 200
+    appointment.patient.refresh_from_db()
+    assert appointment.patient.accepts_email  # looking ends nothing
+    assert client.post(path, {"List-Unsubscribe": "One-Click"}).status_code == 200
+    appointment.patient.refresh_from_db()
+    assert not appointment.patient.accepts_email
+
+
+def test_one_press_is_offered_over_tls_only(db: None, set_clock: Any, server: Server, settings: Any) -> None:
+    settings.BASE_URL = "http://127.0.0.1:8000"
+    laid(case())
+
+    assert dict(messages.sweep()) == {"sent": 1}
+
+    [mail] = server.mails
+    assert str(mail["List-Unsubscribe"]).startswith("<http://127.0.0.1:8000/l/")
+    assert mail["List-Unsubscribe-Post"] is None
+
+
+def test_letter_without_a_way_out_promises_none(db: None) -> None:
+    mail = channels.as_mail(letters.write(laid(case()), at=NOW))
+
+    assert [name for name in mail.extra_headers if name.startswith("List-")] == []
+
+
 def test_calendar_files_of_booking_move_and_cancel_agree(db: None, set_clock: Any, server: Server) -> None:
     appointment = case()
     laid(appointment)
