@@ -165,10 +165,10 @@ def send_again(*, message: Message, by: Actor, at: datetime) -> Message:
         obstacle = looking.cannot_leave(row, at=at)
         if obstacle:
             raise WouldNotLeave(obstacle)
-        row.state, row.reason, row.attempts = MessageState.DUE, "", 0
+        row.state, row.reason, row.attempts, row.failures = MessageState.DUE, "", 0, 0
         row.lease_token = row.lease_until = row.done_at = None
         row.due_at = min(at, database_now())
-        row.save(update_fields=["state", "reason", "attempts", "lease_token", "lease_until", "done_at", "due_at"])
+        row.save(update_fields=["state", "reason", "attempts", "failures", "lease_token", "lease_until", "done_at", "due_at"])
         trail.record(by=by, act="scheduling.send_message_again", subject=row, patient=message.patient.public_id,
                      site_id=message.appointment.site_id)  # fmt: skip
     return row

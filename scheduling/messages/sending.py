@@ -36,6 +36,7 @@ from scheduling.messages.words import (
     LEASE,
     MOST_ERRORS,
     MOST_TRIES,
+    MOST_UNFINISHED,
 )
 from scheduling.models import (
     Message,
@@ -185,7 +186,7 @@ class _Round:
                 return "lost"
             log.error("letter not written", message=str(message.public_id), exc_info=error)
             return _try_later(claim, seen, "error", most=MOST_ERRORS)
-        if message.attempts >= 2 * MOST_TRIES:
+        if message.attempts - message.failures >= MOST_UNFINISHED:
             return _finish(claim, seen, MessageState.FAILED, reason="gave_up")
         self._rest(moment)
         if not _renew(claim):  # after the pause: what was withdrawn during it does not leave
@@ -244,18 +245,23 @@ def _renew(claim: Claim) -> bool:
 
 
 def _try_later(claim: Claim, seen: Seen, reason: str, *, most: int) -> str:
-    """Put a failed try off for twice as long as the one before, or give up after the last."""
+    """Put a failed try off for twice as long as the one before, or give up after the last.
+
+    Only failures count: a try that ended with its worker says nothing about the letter, and makes no pause longer.
+    """
     message, now = seen.message, seen.now
-    tries = message.attempts + 1
-    if tries >= most:
+    failures = message.failures + 1
+    if failures >= most:
         return _finish(claim, seen, MessageState.FAILED, reason=reason, begun=True)
-    pause = min(timedelta(seconds=30) * 2 ** (tries - 1), timedelta(hours=1))
+    pause = min(timedelta(seconds=30) * 2 ** (failures - 1), timedelta(hours=1))
     return _put_off(claim, message, until=now + pause, reason=reason, counts=True, begun=True)
 
 
 def _put_off(claim: Claim, message: Message, *, until: datetime, reason: str, counts: bool, begun: bool = False) -> str:
     changes: dict[str, Any] = {"due_at": until, "reason": reason, "lease_until": None, "lease_token": None}
-    if begun and not counts:
+    if counts:
+        changes["failures"] = F("failures") + 1
+    elif begun:
         changes["attempts"] = F("attempts") - 1
     mine = Message.objects.filter(pk=claim.message_id, lease_token=claim.token, state=MessageState.DUE)
     if not mine.update(**changes):

@@ -17,6 +17,7 @@ LEASE = timedelta(seconds=25)
 BUDGET = timedelta(seconds=20)  # of one sweep: below the lease, far below the task's time limit
 MOST_TRIES = 10  # of a letter that the server puts off: about three hours
 MOST_ERRORS = 5  # of a letter that our own code cannot write
+MOST_UNFINISHED = 20  # of a letter at which the worker ends each time
 FRESH = timedelta(hours=1)  # what answers an act just made goes out at any hour
 MERGED_WITHIN = timedelta(hours=2)  # what the cadence wants this soon is said in the mail that leaves now
 NEAR = timedelta(hours=1)  # nothing planned goes out this close to the arrival

@@ -70,7 +70,8 @@ class Message(models.Model):
     planned_at = models.DateTimeField(null=True, blank=True)
     due_at = models.DateTimeField()
     priority = models.PositiveSmallIntegerField(default=5)  # confirmations go first
-    attempts = models.PositiveSmallIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(default=0)  # tries begun, those that a worker's end cut off among them
+    failures = models.PositiveSmallIntegerField(default=0, db_default=0)  # tries that ended badly
     lease_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.UUIDField(null=True, blank=True)
     calendar_sequence = models.PositiveIntegerField(default=0)  # which date of the case it speaks of

@@ -781,6 +781,35 @@ def test_worker_killed_between_sending_and_recording_sends_again_with_the_same_i
     assert dict(messages.sweep()) == {}
 
 
+def test_tries_that_kills_cut_off_make_no_pause_longer_and_use_up_no_try(db: None, set_clock: Any) -> None:
+    message = laid(case())
+    for _ in range(messages.MOST_TRIES):
+        make_due(message)
+        with patch.object(sending, "_finish", side_effect=SystemExit), pytest.raises(SystemExit):
+            swept(Recorder())
+    assert (again(message).state, again(message).attempts, again(message).failures) == ("due", messages.MOST_TRIES, 0)
+
+    def refuse(_letter: Letter) -> None:
+        raise PutOff("try_later_451")
+
+    make_due(message)
+    set_clock(NOW)
+    assert swept(Recorder(then=refuse)) == {"put_off": 1}
+    assert timedelta(seconds=29) < again(message).due_at - NOW < timedelta(seconds=35)
+    make_due(message)
+    assert swept(Recorder()) == {"sent": 1}
+
+
+@pytest.mark.parametrize(("kills", "state"), [(words.MOST_UNFINISHED - 1, "sent"), (words.MOST_UNFINISHED, "failed")])
+def test_letter_at_which_the_worker_ends_each_time_is_parked_at_last(db: None, set_clock: Any, kills: int, state: str) -> None:
+    message = laid(case())
+    Message.objects.update(attempts=kills + 3, failures=3)
+
+    swept(Recorder())
+
+    assert (again(message).state, again(message).reason) == (state, "gave_up" if state == "failed" else "")
+
+
 def test_message_whose_lease_was_lost_is_not_sent(db: None, set_clock: Any) -> None:
     laid(case())
     slow = messages.claim_due()
