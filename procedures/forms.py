@@ -9,8 +9,9 @@ from django.core.validators import RegexValidator, StepValueValidator
 
 from pain_clinic.errors import DomainError
 from pain_clinic.texts import PlainField
+from procedures import families as named
 from procedures.catalogue import SLOT_MINUTES
-from procedures.listing import families, words
+from procedures.listing import families
 from procedures.models import NeedKind, NeedLeg, Procedure, Sedation
 
 MOST_NEEDS = 20
@@ -27,7 +28,7 @@ class FilterForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["family"].choices = [("", "All"), *((name, words(name)) for name in families())]  # type: ignore[attr-defined]
+        self.fields["family"].choices = [("", "All"), *named.choices(families())]  # type: ignore[attr-defined]
         self.fields["q"].widget.input_type = "search"
 
 

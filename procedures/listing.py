@@ -8,6 +8,7 @@ from typing import Any
 from django.urls import reverse
 
 from procedures.catalogue import EDITABLE, needs_now
+from procedures.families import name_of
 from procedures.levels import ALL_REGIONS, SIDES, levels_offered, needs_levels
 from procedures.models import Category, Guidance, NeedKind, NeedLeg, Procedure, Sedation
 
@@ -199,7 +200,7 @@ def _row(procedure: Procedure) -> Row:
         code=procedure.code,
         category=procedure.category,
         family=procedure.family,
-        family_words=words(procedure.family),
+        family_words=name_of(procedure.family),
         codes=", ".join([*procedure.cpt_primary, *procedure.cpt_add_on, *procedure.hcpcs]),
         minutes=f"{procedure.prep_minutes} + {procedure.room_minutes} + {procedure.recovery_minutes}",
         guidance=str(Guidance(procedure.guidance_default).label),

@@ -8,6 +8,7 @@ from django import forms
 
 from pain_clinic.accounts.models import Site
 from pain_clinic.texts import PlainField
+from procedures import families
 from procedures.models import Procedure
 from scheduling.forms.setup import choice, time_field
 from scheduling.models import AFTER_VISIT, CadenceStep, TaskOutcome, Weekend
@@ -61,8 +62,8 @@ class ExceptionForm(StepForm):
         super().__init__(*args, **kwargs)
         choice(self, "site").queryset = Site.objects.visible_to(user).order_by("name", "pk")
         choice(self, "procedure").queryset = Procedure.objects.filter(is_retired=False).in_order()
-        families = Procedure.objects.filter(is_retired=False).order_by("family").values_list("family", flat=True).distinct()
-        self.fields["family"].choices = [("", "Any"), *((name, name.replace("_", " ")) for name in families)]  # type: ignore[attr-defined]
+        known = Procedure.objects.filter(is_retired=False).order_by("family").values_list("family", flat=True).distinct()
+        self.fields["family"].choices = [("", "Any"), *families.choices(known)]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}

@@ -11,6 +11,7 @@ from django import forms
 
 from pain_clinic.accounts.models import Site, User, check_time_zone
 from pain_clinic.texts import PlainField
+from procedures import families
 from procedures.models import Procedure
 from scheduling.forms.desk import WEEKDAYS, DayField
 from scheduling.intervals import exists, instant, zone_of
@@ -283,8 +284,8 @@ class BlockForm(forms.Form):
         choice(self, "resource").queryset = rows.in_order()
         choice(self, "physician").queryset = rows.filter(kind=Kind.PHYSICIAN).in_order()
         choice(self, "site").queryset = Site.objects.visible_to(user).order_by("name", "pk")
-        families = Procedure.objects.filter(is_retired=False).order_by("family").values_list("family", flat=True).distinct()
-        self.fields["family"].choices = [("", "Any"), *((name, name.replace("_", " ")) for name in families)]  # type: ignore[attr-defined]
+        known = Procedure.objects.filter(is_retired=False).order_by("family").values_list("family", flat=True).distinct()
+        self.fields["family"].choices = [("", "Any"), *families.choices(known)]  # type: ignore[attr-defined]
 
     def clean_starts(self) -> time:
         return in_fives(self.cleaned_data["starts"])

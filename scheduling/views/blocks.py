@@ -16,6 +16,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.accounts.models import Site
 from pain_clinic.errors import DomainError
+from procedures import families
 from scheduling import resources as verbs
 from scheduling.agenda.shapes import FormPage, Listing, Row
 from scheduling.forms import WEEKDAYS, BlockForm
@@ -49,7 +50,7 @@ def blocks(request: HttpRequest) -> HttpResponse:
                     f"{row.resource.name}, {row.site.name}",
                     f"{WEEKDAYS[row.weekday]} {row.starts:%H:%M}-{row.ends:%H:%M}",
                     ", ".join(
-                        part for part in (row.physician.name if row.physician else "", row.family.replace("_", " ")) if part
+                        part for part in (row.physician.name if row.physician else "", families.name_of(row.family)) if part
                     ),
                     f"{row.release_days} days before",
                 ),

@@ -16,6 +16,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import DomainError
 from patients.models import Language
+from procedures import families
 from scheduling import cadence, messages, wording
 from scheduling.agenda.shapes import Act, Field, FormPage, SettingsLink, Tab
 from scheduling.forms import ExceptionForm, StepForm, StopForm, starting_with
@@ -44,7 +45,7 @@ AT_ONCE = tuple(MessageKind(kind).label for kind in ("confirmation", "change", "
 
 def _row(row: CadenceStep) -> dict[str, Any]:
     scope = ", ".join(part for part in (
-        row.procedure.name if row.procedure else "", f"all {row.family.replace('_', ' ')}" if row.family else "",
+        row.procedure.name if row.procedure else "", f"all {families.name_of(row.family)}" if row.family else "",
         row.site.name if row.site else "") if part)  # fmt: skip
     return {
         "url": reverse("scheduling:cadence_step", args=[row.public_id]),

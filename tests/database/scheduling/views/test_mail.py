@@ -199,6 +199,7 @@ def test_manager_makes_and_removes_an_exception(manager: Client) -> None:
     assert manager.post(f"/settings/messages/{row.public_id}/exception/", {**data, "family": ""}).status_code == 422
     assert manager.post(f"/settings/messages/{row.public_id}/exception/", data).status_code == 303
     made = CadenceStep.objects.get(code="preparation", family="esi")
+    assert "all epidural steroid injections" in manager.get("/settings/messages/").content.decode()
     assert manager.post(f"/settings/messages/{row.public_id}/exception/", data).status_code == 409
     assert manager.post(f"/settings/messages/{made.public_id}/remove/").status_code == 303
     assert manager.post(f"/settings/messages/{row.public_id}/remove/").status_code == 422
