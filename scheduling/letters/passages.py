@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext, override
 
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+ONE_OCLOCK = re.compile(r"\b(la)s 1:", re.IGNORECASE)  # in Spanish the one hour that is no plural: a la 1:15
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,4 +140,5 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 
 def said(key: str, language: str, own: OwnWords, values: Mapping[str, str]) -> str:
     """Return a passage in the clinic's own words, else as shipped in that language; call it with the language active."""
-    return filled(own.get((key, language)) or gettext(PASSAGES[key].text), values)
+    text = filled(own.get((key, language)) or gettext(PASSAGES[key].text), values)
+    return ONE_OCLOCK.sub(r"\1 1:", text) if language == "es" else text

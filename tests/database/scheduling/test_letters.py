@@ -104,6 +104,15 @@ def test_spanish_mail_holds_no_english_passage() -> None:
 # --- fasting ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("hour", "said"), [("13:15", "a la 1:00 p.m."), ("11:15", "a las 11:00 a.m."), ("12:15", "a las 12:00 p.m.")]
+)
+def test_one_oclock_is_no_plural_in_spanish(hour: str, said: str) -> None:
+    made = letter(case(language="es", starts_at=local(TOMORROW, hour)), MessageKind.REMINDER)
+
+    assert f"Le esperamos el martes 15 de septiembre de 2026 {said}" in made.text.replace("..", ".")
+
+
 @pytest.mark.parametrize("sedation", ["none", "minimal"])
 def test_nobody_fasts_without_sedation(sedation: str) -> None:
     assert bullets(letter(case(sedation=sedation)).text)[0] == "You may eat and drink as usual, unless we told you otherwise."
