@@ -33,6 +33,7 @@ from scheduling.models import (
 
 if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
+    from scheduling.letters import Letter
 
 PER_PAGE = 50
 DONE, CASES = "done", "cases"
@@ -50,6 +51,7 @@ class MailShown:
     facts: tuple[Pair, ...]
     subject: str
     text: str
+    is_draft: bool  # as it would read if it left now
     answers: tuple[str, ...]
     resend_url: str
 
@@ -113,8 +115,11 @@ class UnconfirmedPage:
     empty: str
 
 
-def one_message(*, message: Message, reasons: cases.Reasons, may_resend: bool) -> MailShown:
-    """Return a message (appointment, site, procedure and patient joined) with what was answered to it."""
+def one_message(*, message: Message, reasons: cases.Reasons, may_resend: bool, draft: Letter | None = None) -> MailShown:
+    """Return a message (appointment, site, procedure and patient joined) with what was answered to it.
+
+    `draft` is how one that still waits would read now.
+    """
     zone = ZoneInfo(message.appointment.site.time_zone)
     line = cases.message_line(message, zone=zone, may_resend=may_resend, reasons=reasons)
     given = Link.objects.filter(message=message).exclude(answer="").order_by("answered_at", "pk")
@@ -134,8 +139,9 @@ def one_message(*, message: Message, reasons: cases.Reasons, may_resend: bool) -
         patient=words.full_name(message.patient),
         patient_url=reverse("patients:patient", args=[message.patient.public_id]),
         facts=tuple(fact for fact in facts if fact.value),
-        subject=message.subject,
-        text=message.text,
+        subject=draft.subject if draft else message.subject,
+        text=draft.text if draft else message.text,
+        is_draft=draft is not None,
         answers=tuple(
             f"{LinkAnswer(row.answer).label}, {words.stamp(row.answered_at.astimezone(zone))}" for row in given if row.answered_at
         ),

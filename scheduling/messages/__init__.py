@@ -1,6 +1,7 @@
 """Messages to patients: lay down, plan, claim, deliver, retry. The row is the queue."""
 
 from scheduling.messages.laying import follow, lay_down, plan_ready, send_again, withdraw
+from scheduling.messages.looking import draft
 from scheduling.messages.planning import Planned, after_visit, plan_ahead, plan_case, plan_if_wanted, suppose
 from scheduling.messages.restoring import mind_a_restore, skip_due
 from scheduling.messages.sending import Claim, claim_due, deliver, sweep
@@ -31,6 +32,7 @@ __all__ = [
     "claim_due",
     "database_now",
     "deliver",
+    "draft",
     "follow",
     "lay_down",
     "mind_a_restore",

@@ -24,6 +24,7 @@ from scheduling.models import (
     BEFORE_VISIT,
     TOLD_AT_ONCE,
     Appointment,
+    CadenceStep,
     LinkPurpose,
     Message,
     MessageKind,
@@ -108,22 +109,51 @@ def look_again(message_id: int, token: UUID) -> Seen | None:
 
 def known(seen: Seen, own: letters.OwnWords) -> letters.Known:
     """Make the links of this mail, and gather what the writer has to be told."""
-    message, now = seen.message, seen.now
-    purpose = PURPOSES.get(message.kind)
-    event = _last_told(message) if message.kind == MessageKind.CHANGE else None
+    message, purpose = seen.message, PURPOSES.get(seen.message.kind)
     unsubscribe, *others = links.issue_all(
-        message=message, purposes=[LinkPurpose.UNSUBSCRIBE, *([purpose] if purpose else [])], at=now
+        message=message, purposes=[LinkPurpose.UNSUBSCRIBE, *([purpose] if purpose else [])], at=seen.now
     )
     return letters.Known(
         link=others[0] if others else "",
         unsubscribe=unsubscribe,
-        asks=seen.has_merged if message.kind in INVITES else message.kind == MessageKind.REMINDER,
+        asks=_asks(message, seen.has_merged),
         is_question=seen.is_question,
         has_plan=seen.has_plan,
-        old_arrives_at=event.arrives_at if event else None,
-        old_place=event.site.name if event else "",
         own=own,
+        **_before(message),
     )
+
+
+def draft(*, message: Message, at: datetime) -> letters.Letter:
+    """Return a waiting message (its case, site, procedure and patient joined) as it would read if it left now.
+
+    Nothing is written down: where a link will stand, its address is masked.
+    """
+    asking = CadenceStep.objects.filter(asks_to_confirm=True).values("code")
+    of_the_case = Message.objects.filter(appointment=message.appointment_id)
+    merged = of_the_case.filter(calendar_sequence=message.calendar_sequence, reason="merged", step__in=asking)
+    plans = of_the_case.filter(kind=MessageKind.PLAN_READY, calendar_sequence=message.appointment.calendar_sequence)
+    masked = links.address_of("***")
+    known = letters.Known(
+        link=masked if message.kind in PURPOSES else "",
+        unsubscribe=masked,
+        asks=_asks(message, message.kind in INVITES and merged.exists()),
+        is_question=bool(message.step) and asking.filter(code=message.step).exists(),
+        has_plan=plans.exclude(state=MessageState.WITHDRAWN).exists(),
+        own=own_words(),
+        **_before(message),
+    )
+    return letters.write(message, at=at, known=known)
+
+
+def _asks(message: Message, has_merged: bool) -> bool:
+    return has_merged if message.kind in INVITES else bool(message.kind == MessageKind.REMINDER)
+
+
+def _before(message: Message) -> dict[str, Any]:
+    """Return when and where the visit was when the patient was last told, for a letter that says what changed."""
+    event = _last_told(message) if message.kind == MessageKind.CHANGE else None
+    return {"old_arrives_at": event.arrives_at, "old_place": event.site.name} if event else {}
 
 
 def _last_told(message: Message) -> Any:

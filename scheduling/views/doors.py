@@ -28,11 +28,11 @@ from procedures.models import Procedure
 from procedures.rules import Finding
 from scheduling import agenda, booking, messages, waiting
 from scheduling.agenda import words
-from scheduling.agenda.shapes import Case, Choice, Line, Meanwhile, OpeningLine, Refusal, Wait
+from scheduling.agenda.shapes import Case, Choice, Line, Meanwhile, OpeningLine, Pair, Refusal, Wait
 from scheduling.availability import Opening
 from scheduling.booking import staging
 from scheduling.booking.judging import OVERRIDES
-from scheduling.models import Appointment, Kind, MessageKind, Resource
+from scheduling.models import BEFORE_ARRIVAL, PRESENT, Appointment, Kind, MessageKind, Resource
 from scheduling.openings import FoundSite, FoundUnit, Options
 
 SALT, TOKEN_LIFE = "scheduling.opening", 30 * 60
@@ -94,13 +94,10 @@ def the_patient(request: HttpRequest, public_id: uuid.UUID) -> Patient:
 
 def shown(request: HttpRequest, appointment: Appointment, **parts: Any) -> Case:
     """Return the case as its pages show it."""
-    case = agenda.case(
-        appointment=appointment,
-        user=web.member(request),
-        by=Actor.of(request),
-        at=web.now(),
-        reasons=messages.reason_in_words,
-    )
+    by, at = Actor.of(request), web.now()
+    case = agenda.case(appointment=appointment, user=web.member(request), by=by, at=at, reasons=messages.reason_in_words)
+    if by.may("scheduling.view_messages") and appointment.status in (*BEFORE_ARRIVAL, *PRESENT):
+        case = replace(case, messages_after=_mails_after(appointment, at))
     return replace(case, **parts) if parts else case
 
 
@@ -318,6 +315,16 @@ def mails_of(*, patient: Patient, procedure: Procedure, opening: Opening, zone: 
         f"{MessageKind(each.kind).label.lower()} {words.stamp(each.at.astimezone(local))}" for each in found if not each.why_not
     ]
     return f"Then: {', '.join(parts)}." if parts else ""
+
+
+def _mails_after(appointment: Appointment, at: datetime) -> tuple[Pair, ...]:
+    """Return which mails follow once the visit is over, and when; they are laid down when the patient leaves."""
+    zone = ZoneInfo(appointment.site.time_zone)
+    return tuple(
+        Pair(str(MessageKind(each.kind).label), words.stamp(each.at.astimezone(zone)))
+        for each in messages.after_visit(appointment=appointment, at=at)
+        if not each.why_not
+    )
 
 
 def offer_of(opening: Opening, row: Appointment) -> OpeningLine:

@@ -18,7 +18,7 @@ from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 from scheduling import agenda, desk_tasks, messages
 from scheduling.forms import CloseTaskForm
-from scheduling.models import DeskTask, Message, TaskKind, TaskRole
+from scheduling.models import DeskTask, Message, MessageState, TaskKind, TaskRole
 from scheduling.views.pages import day_of
 
 
@@ -34,7 +34,10 @@ def message(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     trail.record(
         by=by, act="scheduling.message_read", subject=row, patient=row.patient.public_id, site_id=row.appointment.site_id
     )
-    shown = agenda.one_message(message=row, reasons=messages.reason_in_words, may_resend=by.may("scheduling.view_messages"))
+    draft = messages.draft(message=row, at=web.now()) if row.state == MessageState.DUE else None
+    shown = agenda.one_message(
+        message=row, reasons=messages.reason_in_words, may_resend=by.may("scheduling.view_messages"), draft=draft
+    )
     return web.respond(request, "scheduling/message.html", {"mail": shown})
 
 

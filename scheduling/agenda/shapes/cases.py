@@ -185,6 +185,7 @@ class Case:
     acts: tuple[Act, ...] = ()
     story: tuple[StoryLine, ...] = ()
     messages: tuple[MessageLine, ...] = ()
+    messages_after: tuple[Pair, ...] = ()  # what follows once the visit is over: what, and when
     cancelled: str = ""
     notes: str = ""
     refusal: Refusal | None = None

@@ -16,7 +16,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import Heartbeat
 from scheduling import cadence, desk_tasks, messages, wording
 from scheduling.letters import PASSAGES
-from scheduling.models import Appointment, CadenceStep, DeskTask, Dispatch, Message, MessageKind, TaskKind, Wording
+from scheduling.models import Appointment, CadenceStep, DeskTask, Dispatch, Link, Message, MessageKind, TaskKind, Wording
 from tests import factories
 from tests.database.scheduling.views.conftest import People
 from tests.factories import NOW, SmallClinic
@@ -62,6 +62,42 @@ def test_message_of_another_site_is_not_there(told: Appointment, people: People)
 
     assert people.stranger.get(f"/messages/{sent.public_id}/").status_code == 404
     assert people.colleague.get(f"/messages/{sent.public_id}/").status_code == 403
+
+
+def test_message_that_waits_shows_how_it_would_read_now_and_makes_no_link(told: Appointment, people: People) -> None:
+    waiting = Message.objects.get(kind="reminder")
+    Wording.objects.create(key="greeting", language="en", version=1, text="Good day, {first_name}.", made_at=NOW)
+    mail = people.owner.get(f"/messages/{waiting.public_id}/").context["mail"]
+
+    assert mail.is_draft
+    assert mail.subject == "We expect you on Tuesday 15 September"
+    assert mail.text.startswith("Good day, Vera.\n\nWe expect you on Tuesday 15 September 2026 at 8:45 a.m.")
+    assert "/l/***/" in mail.text
+    assert (Link.objects.count(), Message.objects.get(pk=waiting.pk).text) == (0, "")
+
+
+def test_message_about_a_move_says_first_what_it_was(told: Appointment, people: People) -> None:
+    Appointment.objects.filter(pk=told.pk).update(
+        calendar_sequence=1, version=2, arrives_at=told.arrives_at - timedelta(minutes=15)
+    )
+    change = Message.objects.create(
+        appointment=told, patient=told.patient, version=2, calendar_sequence=1, kind="change", created_at=NOW, due_at=NOW
+    )
+    mail = people.owner.get(f"/messages/{change.public_id}/").context["mail"]
+
+    before, _, after = mail.text.partition("Day: ")
+    assert "It was: Tuesday 15 September 2026 at 8:45 a.m." in before
+    assert "Please arrive at: 8:30 a.m. (EDT)" in after
+
+
+def test_case_says_what_follows_once_the_visit_is_over(told: Appointment, manager: Client, people: People) -> None:
+    shown = people.owner.get(f"/appointments/{told.public_id}/").context["case"]
+
+    assert "Follow-up score" in {each.label for each in shown.messages_after}
+    Appointment.objects.filter(pk=told.pk).update(
+        status="cancelled", cancel_reason="patient_ill", asked_by="patient", cancelled_at=NOW
+    )
+    assert people.owner.get(f"/appointments/{told.public_id}/").context["case"].messages_after == ()
 
 
 def test_case_shows_what_is_planned_and_what_was_sent(told: Appointment, people: People) -> None:
