@@ -105,6 +105,10 @@ class Post(Live):
         rows = self.ask("SELECT public_id::text, state FROM scheduling_message WHERE public_id = ANY(%s::uuid[])", [list(names)])
         return dict(rows)
 
+    def count_free(self) -> int:
+        """Return how many mails wait for whoever comes, none of them in the hands of a worker, living or not."""
+        return int(self.count("scheduling_message", "state = 'due' AND (lease_until IS NULL OR lease_until <= clinic_now())"))
+
     def wait_for(self, names: set[str], *, within: float, is_pressing: bool = False) -> float:
         """Wait until none of these messages waits any more; `is_pressing` cuts the pauses between tries short."""
 
