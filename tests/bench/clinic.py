@@ -24,7 +24,7 @@ from procedures.models import Procedure, ProcedureNeed
 from scheduling import free_time
 from scheduling.demo.writing import copy, reserve
 from scheduling.models import Allocation, Appointment, Kind, Privilege, Resource, WeeklyHours
-from tests.bench.owning import owned
+from tests.bench.owning import analyze
 
 ZONE = ZoneInfo("America/New_York")
 OPENS, CLOSES = time(7), time(18)
@@ -204,9 +204,7 @@ def build(size_name: str, *, at: datetime, seed: int = 42) -> BenchClinic:
         filled, free = _places(size, units, rng, today)
         _cases(filled, people, five, site, desk, size, rng, at)
         free_time.rebuild(at=at)
-    with owned() as owner:  # the product's own role may not: the server would only warn, and pass over every table
-        for model in (Patient, PatientSite, Appointment, Allocation, free_time.FreeTime, Resource, Privilege):
-            owner.execute(f"ANALYZE {model._meta.db_table}")
+    analyze()
     rng.shuffle(free)
     ahead = next(on for on in (today + timedelta(days=n) for n in range(1, 5)) if on.weekday() < 5)
     return BenchClinic(at, size, site, desk, five, four, never, late, people, free, ahead, seed)

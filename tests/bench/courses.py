@@ -21,6 +21,7 @@ from scheduling.demo.writing import copy, reserve
 from scheduling.models import Appointment, Course, PlannedSession
 from tests.bench.clinic import BenchClinic
 from tests.bench.measuring import Line, line
+from tests.bench.owning import analyze
 
 SESSIONS = 4  # of each patient
 MOST_SECONDS = 600  # for 20,000 courses on two cores
@@ -71,7 +72,7 @@ def read_bare() -> float:
 
 def fill(clinic: BenchClinic) -> int:
     """Give every patient a course, four sessions with scores, and a payer with rules."""
-    rng = random.Random(clinic.seed)
+    rng = random.Random(f"{clinic.seed} courses")  # identifiers of its own
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
     tables.load(by=Actor.system("bench"), at=clinic.at)
@@ -89,6 +90,8 @@ def fill(clinic: BenchClinic) -> int:
         for _ in range(SESSIONS)
     ]
     with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # see `tests.bench.outcomes.fill`
         keys = reserve(PerformedProcedure, len(sessions))
         copy(
             PerformedProcedure,
@@ -125,7 +128,6 @@ def fill(clinic: BenchClinic) -> int:
             ],
             batch_size=1000,
         )  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
         cursor.execute("RESET statement_timeout")
+    analyze()
     return len(clinic.patients)

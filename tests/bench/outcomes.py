@@ -19,6 +19,7 @@ from procedures.models import Procedure
 from scheduling.demo.writing import copy, reserve
 from tests.bench.clinic import FIVE, BenchClinic, _procedure
 from tests.bench.measuring import Line, counted, line, milliseconds, percentile
+from tests.bench.owning import analyze
 
 YEARS = 5
 SESSIONS = 5  # of each patient in those years
@@ -53,7 +54,7 @@ def lines(clinic: BenchClinic, *, rounds: int = 5) -> list[Line]:
 
 def fill(clinic: BenchClinic) -> int:
     """Write sessions of five years, their outcomes, complications and the patients' opioids."""
-    rng = random.Random(clinic.seed)
+    rng = random.Random(f"{clinic.seed} outcomes")  # identifiers of its own
     count = clinic.size.patients * SESSIONS
     today = clinic.at.date()
     kinds = [_procedure(f"bench_kind_{n}", FIVE) for n in range(KINDS)]
@@ -96,11 +97,7 @@ def fill(clinic: BenchClinic) -> int:
                 for patient in rng.sample(clinic.patients, len(clinic.patients) // 3)
             ),
         )  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = '120s'")
-        for model in (PerformedProcedure, SessionOutcome, Complication, Medication, Procedure):
-            cursor.execute(f"ANALYZE {model._meta.db_table}")
-        cursor.execute("RESET statement_timeout")
+    analyze()
     return count
 
 
