@@ -45,6 +45,7 @@ def findings_of(
     found += _about_patient(scene, others)
     found += _about_blocks(scene, blocks)
     found += pairs.findings_of(scene, others)
+    found += pairs.findings_of_done(scene, at, case)
     if scene.patient is not None:
         scene.judged = _by_the_rules(scene, scene.patient, others, at, case)
         found += scene.judged.findings

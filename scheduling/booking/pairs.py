@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from pain_clinic.errors import Refused
+from patients.models import PerformedProcedure
 from procedures.rules import Finding, structural
 from scheduling.booking.scene import Scene
 from scheduling.models import AWAY, BEFORE_ARRIVAL, Appointment
@@ -14,6 +15,7 @@ from scheduling.models import AWAY, BEFORE_ARRIVAL, Appointment
 TRIAL, REMOVAL = "scs_trial", "scs_trial_followup"
 # Days from the trial to the removal of its leads (pathways.yaml, trial_days).
 LEAST, MOST = timedelta(days=3), timedelta(days=7)
+LOOKED_BACK = timedelta(days=30)  # leads that are in for longer are no question of a week any more
 
 
 class RemovalNeeded(Refused):
@@ -39,6 +41,45 @@ def findings_of(scene: Scene, others: Sequence[Appointment]) -> list[Finding]:
                 message = f"The leads of the trial of {trial.local_date} come out {LEAST.days} to {MOST.days} days after it."
                 return [structural("removal_out_of_time", message, about=str(trial.pk))]
     return []
+
+
+def findings_of_done(scene: Scene, at: datetime, case: Appointment | None) -> list[Finding]:
+    """Return what speaks against the removal of leads later than a week after a trial that was done.
+
+    Earlier is fine, whatever the table says: leads that trouble come out. Once the week is over nothing is refused any more.
+    """
+    if scene.procedure.family != REMOVAL or scene.patient is None:  # others pay no statement for it
+        return []
+    zone = ZoneInfo(scene.site.time_zone)
+    on, today = scene.starts_at.astimezone(zone).date(), at.astimezone(zone).date()
+    for trial in _trials_done(scene, today, case):
+        last = trial + MOST
+        if today <= last < on:
+            message = f"The leads of the trial of {trial} come out by {last}, {MOST.days} days after it. Choose a day until then."
+            return [structural("removal_out_of_time", message, about=trial.isoformat())]
+    return []
+
+
+def _trials_done(scene: Scene, today: date, case: Appointment | None) -> list[date]:
+    """Return the days of the patient's trials that were done lately and whose leads no other case takes out in time."""
+    since = today - LOOKED_BACK
+    cases = Appointment.objects.filter(
+        patient=scene.patient, procedure__family__in=(TRIAL, REMOVAL), local_date__gt=since, is_history=False
+    ).exclude(status__in=AWAY)
+    removals: list[date] = []
+    done: set[date] = set()
+    out: set[date] = set()
+    if case is not None:
+        cases = cases.exclude(pk=case.pk)
+    for other in cases.select_related("procedure").order_by("pk"):
+        if other.procedure.family == REMOVAL:
+            removals.append(other.local_date)
+        elif other.status not in BEFORE_ARRIVAL:
+            done.add(other.local_date)
+    rows = PerformedProcedure.objects.standing().filter(patient=scene.patient, procedure__family=TRIAL, done_on__gt=since)
+    for on, removed_on in rows.order_by("pk").values_list("done_on", "lead_removed_on"):
+        (out if removed_on is not None else done).add(on)
+    return sorted(day for day in done - out if not any(day <= removal <= day + MOST for removal in removals))
 
 
 def refuse_to_part(case: Appointment, others: Sequence[Appointment]) -> None:

@@ -261,3 +261,51 @@ def test_the_removal_can_neither_be_cancelled_nor_moved_away_while_its_trial_sta
     pull.refresh_from_db()
     gone = booking.cancel(appointment=pull, reason="patient_wish", asked_by="patient", by=ward.desk, at=NOW)
     assert gone.status == "cancelled"
+
+
+def done(trial: Trial, ward: Ward) -> tuple[Appointment, Appointment]:
+    """Return the trial as done, and the removal of its leads that is booked."""
+    case = courses.book_next(planned=current(trial.course), opening=trial.trial, companion=trial.removal, by=ward.desk, at=NOW)
+    pull = Appointment.objects.exclude(pk=case.pk).get()
+    Appointment.objects.filter(pk=case.pk).update(status="discharged")
+    ward.done("scs_trial", case.local_date, side="midline", levels=["T12-L1"], appointment=case.public_id)
+    case.refresh_from_db()
+    return case, pull
+
+
+def test_after_the_trial_its_removal_is_not_moved_past_the_seventh_day_but_may_come_early(ward: Ward, trial: Trial) -> None:
+    case, pull = done(trial, ward)
+    at = case.leaves_at + timedelta(minutes=5)
+
+    def on(day: date) -> Opening:
+        found = openings.find_openings(
+            procedure=pull.procedure, at=at, earliest=datetime(day.year, day.month, day.day, tzinfo=NEW_YORK), limit=1
+        ).openings[0]  # fmt: skip
+        assert found.starts_at.astimezone(NEW_YORK).date() == day
+        return found
+
+    late = case.local_date + 8 * DAY
+    late += (7 - late.weekday()) * DAY if late.weekday() > 4 else timedelta()
+    with pytest.raises(RulesRefused) as refusal:
+        booking.reschedule(appointment=pull, opening=on(late), by=ward.desk, at=at)
+    assert [finding.code for finding in refusal.value.standing] == ["removal_out_of_time"]
+    assert f"come out by {case.local_date + 7 * DAY}" in refusal.value.standing[0].message
+    last = case.local_date + 7 * DAY
+    moved = booking.reschedule(appointment=pull, opening=on(last), by=ward.desk, at=at)
+    assert moved.local_date == last
+    early = case.local_date + DAY
+    early += (7 - early.weekday()) * DAY if early.weekday() > 4 else timedelta()
+    moved = booking.reschedule(appointment=moved, opening=on(early), by=ward.desk, at=at)
+    assert moved.local_date == early
+
+
+def test_leads_that_are_in_for_more_than_a_week_may_come_out_on_any_day(ward: Ward, trial: Trial) -> None:
+    case, pull = done(trial, ward)
+    Appointment.objects.filter(pk=pull.pk).update(status="no_show")
+    at = case.leaves_at + 8 * DAY
+    found = openings.find_openings(procedure=pull.procedure, at=at, limit=1).openings[0]
+    made = booking.book(
+        patient=ward.patient, procedure=pull.procedure, target=Target("midline", regions=("thoracic",)), opening=found,
+        by=ward.desk, at=at,
+    )  # fmt: skip
+    assert made.status == "booked"
