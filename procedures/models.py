@@ -298,3 +298,50 @@ class RuleRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.table} {self.row_id}"
+
+
+class ClinicPathwayQuerySet(models.QuerySet["ClinicPathway"]):
+    def in_order(self) -> ClinicPathwayQuerySet:
+        return self.order_by("position", "code", "pk")
+
+
+@pghistory.track()
+class ClinicPathway(models.Model):
+    """One plan of repeat sessions as the clinic has it: courses follow the newest version.
+
+    ``data`` is the row of steps, ``table_values`` the row as last loaded: what differs from it is the clinic's own edit. Each
+    change is a new version with its author and reason; the row history keeps what it was.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    code = models.CharField(max_length=60, unique=True)
+    name = models.CharField(max_length=120)
+    position = models.PositiveSmallIntegerField(default=0)
+    data = models.JSONField(default=dict)
+    is_enabled = models.BooleanField(default=True)
+    notes = models.TextField(blank=True)
+    source = models.JSONField(default=list, blank=True)
+    verified = models.BooleanField(null=True, blank=True)
+    table_values = models.JSONField(default=dict, editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    changed_at = models.DateTimeField()
+    reason = models.CharField(max_length=300)
+
+    objects = ClinicPathwayQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+        permissions: ClassVar = [
+            ("view_pathways", "See the pathways that courses follow"),
+            ("change_pathways", "Change intervals, gates and limits of pathways, and switch them on and off"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=~Q(reason=""), name="clinic_pathway_version_has_reason"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("scheduling:pathway", args=[self.public_id])

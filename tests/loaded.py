@@ -7,7 +7,7 @@ from typing import Any
 
 from pain_clinic.accounts.actors import Actor
 from procedures import tables
-from procedures.models import ClinicalTable, Procedure, ProcedureNeed, RuleRow
+from procedures.models import ClinicalTable, ClinicPathway, Procedure, ProcedureNeed, RuleRow
 from tests.factories import NOW
 
 _kept: list[tuple[Any, list[Any]]] = []
@@ -17,7 +17,8 @@ def load_tables() -> None:
     """Load the shipped tables into a database that has none; rolled back with the test."""
     if not _kept:
         tables.load(by=Actor.system("tests"), at=NOW)
-        _kept.extend((model, list(model.objects.order_by("pk"))) for model in (ClinicalTable, Procedure, ProcedureNeed, RuleRow))
+        models = (ClinicalTable, Procedure, ProcedureNeed, RuleRow, ClinicPathway)
+        _kept.extend((model, list(model.objects.order_by("pk"))) for model in models)
         return
     for model, rows in _kept:
         model.objects.bulk_create([copy(row) for row in rows])

@@ -2,6 +2,7 @@
 
 from procedures.pathways.compiling import faults_of, pathways_of
 from procedures.pathways.following import follow
+from procedures.pathways.looking import Ahead, ways_ahead
 from procedures.pathways.planning import next_step, open_days
 from procedures.pathways.words import (
     Aim,
@@ -20,6 +21,7 @@ from procedures.pathways.words import (
 )
 
 __all__ = [
+    "Ahead",
     "Aim",
     "Answer",
     "Companion",
@@ -38,4 +40,5 @@ __all__ = [
     "next_step",
     "open_days",
     "pathways_of",
+    "ways_ahead",
 ]

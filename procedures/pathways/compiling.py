@@ -64,7 +64,7 @@ def _gate_shape(checker: Checker, row: str, name: str, value: Any) -> None:
         checker.say(row, name, f"a gate of kind {', '.join(_GATES)}")
         return
     known, required = _GATES[kind]
-    fields({"kind": text, **known}, required=required)(checker, row, name, value)
+    fields({"kind": text, "is_off": _flag, **known}, required=required)(checker, row, name, value)
 
 
 def _list(check: Check) -> Check:
@@ -80,7 +80,7 @@ def _list(check: Check) -> Check:
 _WAY = fields(
     {
         "to": text, "why": text, "earliest": _span, "ideal": _span, "latest": _span, "expires": _span, "only_if": text,
-        "gates": _list(_gate_shape),
+        "is_off": _flag, "gates": _list(_gate_shape),
     },
     required=("to", "why", "gates"),
 )  # fmt: skip
@@ -140,8 +140,8 @@ def _check_names(checker: Checker, told: str, row: Row, families: frozenset[str]
             checker.say(told, f"steps.{step['id']}.pairs_with", "a step that follows it")
 
 
-def pathways_of(rows: Iterable[Row], *, names: Mapping[str, str] | None = None) -> dict[str, Pathway]:
-    """Return the pathways of valid rows by id; `names` are used where a row has none of its own.
+def pathways_of(rows: Iterable[Row], *, names: Mapping[str, str] | None = None, off: Iterable[str] = ()) -> dict[str, Pathway]:
+    """Return the pathways of valid rows by id; `names` are used where a row has none of its own, `off` are switched off.
 
     Raises:
         MalformedRows: with everything that is wrong.
@@ -150,10 +150,11 @@ def pathways_of(rows: Iterable[Row], *, names: Mapping[str, str] | None = None) 
     faults = faults_of(listed)
     if faults:
         raise MalformedRows(faults)
-    return {row["id"]: _pathway(row, (names or {}).get(row["id"], row["id"])) for row in listed}
+    unused = frozenset(off)
+    return {row["id"]: _pathway(row, (names or {}).get(row["id"], row["id"]), is_on=row["id"] not in unused) for row in listed}
 
 
-def _pathway(row: Row, name: str) -> Pathway:
+def _pathway(row: Row, name: str, *, is_on: bool) -> Pathway:
     families = frozenset(family for step in row["steps"] for family in step["families"])
     limit = row.get("limit")
     return Pathway(
@@ -165,6 +166,7 @@ def _pathway(row: Row, name: str) -> Pathway:
         limit=Limit(limit["most"], Period(months=limit["months"]), limit["per"], frozenset(limit.get("families", families)))
         if limit
         else None,
+        is_on=is_on,
     )
 
 
@@ -176,8 +178,8 @@ def _step(row: Row) -> Step:
         role=row.get("role", ""),
         is_staged=row.get("is_staged", False),
         pairs_with=row.get("pairs_with", ""),
-        begins=tuple(map(_gate, row.get("begins", {"gates": ()})["gates"])),
-        then=tuple(map(_way, row["then"])),
+        begins=_gates(row.get("begins", {"gates": ()})["gates"]),
+        then=tuple(_way(way) for way in row["then"] if not way.get("is_off")),
     )
 
 
@@ -189,7 +191,7 @@ def _way(row: Row) -> Way:
         ideal=span_of(row["ideal"]) if "ideal" in row else None,
         latest=span_of(row["latest"]) if "latest" in row else None,
         expires=span_of(row["expires"]) if "expires" in row else None,
-        gates=tuple(map(_gate, row["gates"])),
+        gates=_gates(row["gates"]),
         only_if=row.get("only_if", ""),
     )
 
@@ -218,6 +220,10 @@ _MAKERS: Mapping[str, Callable[[Row], Gate]] = {
     "no_more_medicine": lambda row: NoMoreMedicine(row["after"]),
     "review": lambda row: Review(row["of"]),
 }
+
+
+def _gates(rows: Iterable[Row]) -> tuple[Gate, ...]:
+    return tuple(_gate(row) for row in rows if not row.get("is_off"))
 
 
 def _gate(row: Row) -> Gate:

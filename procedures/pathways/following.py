@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
-from procedures.pathways.words import Aim, Match, Pathway, Step, Visit
-from procedures.rules.facts import Facts, Session
-from procedures.rules.places import sides_of
+from procedures.pathways.words import Aim, Match, Pathway, Span, Step, Visit, Way
+from procedures.rules.facts import Facts, Session, Wanted
+from procedures.rules.places import CERVICAL_THORACIC, LUMBAR_SACRAL, sides_of
 
+# Where no level is told, the part of the spine that is named says which payer region it is.
+_PARTS = {"cervical": CERVICAL_THORACIC, "thoracic": CERVICAL_THORACIC, "lumbar": LUMBAR_SACRAL, "sacral": LUMBAR_SACRAL}
 BOTH = frozenset({"left", "right"})
 
 
@@ -16,13 +19,25 @@ def is_mine(pathway: Pathway, aim: Aim, session: Session) -> bool:
     if session.family not in pathway.families:
         return False
     if pathway.match is Match.REGION:
-        return bool(session.regions & aim.regions)
+        regions = regions_of(session)
+        # Of a session of which nobody wrote where it was, the procedure says it.
+        return bool(regions & regions_meant(aim)) if regions else session.procedure in aim.procedures
     if pathway.match is Match.SITE:
         return bool(session.sites & aim.sites)
     if pathway.match is Match.PROCEDURE:
         sides = {side for one in aim.works.values() for side in sides_of(one.side)}
         return session.procedure in aim.procedures and bool(sides & set(sides_of(session.side)))
     return True
+
+
+def regions_of(work: Session | Wanted) -> frozenset[str]:
+    """Return the payer regions of some work, by its levels or else by the part of the spine that is named."""
+    return work.regions or frozenset(_PARTS[word] for word in work.site.split("_") if word in _PARTS)
+
+
+def regions_meant(aim: Aim) -> frozenset[str]:
+    """Return the payer regions that a course touches."""
+    return frozenset(region for one in aim.works.values() for region in regions_of(one))
 
 
 def follow(pathway: Pathway, aim: Aim, facts: Facts) -> tuple[Visit, ...]:
@@ -57,6 +72,18 @@ def missing_side(aim: Aim, visit: Visit) -> str:
         return ""
     left = BOTH - {side for session in visit.sessions for side in sides_of(session.side)}
     return next(iter(left)) if len(left) == 1 else ""
+
+
+def ways_on(pathway: Pathway, aim: Aim, visits: Sequence[Visit]) -> tuple[Way, ...]:
+    """Return the ways that lead on from where a course stands, in the pathway's order."""
+    if not visits:
+        first = pathway.steps[0]
+        return (Way(to=first.id, why="the first step", gates=first.begins),)
+    last = visits[-1]
+    if missing_side(aim, last):
+        gap = pathway.staging or Span()
+        return (Way(to=last.step.id, why="the other side", earliest=gap),)
+    return tuple(way for way in last.step.then if not way.only_if or way.only_if in aim.wishes)
 
 
 def _step_of(pathway: Pathway, aim: Aim, visits: list[Visit], session: Session) -> Step | None:

@@ -65,7 +65,7 @@ class Relief:
             return Verdict(Opened.CLOSED, f"{name}: {self.response} was needed, {recorded}", code="relief_not_reached")
         due = self.response.period.after(visit.on)
         told = f"{name}: whether it made the patient {self.response}"
-        return Verdict(Opened.WAITING, told, owner=Owner.PATIENT, due_on=due)
+        return Verdict(Opened.WAITING, told, owner=Owner.PATIENT, due_on=due, about=visit.on)
 
 
 def _state(visit: Visit, response: Response, scene: Scene) -> State:
@@ -107,7 +107,7 @@ class TooLittle:
             return Verdict(
                 Opened.OPEN, f"{name} helped less than {pct_told(self.pct)} ({best_told(visit.sessions) or 'no score'})"
             )
-        return Verdict(Opened.WAITING, f"{name}: how much it helped", owner=Owner.PATIENT, due_on=visit.on)
+        return Verdict(Opened.WAITING, f"{name}: how much it helped", owner=Owner.PATIENT, due_on=visit.on, about=visit.on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,8 @@ class Longer:
             told = f"{name} lasted {length[0]} days, not longer than the {bar[0]} after {before.step.name}"
             return Verdict(Opened.CLOSED, told, code="relief_not_longer")
         told = f"whether {name} lasts longer than after {before.step.name} ({bar[0]} days)"
-        return Verdict(Opened.WAITING, told, owner=Owner.PATIENT, due_on=Period(bar[0] + 1).after(now.on))
+        due = Period(bar[0] + 1).after(now.on)
+        return Verdict(Opened.WAITING, told, owner=Owner.PATIENT, due_on=due, about=now.on)
 
 
 def _days(visit: Visit, pct: Fraction) -> tuple[int, bool]:

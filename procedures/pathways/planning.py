@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from procedures.pathways.following import follow, is_mine, missing_side
+from procedures.pathways.following import follow, is_mine, missing_side, regions_of, ways_on
 from procedures.pathways.gates import Judged
 from procedures.pathways.words import (
     IDEAL,
@@ -47,7 +47,7 @@ def next_step(pathway: Pathway, facts: Facts, on: date, *, aim: Aim, book: Book)
     visits = follow(pathway, aim, facts)
     if aim.most is not None and len({session.on for visit in visits for session in visit.sessions}) >= aim.most:
         return Stopped("limit_reached", f"The physician's limit of {aim.most} sessions is reached.")
-    ways = _ways(pathway, aim, visits)
+    ways = ways_on(pathway, aim, visits)
     if not ways:
         return Done((f"{visits[-1].step.name} of {visits[-1].on} was the last step.",))
     answers = [_Question(pathway, facts, on, aim, book, visits, way).answer() for way in ways]
@@ -64,17 +64,6 @@ def next_step(pathway: Pathway, facts: Facts, on: date, *, aim: Aim, book: Book)
 def open_days(pathway: Pathway, facts: Facts, on: date, *, aim: Aim, book: Book, wanted: Wanted) -> Callable[[date], bool]:
     """Return what says of any day of a window whether the session could be on it; gates and intervals are the window's."""
     return _Search(pathway, aim, book, _asking(facts, wanted, on, aim, without=()), on).is_free
-
-
-def _ways(pathway: Pathway, aim: Aim, visits: Sequence[Visit]) -> tuple[Way, ...]:
-    if not visits:
-        first = pathway.steps[0]
-        return (Way(to=first.id, why="the first step", gates=first.begins),)
-    last = visits[-1]
-    if missing_side(aim, last):
-        gap = pathway.staging or Span()
-        return (Way(to=last.step.id, why="the other side", earliest=gap),)
-    return tuple(way for way in last.step.then if not way.only_if or way.only_if in aim.wishes)
 
 
 @dataclass(frozen=True)
@@ -114,7 +103,9 @@ class _Question:
             return Stopped("expired", f"{self.step.name} was possible until {ends}: {self.way.why}.", booked_on)
         waits = judged.first(Opened.WAITING)
         if waits is not None:
-            return Waiting(self.step.id, self.step.name, waits.told, waits.owner, waits.due_on, due, judged.told, booked_on)
+            return Waiting(
+                self.step.id, self.step.name, waits.told, waits.owner, waits.due_on, due, judged.told, booked_on, waits.about
+            )
         return self._proposed(wanted, due, ends, judged, booked)
 
     def _wanted(self) -> Wanted | None:
@@ -334,7 +325,7 @@ class _Search:
         wanted = self.facts.request.wanted[0]
         held = self.facts.of(limit.families)
         if limit.per == "region":
-            held = tuple(session for session in held if session.regions & wanted.regions)
+            held = tuple(session for session in held if regions_of(session) & regions_of(wanted))
         elif limit.per == "site":
             held = tuple(session for session in held if session.sites & wanted.sites)
         return sorted({session.on for session in held})

@@ -54,6 +54,7 @@ class Verdict:
     owner: Owner = Owner.PHYSICIAN
     due_on: date | None = None
     code: str = "gate_closed"
+    about: date | None = None  # the day of the visit whose answer is waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,7 @@ class Pathway:
     steps: tuple[Step, ...]
     staging: Span | None = None
     limit: Limit | None = None
+    is_on: bool = True  # off: no course starts on it, and those on it stop until it is on again
 
     def step(self, name: str) -> Step:
         """Return a step by its id."""
@@ -190,11 +192,6 @@ class Aim:
     trusted_until: date | None = None
     wishes: frozenset[str] = frozenset()
     rationale: str = ""
-
-    @cached_property
-    def regions(self) -> frozenset[str]:
-        """Return the payer regions that it touches."""
-        return frozenset(region for one in self.works.values() for region in one.regions)
 
     @cached_property
     def sites(self) -> frozenset[Site]:
@@ -262,6 +259,7 @@ class Waiting:
     earliest: date | None = None
     reasons: tuple[str, ...] = ()
     booked_on: date | None = None
+    about: date | None = None  # the day of the visit whose answer is waited for
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
 from procedures.catalogue import needs_now, put_needs, tidy
 from procedures.models import ClinicalTable, Procedure
+from procedures.tables.courses import load_pathways
 from procedures.tables.derived import values_of
 from procedures.tables.files import DATA, MalformedTables, Problem, Table, book_of_files, read
 from procedures.tables.reports import Change, Report, told
@@ -58,11 +59,14 @@ def load(*, by: Actor, at: datetime, folder: Path = DATA, is_dry_run: bool = Fal
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOAD_LOCK])
             _load_catalogue(found["catalogue"], found["short_names"], report)
             load_rules(found, report.rules)
+            families = frozenset(row["family"] for row in found["catalogue"].content["procedures"])
+            load_pathways(found["pathways"], folder, families, report.pathways, at)
             for table in found.values():
                 _record_table(table, at, report)
             if report.did_something and not is_dry_run:
                 counts = {"added": len(report.added), "changed": len(report.changed), "kept": len(report.kept)}
                 counts |= {"rules_added": len(report.rules.added), "rules_changed": len(report.rules.changed)}
+                counts |= {"pathways_added": len(report.pathways.added), "pathways_changed": len(report.pathways.changed)}
                 digests = {table.name: table.digest[:16] for table in found.values()}
                 trail.record(by=by, act="procedures.load_tables", details={**counts, "digests": digests})
             if is_dry_run:

@@ -22,8 +22,9 @@ class Change:
 
 @dataclass(slots=True)
 class RuleReport:
-    """What a load did with the rows of the rule tables, or would do."""
+    """What a load did with the rows of the rule tables, or with the pathways, or would do; `what` is what a row is called."""
 
+    what: str = "rule"
     added: list[str] = field(default_factory=list)
     changed: list[Change] = field(default_factory=list)
     kept: list[Change] = field(default_factory=list)
@@ -34,16 +35,25 @@ class RuleReport:
         """Return the differences, one a line; a first load of everything is not listed."""
         added = [] if len(self.added) == self.row_count else self.added
         return [
-            *(f"added    rule {code}" for code in added),
-            *(f"changed  rule {change}" for change in self.changed),
-            *(f"kept     rule {it.code}: {it.name}: clinic has {told(it.old)}, table says {told(it.new)}" for it in self.kept),
-            *(f"missing  rule {code}: not in this table any more; still counts, give it a last day" for code in self.missing),
+            *(f"added    {self.what} {code}" for code in added),
+            *(f"changed  {self.what} {change}" for change in self.changed),
+            *(f"kept     {self.what} {self._kept(change)}" for change in self.kept),
+            *(f"missing  {self.what} {code}: not in this table any more; still counts, {self.end}" for code in self.missing),
         ]  # fmt: skip
+
+    @staticmethod
+    def _kept(change: Change) -> str:
+        return f"{change.code}: {change.name}: clinic has {told(change.old)}, table says {told(change.new)}"
+
+    @property
+    def end(self) -> str:
+        """Return how a row is ended."""
+        return "give it a last day" if self.what == "rule" else "switch it off on its page"
 
     def summary(self) -> str:
         """Return the counts in one line."""
         return (
-            f"{self.row_count} rule rows in the tables: {len(self.added)} added, {len(self.changed)} fields changed, "
+            f"{self.row_count} {self.what} rows in the tables: {len(self.added)} added, {len(self.changed)} fields changed, "
             f"{len(self.kept)} clinic edits kept, {len(self.missing)} missing"
         )
 
@@ -59,11 +69,13 @@ class Report:
     missing: list[str] = field(default_factory=list)
     row_count: int = 0
     rules: RuleReport = field(default_factory=RuleReport)
+    pathways: RuleReport = field(default_factory=lambda: RuleReport("pathway"))
 
     @property
     def did_something(self) -> bool:
         """Say whether any row or table record differs from before."""
-        return bool(self.tables or self.added or self.changed or self.rules.added or self.rules.changed)
+        parts = (self, self.rules, self.pathways)
+        return bool(self.tables) or any(part.added or part.changed for part in parts)
 
     def lines(self) -> list[str]:
         """Return the differences, one a line."""
@@ -74,6 +86,7 @@ class Report:
             *(f"kept     {it.code}: {it.name}: clinic has {told(it.old)}, table says {told(it.new)}" for it in self.kept),
             *(f"missing  {code}: not in this table any more; kept, retire it on its page" for code in self.missing),
             *self.rules.lines(),
+            *self.pathways.lines(),
         ]  # fmt: skip
 
     def summary(self) -> str:

@@ -34,4 +34,5 @@ class Command(BaseCommand):
             self.stdout.write(line)
         prefix = "Dry run, nothing changed. " if options["dry_run"] else ""
         self.stdout.write(f"{prefix}{report.rules.summary()}.")
+        self.stdout.write(f"{prefix}{report.pathways.summary()}.")
         self.stdout.write(f"{prefix}{report.summary()}.")

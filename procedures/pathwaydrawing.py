@@ -1,0 +1,145 @@
+"""A pathway as a small picture: steps as boxes one below the other, ways as numbered arrows. A template draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from procedures.pathwayrows import span_told
+
+LEFT, TOP, BOX, TALL, PITCH = 1, 30, 200, 46, 104
+LANE_AT, LANE, ROUND, LABEL = 228, 34, 8, 104
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One step."""
+
+    name: str
+    families: str
+    y: int
+
+    @property
+    def name_y(self) -> int:
+        return self.y + 20
+
+    @property
+    def families_y(self) -> int:
+        return self.y + 36
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """One way: its line, where its number stands, and from when on it leads."""
+
+    number: int
+    line: str
+    x: int
+    y: int
+    label: str
+    label_x: int
+    is_off: bool
+
+    @property
+    def text_y(self) -> int:
+        return self.y + 4
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A pathway to be drawn."""
+
+    width: int
+    height: int
+    boxes: tuple[Box, ...]
+    arrows: tuple[Arrow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """An arrow that runs beside the boxes, from one height to another, in a lane of its own."""
+
+    number: int
+    begins: int
+    ends: int
+    way: Mapping[str, Any]
+
+
+def draw(data: Mapping[str, Any]) -> Picture:
+    """Return the picture of a row of steps."""
+    steps: Sequence[Mapping[str, Any]] = data["steps"]
+    boxes = tuple(
+        Box(step["name"], ", ".join(name.replace("_", " ") for name in step["families"]), TOP + place * PITCH)
+        for place, step in enumerate(steps)
+    )
+    down, beside = [], []
+    for number, at, to, way in _ways(steps):
+        if to == at + 1:
+            down.append(_down(number, boxes[at], boxes[to], way))
+        else:
+            beside.append((number, at, to, way))
+    sides = _sides(beside, boxes)
+    lanes = _lanes(sides)
+    column = LANE_AT + LANE * max(lanes.values(), default=0) + 18
+    arrows = [*down, *(_beside(side, lanes[side.number], column) for side in sides)]
+    height = TOP + (len(boxes) - 1) * PITCH + TALL + 8
+    return Picture(column + LABEL, height, boxes, tuple(sorted(arrows, key=lambda arrow: arrow.number)))
+
+
+def _ways(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, int, int, Mapping[str, Any]]]:
+    """Give every way with its number, and the places of the steps that it joins."""
+    places = {step["id"]: place for place, step in enumerate(steps)}
+    number = 0
+    for place, step in enumerate(steps):
+        for way in step["then"]:
+            number += 1
+            yield number, place, places[way["to"]], way
+
+
+def _down(number: int, above: Box, below: Box, way: Mapping[str, Any]) -> Arrow:
+    x, begins, ends = LEFT + BOX // 2, above.y + TALL, below.y - 7
+    return Arrow(number, f"M {x} {begins} V {ends}", x, (begins + ends) // 2, _label(way), x + 18, bool(way.get("is_off")))
+
+
+def _sides(ways: Sequence[tuple[int, int, int, Mapping[str, Any]]], boxes: Sequence[Box]) -> list[_Side]:
+    """Spread the ends of all arrows over the sides of their boxes."""
+    ends: dict[int, list[tuple[int, str]]] = {place: [] for place in range(len(boxes))}
+    for number, at, to, _ in ways:
+        ends[at].append((number, "begins"))
+        ends[to].append((number, "ends"))
+    heights = {
+        (number, end): boxes[place].y + (slot + 1) * TALL // (len(held) + 1)
+        for place, held in ends.items()
+        for slot, (number, end) in enumerate(held)
+    }
+    return [_Side(number, heights[number, "begins"], heights[number, "ends"], way) for number, _, _, way in ways]
+
+
+def _lanes(sides: Sequence[_Side]) -> dict[int, int]:
+    """Give each arrow the innermost lane that is free along its whole length, the shortest arrows first."""
+    found: dict[int, int] = {}
+    taken: list[list[tuple[int, int]]] = []
+    for side in sorted(sides, key=lambda one: (abs(one.ends - one.begins), one.number)):
+        low, high = min(side.begins, side.ends), max(side.begins, side.ends)
+        lane = next((at for at, held in enumerate(taken) if all(high < a or low > b for a, b in held)), len(taken))
+        if lane == len(taken):
+            taken.append([])
+        taken[lane].append((low, high))
+        found[side.number] = lane
+    return found
+
+
+def _beside(side: _Side, lane: int, column: int) -> Arrow:
+    x, edge = LANE_AT + LANE * lane, LEFT + BOX
+    turn = min(ROUND, abs(side.ends - side.begins) // 2)
+    way = turn if side.ends > side.begins else -turn
+    line = (
+        f"M {edge} {side.begins} H {x - turn} Q {x} {side.begins} {x} {side.begins + way} V {side.ends - way} "
+        f"Q {x} {side.ends} {x - turn} {side.ends} H {edge + 7}"
+    )
+    return Arrow(side.number, line, x, (side.begins + side.ends) // 2, _label(side.way), column, bool(side.way.get("is_off")))
+
+
+def _label(way: Mapping[str, Any]) -> str:
+    return f"from {span_told(way.get('earliest', {'days': 1}))}"
