@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from django.core.paginator import Paginator
-from django.db.models import Count, F, Max, Q, QuerySet
+from django.db.models import Case, Count, DateField, F, Func, Max, Q, QuerySet, Value, When
+from django.db.models.expressions import Combinable
 from django.urls import reverse
 
 from pain_clinic.accounts.actors import Actor
 from patients.models import Patient
-from procedures.models import Procedure
-from procedures.tables.courses import shipped_pathways
+from procedures import pathwaybook
+from procedures.models import ClinicPathway, Procedure
+from procedures.pathways import Pathway
 from scheduling.agenda import words
 from scheduling.agenda.shapes import Page, Pair, Tab
-from scheduling.courses import Stop, stops
+from scheduling.courses import Stop, rolling, stops
 from scheduling.courses.aims import spot_of
 from scheduling.models import CallOutcome, Course, CourseCall, CourseStatus, PlannedSession, PlanState
 
@@ -142,6 +144,7 @@ class CourseShown:
     may_order: bool
     may_work: bool
     may_book: bool
+    pathway_url: str
     change_url: str
     stop_url: str
     restart_url: str
@@ -154,25 +157,40 @@ def queues(today: date) -> Mapping[str, Q]:
     on = Q(course__snoozed_until=None) | Q(course__snoozed_until__lte=today)
     to_book = on & Q(state=PlanState.PROPOSED, appointment=None, course__status=CourseStatus.ACTIVE)
     return {
-        "book": to_book & Q(earliest__lte=today + SOON, latest__gte=today),
-        "overdue": to_book & Q(latest__lt=today),
+        "book": to_book & Q(opens_on__lte=today + SOON, closes_on__gte=today),
+        "overdue": to_book & Q(closes_on__lt=today),
         "waiting": on & Q(state=PlanState.WAITING, course__is_parked=False),
         "ending": to_book & Q(authorised_until__gte=today, authorised_until__lte=today + ENDING),
-        "later": to_book & Q(earliest__gt=today + SOON),
+        "later": to_book & Q(opens_on__gt=today + SOON),
         "off": Q(course__snoozed_until__gt=today, course__status=CourseStatus.ACTIVE),
         "stopped": Q(course__is_parked=True)
         | Q(state=PlanState.STOPPED, course__is_stopped_by_hand=False, planned_at__gte=lately),
     }
 
 
+def listed(*, user: User, today: date, tab: str) -> QuerySet[PlannedSession]:
+    """Return what is in one tab for the sites of this user, the most pressing first."""
+    return _pressing(_mine(user, today).filter(queues(today)[tab]))
+
+
+def _mine(user: User, today: date) -> QuerySet[PlannedSession]:
+    """Return what is planned at the sites of this user, with the window as of today."""
+    mine = PlannedSession.objects.filter(is_current=True, course__site__in=user.sites.all())
+    return mine.annotate(opens_on=_rolled("earliest", today), closes_on=_rolled("latest", today))
+
+
+def _pressing(rows: QuerySet[PlannedSession]) -> QuerySet[PlannedSession]:
+    return rows.order_by(F("closes_on").asc(nulls_last=True), F("due_on").asc(nulls_last=True), "pk")
+
+
 def worklist(*, user: User, by: Actor, at: datetime, zone: ZoneInfo, tab: str, number: str) -> Worklist:
     """Return one tab of the worklist of this user's sites, the most pressing first."""
     today = at.astimezone(zone).date()
-    mine = PlannedSession.objects.filter(is_current=True, course__site__in=user.sites.all())
+    mine = _mine(user, today)
     found = queues(today)
     counts = mine.aggregate(**{name: Count("pk", filter=part) for name, part in found.items()})
     shown = tab if tab in TABS else "book"
-    rows = _joined(mine.filter(found[shown])).order_by(F("latest").asc(nulls_last=True), F("due_on").asc(nulls_last=True), "pk")
+    rows = _pressing(_joined(mine.filter(found[shown])))
     page = Paginator(rows, PER_PAGE).get_page(number)
     url = reverse("scheduling:worklist")
     return Worklist(
@@ -196,7 +214,8 @@ def rows_of(planned: Sequence[PlannedSession], *, by: Actor, today: date) -> tup
     """Return planned sessions as rows; courses, patients and openings are joined already."""
     codes = {row.procedure for row in planned} | {code for row in planned for code in row.course.works.values()}
     procedures = {one.code: one for one in Procedure.objects.filter(code__in=codes).order_by("pk")}
-    return tuple(_row(row, procedures, by, today) for row in planned)
+    pathways = pathwaybook.pathways()
+    return tuple(_row(rolling.shown(row, today), procedures, pathways, by, today) for row in planned)
 
 
 def course_page(*, course: Course, by: Actor, at: datetime) -> CourseShown:
@@ -204,9 +223,9 @@ def course_page(*, course: Course, by: Actor, at: datetime) -> CourseShown:
     zone = ZoneInfo(course.site.time_zone)
     today = at.astimezone(zone).date()
     plans = list(_joined(PlannedSession.objects.filter(course=course)).order_by("number"))
-    planned = next((row for row in plans if row.is_current), None)
+    planned = next((rolling.shown(row, today) for row in plans if row.is_current), None)
     calls = CourseCall.objects.filter(course=course).order_by("-at", "-pk")[:10]
-    pathway = shipped_pathways().get(course.pathway)
+    pathway = pathwaybook.pathways().get(course.pathway)
     reverse_of = {name: reverse(f"scheduling:{name}", args=[course.public_id]) for name in _COURSE_URLS}
     return CourseShown(
         key=str(course.public_id),
@@ -232,6 +251,7 @@ def course_page(*, course: Course, by: Actor, at: datetime) -> CourseShown:
         may_order=by.may("scheduling.order_course"),
         may_work=by.may("scheduling.work_course"),
         may_book=by.may("scheduling.work_course") and by.may("scheduling.book_appointment"),
+        pathway_url=_pathway_url(course, by),
         change_url=reverse_of["course_change"],
         stop_url=reverse_of["course_stop"],
         restart_url=reverse_of["course_restart"],
@@ -242,15 +262,16 @@ def course_page(*, course: Course, by: Actor, at: datetime) -> CourseShown:
 _COURSE_URLS = ("course_change", "course_stop", "course_restart")
 
 
-def of_patient(*, patient: Patient, user: User) -> tuple[CourseLine, ...]:
+def of_patient(*, patient: Patient, user: User, at: datetime) -> tuple[CourseLine, ...]:
     """Return a patient's courses at the sites of this user, the running ones first."""
     rows = _joined(PlannedSession.objects.filter(is_current=True, course__patient=patient, course__site__in=user.sites.all()))
+    pathways = pathwaybook.pathways()
     found = sorted(rows, key=lambda row: (row.course.status != CourseStatus.ACTIVE, row.course.created_at, row.pk))
     return tuple(
         CourseLine(
-            name=_pathway_name(row.course),
+            name=_pathway_name(row.course, pathways),
             what=_target(row.course),
-            told=_when(row),
+            told=_when(rolling.shown(row, at.astimezone(ZoneInfo(row.course.site.time_zone)).date())),
             url=reverse("scheduling:course", args=[row.course.public_id]),
             is_running=row.course.status == CourseStatus.ACTIVE,
         )
@@ -264,7 +285,16 @@ def _joined(rows: QuerySet[PlannedSession]) -> QuerySet[PlannedSession]:
     )
 
 
-def _row(row: PlannedSession, procedures: Mapping[str, Procedure], by: Actor, today: date) -> Row:
+def _rolled(name: str, today: date) -> Combinable:
+    """Return a date column as of today: those that a lead time holds move on with the days."""
+    passed = Func(F(name), F("rolls_from"), function="", template="(%(expressions)s)", arg_joiner=" - ")
+    moved = Func(passed, Value(today), function="", template="(%(expressions)s)", arg_joiner=" + ")
+    return Case(When(rolls__contains=[name], then=moved), default=F(name), output_field=DateField())
+
+
+def _row(
+    row: PlannedSession, procedures: Mapping[str, Procedure], pathways: Mapping[str, Pathway], by: Actor, today: date
+) -> Row:
     course = row.course
     procedure = procedures.get(row.procedure) or procedures.get(course.works.get(row.step, ""))
     phone = str(course.patient.phone or "")
@@ -278,7 +308,9 @@ def _row(row: PlannedSession, procedures: Mapping[str, Procedure], by: Actor, to
         phone=phone or "no telephone on file",
         dial=phone,
         what=" ".join(
-            part for part in (procedure.short_name if procedure else _pathway_name(course), _target(course, row)) if part
+            part
+            for part in (procedure.short_name if procedure else _pathway_name(course, pathways), _target(course, row))
+            if part
         ),
         step=row.name,
         course_url=reverse("scheduling:course", args=[course.public_id]),
@@ -381,8 +413,13 @@ def _status_told(course: Course) -> str:
     return str(course.get_status_display())
 
 
-def _pathway_name(course: Course) -> str:
-    pathway = shipped_pathways().get(course.pathway)
+def _pathway_url(course: Course, by: Actor) -> str:
+    row = ClinicPathway.objects.filter(code=course.pathway).first() if by.may("procedures.view_pathways") else None
+    return row.get_absolute_url() if row is not None else ""
+
+
+def _pathway_name(course: Course, pathways: Mapping[str, Pathway]) -> str:
+    pathway = pathways.get(course.pathway)
     return pathway.name if pathway else course.pathway
 
 

@@ -94,5 +94,8 @@ def work_of(course: Course | Terms, step: Step, procedure: Procedure, book: Rule
     spot = spot_of(procedure, course.side, course.levels, course.regions)
     offer = book.offer(procedure)
     drug = course.drug if offer.steroid not in ("no", "") else ""
-    told = Told(role=step.role, drug=drug, regions=touched(spot.levels, spot.regions))
+    where = touched(spot.levels, spot.regions)
+    if not where and levels_offered(procedure):
+        where = touched((), tuple(course.regions) or tuple(procedure.regions))  # no level is told: the part of the spine is
+    told = Told(role=step.role, drug=drug, regions=where)
     return want(offer, book.offers, side=spot.side or "midline", levels=spot.levels, guidance=usual(procedure), told=told)

@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 from django.db.models import Q
 
 from patients.facts import Reading, read
+from procedures import pathwaybook
 from procedures.models import Procedure
 from procedures.pathways import Aim, Answer, Done, Pathway, Proposed, Stopped, Waiting, follow, next_step
 from procedures.rules import Facts, Request
-from procedures.tables.courses import shipped_pathways
 from scheduling.assessing import session_of
 from scheduling.courses.aims import Rulebook, aim_of
 from scheduling.models import Appointment, Course, PlanState
@@ -50,6 +50,7 @@ class World:
     book: Rulebook
     cases: Mapping[int, Sequence[Appointment]]
     procedures: Mapping[str, Procedure]
+    pathways: Mapping[str, Pathway]
     at: datetime
 
     def facts(self, course: Course, aim: Aim, on: date) -> Facts:
@@ -87,7 +88,7 @@ def day_of(course: Course, at: datetime) -> date:
 
 
 def read_world(courses: Sequence[Course], *, at: datetime) -> World:
-    """Read what is on file about the patients of these courses, their cases, and the procedures meant: four statements."""
+    """Read what these courses need: facts on file, cases, procedures, pathways. Five statements."""
     patients = {course.patient_id: course.patient for course in courses}
     reading = read(patients.values())
     codes = {code for course in courses for code in course.works.values()}
@@ -101,7 +102,7 @@ def read_world(courses: Sequence[Course], *, at: datetime) -> World:
     for case in rows:
         cases[case.patient_id].append(case)
     procedures = {procedure.code: procedure for procedure in Procedure.objects.filter(code__in=codes).order_by("pk")}
-    return World(reading, Rulebook(reading.book), cases, procedures, at)
+    return World(reading, Rulebook(reading.book), cases, procedures, pathwaybook.pathways(), at)
 
 
 def judge(courses: Sequence[Course], *, at: datetime, day: date | None = None) -> list[Fresh]:
@@ -110,10 +111,11 @@ def judge(courses: Sequence[Course], *, at: datetime, day: date | None = None) -
     A course on which the planner breaks down stands alone: the others are judged all the same.
     """
     world = read_world(courses, at=at)
-    return [_one(course, world, day or day_of(course, at)) for course in courses]
+    return [attempt(course, world, day or day_of(course, at)) for course in courses]
 
 
-def _one(course: Course, world: World, on: date) -> Fresh:
+def attempt(course: Course, world: World, on: date) -> Fresh:
+    """Return what comes next in one course, or that the planner broke down on it."""
     try:
         return judged(course, world, on)
     except Exception:  # one course that breaks the planner must not stop the others; it is counted, parked and shown
@@ -125,13 +127,24 @@ def judged(course: Course, world: World, on: date) -> Fresh:
     """Return what comes next in one course as of a day."""
     if course.patient.deceased_on is not None:
         return Fresh(course, 0, _told(Stopped("deceased", "The patient has died.")))
-    pathway = shipped_pathways().get(course.pathway)
+    pathway = world.pathways.get(course.pathway)
     if pathway is None:
         return Fresh(course, 0, _told(Stopped("no_pathway", "This pathway is no longer among the clinic's.")))
+    if not pathway.is_on:
+        return Fresh(course, 0, _told(Stopped("pathway_off", "The clinic has switched this pathway off.")))
     aim = aim_of(course, pathway, world.procedures, world.book)
     facts = world.facts(course, aim, on)
     answer = next_step(pathway, facts, on, aim=aim, book=world.book)
     return Fresh(course, _number(pathway, aim, facts), _told(answer), _case(course, pathway, answer, world))
+
+
+def answer_of(course: Course, world: World, on: date) -> Answer | None:
+    """Return what the planner says about one course; None where it has no pathway to follow."""
+    pathway = world.pathways.get(course.pathway)
+    if pathway is None or not pathway.is_on:
+        return None
+    aim = aim_of(course, pathway, world.procedures, world.book)
+    return next_step(pathway, world.facts(course, aim, on), on, aim=aim, book=world.book)
 
 
 def _number(pathway: Pathway, aim: Aim, facts: Facts) -> int:

@@ -14,8 +14,8 @@ from django.db.models import F, Q
 
 from procedures.models import Procedure
 from procedures.pathways import open_days
-from procedures.tables.courses import shipped_pathways
 from scheduling.availability import Opening
+from scheduling.courses import rolling
 from scheduling.courses.aims import aim_of
 from scheduling.courses.judging import World, day_of, read_world
 from scheduling.models import Course, CourseStatus, FoundOpenings, Kind, PlannedSession, PlanState
@@ -66,7 +66,7 @@ def refresh_some(*, at: datetime, only: Sequence[int] = (), limit: int = SOME) -
         if not planned:
             return 0
         world = read_world([row.course for row in planned], at=at)
-        fresh = [_found(row, search(row, world, at=at), at) for row in planned]
+        fresh = [_found(row, search(rolling.shown(row, day_of(row.course, at)), world, at=at), at) for row in planned]
         FoundOpenings.objects.bulk_create(
             fresh, update_conflicts=True, unique_fields=["planned"], update_fields=["openings", "why_none", "found_at"]
         )
@@ -151,7 +151,7 @@ def _openings(procedure: Procedure, course: Course, first: date, last: date, at:
 
 
 def _by_the_rules(row: PlannedSession, course: Course, world: World, at: datetime) -> Callable[[date], bool]:
-    pathway = shipped_pathways()[course.pathway]
+    pathway = world.pathways[course.pathway]
     aim = aim_of(course, pathway, world.procedures, world.book)
     today = day_of(course, at)
     wanted = aim.works[row.step]

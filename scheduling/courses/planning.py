@@ -19,7 +19,8 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from patients.models import FactChange
-from scheduling.courses.judging import Fresh, judge
+from scheduling.courses import rolling
+from scheduling.courses.judging import Fresh, day_of, judge
 from scheduling.models import Course, CourseStatus, PlanCause, PlannedSession, PlanRun, PlanState
 
 ACTOR = Actor.system("planner")
@@ -27,11 +28,13 @@ CAUSES, BATCH = 200, 500
 BUDGET = timedelta(seconds=20)  # of one sweep
 NIGHT = 1  # the hour at the site from which its night is planned
 MOST_FAILURES = 3  # in a row, before a course is parked
+KEPT = ("is_current", "appointment", "planned_at", "rolls", "rolls_from")
 STATUS = {PlanState.STOPPED: CourseStatus.STOPPED, PlanState.DONE: CourseStatus.DONE}
 PLAN_FIELDS = (
     "step", "name", "state", "code", "procedure", "side", "earliest", "ideal", "latest", "for_what", "owner", "due_on", "reasons",
     "conditions", "blocked_by", "authorised_until", "companion", "booked_on",
 )  # fmt: skip
+SETTLED = tuple(name for name in PLAN_FIELDS if name not in (*rolling.DATES, *rolling.LISTS, *rolling.TEXTS))
 
 
 @dataclass(slots=True)
@@ -77,6 +80,10 @@ def write(freshes: Sequence[Fresh], *, at: datetime) -> Tally:
         if row is None:
             continue
         tally.changed += 1
+        if news_of(row) != fresh.course.told_of and fresh.course.news_at is None:
+            fresh.course.news_at = at
+            if fresh.course not in touched:
+                touched.append(fresh.course)
         for other in rows.values():
             if other.is_current and other is not row:
                 other.is_current = False
@@ -84,10 +91,10 @@ def write(freshes: Sequence[Fresh], *, at: datetime) -> Tally:
         (renewed if row.pk else made).append(row)
     # What is no longer current goes first: of each course only one may be.
     PlannedSession.objects.bulk_update(retired, ["is_current"], batch_size=BATCH)
-    PlannedSession.objects.bulk_update(renewed, [*PLAN_FIELDS, "is_current", "appointment", "planned_at"], batch_size=BATCH)
+    PlannedSession.objects.bulk_update(renewed, [*PLAN_FIELDS, *KEPT], batch_size=BATCH)
     PlannedSession.objects.bulk_create(made, batch_size=BATCH)
     Course.objects.bulk_update(
-        touched, ["status", "stop_code", "stop_reason", "stopped_at", "failures", "is_parked"], batch_size=BATCH
+        touched, ["status", "stop_code", "stop_reason", "stopped_at", "failures", "is_parked", "news_at"], batch_size=BATCH
     )
     if tally.changed or tally.failed:
         trail.record(
@@ -97,16 +104,27 @@ def write(freshes: Sequence[Fresh], *, at: datetime) -> Tally:
     return tally
 
 
+def news_of(row: PlannedSession) -> str:
+    """Return what of a plan a patient cares about: which step comes next, or that it stops or is finished."""
+    if row.state in (PlanState.STOPPED, PlanState.DONE):
+        return f"{row.state}:{row.code}"
+    return f"next:{row.number}:{row.step}:{row.side}"
+
+
 def _renewed(fresh: Fresh, rows: dict[int, PlannedSession], at: datetime) -> PlannedSession | None:
     """Return the row that has to be written, or None when everything is said already."""
     row = rows.get(fresh.number)
     case = fresh.case.pk if fresh.case is not None else None
     if row is None:
         return PlannedSession(course=fresh.course, number=fresh.number, appointment=fresh.case, planned_at=at, **fresh.values)
-    told = {name: getattr(row, name) for name in PLAN_FIELDS}
-    if row.is_current and row.appointment_id == case and told == dict(fresh.values):
+    today = day_of(fresh.course, at)
+    is_same = row.is_current and row.appointment_id == case
+    is_same = is_same and all(getattr(row, name) == fresh.values[name] for name in SETTLED)
+    if is_same and rolling.is_said(row, fresh.values, today):
         return None
-    for name, value in fresh.values.items():
+    written_on = day_of(fresh.course, row.planned_at)
+    rolled = rolling.rolled(row, written_on, fresh.values, today) if is_same else None
+    for name, value in {**fresh.values, "rolls": [], "rolls_from": None, **(rolled or {})}.items():
         setattr(row, name, value)
     row.is_current, row.appointment, row.planned_at = True, fresh.case, at
     return row

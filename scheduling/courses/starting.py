@@ -12,10 +12,10 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from patients.models import Patient, PerformedProcedure
+from procedures import pathwaybook
 from procedures.levels import validate_target
 from procedures.models import Procedure
 from procedures.pathways import Pathway, Step
-from procedures.tables.courses import shipped_pathways
 from scheduling.booking import staging
 from scheduling.booking.words import guarded
 from scheduling.courses.aims import spot_of
@@ -89,7 +89,7 @@ def change(*, course: Course, terms: Terms, by: Actor, at: datetime, version: in
     must_order(by)
     if terms.pathway != course.pathway:
         raise TermsRefused("pathway", "A course keeps its pathway. Stop it and start another one.")
-    checked(terms)
+    checked(terms, is_running=True)
     with guarded(), transaction.atomic():
         row = _locked(course, version)
         _put(row, terms)
@@ -119,12 +119,12 @@ def stop(*, course: Course, reason: str, by: Actor, at: datetime, version: int |
             raise CourseNotRunning("This course is stopped already.")
         row.status, row.is_stopped_by_hand, row.stopped_at = CourseStatus.STOPPED, True, at
         row.stop_code, row.stop_reason = "physician", reason.strip()
-        row.snoozed_until, row.snooze_reason = None, ""
+        row.snoozed_until, row.snooze_reason, row.news_at = None, "", at
         row.version += 1
         row.save(
             update_fields=[
                 "status", "is_stopped_by_hand", "stopped_at", "stop_code", "stop_reason", "snoozed_until", "snooze_reason",
-                "version",
+                "news_at", "version",
             ]
         )  # fmt: skip
         _record("scheduling.stop_course", row, by)
@@ -193,14 +193,14 @@ def note_call(*, course: Course, outcome: str, note: str, by: Actor, at: datetim
     return call
 
 
-def checked(terms: Terms) -> Pathway:
-    """Return the pathway of some terms, when everything in them goes together.
+def checked(terms: Terms, *, is_running: bool = False) -> Pathway:
+    """Return the pathway of some terms, when everything in them goes together; only a running course may have one that is off.
 
     Raises:
         TermsRefused: with the field that is wrong.
     """
-    pathway = shipped_pathways().get(terms.pathway)
-    if pathway is None:
+    pathway = pathwaybook.pathways().get(terms.pathway)
+    if pathway is None or not (pathway.is_on or is_running):
         raise TermsRefused("pathway", "Choose one of the clinic's pathways.")
     steps = {step.id: step for step in pathway.steps}
     procedures = {one.code: one for one in Procedure.objects.filter(code__in=set(terms.works.values()))}

@@ -6,13 +6,29 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
 
-from procedures.pathways import Pathway, Visit, follow
-from procedures.tables.courses import shipped_pathways
+from procedures.pathways import Ahead, Pathway, Step, Visit, follow, ways_ahead
 from scheduling.courses.aims import aim_of
 from scheduling.courses.judging import day_of, read_world
 from scheduling.models import Course, PlannedSession, PlanState
 
 MOST_LATER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class GateTold:
+    """One gate as it stands: open, waiting or closed, and why."""
+
+    state: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Another way on from where the course stands, with its gates."""
+
+    name: str
+    why: str
+    gates: tuple[GateTold, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +44,57 @@ class Stop:
     pct: Fraction | None = None
     told: tuple[str, ...] = ()
     state: str = ""
+    gates: tuple[GateTold, ...] = ()
+    otherwise: tuple[Otherwise, ...] = ()
 
 
 def stops(course: Course, planned: PlannedSession | None, *, at: datetime) -> tuple[Stop, ...]:
     """Return the line of a course; the course has its patient and site joined."""
-    pathway = shipped_pathways().get(course.pathway)
+    world = read_world([course], at=at)
+    pathway = world.pathways.get(course.pathway)
     if pathway is None:
         return ()
-    world = read_world([course], at=at)
     aim = aim_of(course, pathway, world.procedures, world.book)
-    visits = follow(pathway, aim, world.facts(course, aim, day_of(course, at)))
+    today = day_of(course, at)
+    facts = world.facts(course, aim, today)
+    visits = follow(pathway, aim, facts)
     done = [_done(visit, course) for visit in visits]
     if planned is None or planned.state in (PlanState.STOPPED, PlanState.DONE):
         return tuple(done)
+    ways = ways_ahead(pathway, facts, today, aim=aim)
+    taken = next((way for way in ways if way.step == planned.step and way.why in planned.reasons), None)
+    taken = taken or next((way for way in ways if way.step == planned.step), None)
+    gates = _gates(taken) if taken is not None else ()
+    said = {gate.told for gate in gates}
     ahead = Stop(
         kind="next",
         name=planned.name,
         on=planned.booked_on or planned.ideal or planned.earliest,
         latest=planned.latest,
         side=planned.side if course.is_staged else "",
-        told=tuple([planned.for_what] if planned.state == PlanState.WAITING else planned.reasons),
+        told=tuple(
+            text for text in ([planned.for_what] if planned.state == PlanState.WAITING else planned.reasons) if text not in said
+        ),
         state="booked" if planned.booked_on else str(planned.state),
+        gates=gates,
+        otherwise=tuple(Otherwise(way.name, way.why, _gates(way)) for way in ways if way is not taken),
     )
     return (*done, ahead, *_later(pathway, planned.step, aim.wishes))
+
+
+def last_step(course: Course, *, at: datetime) -> Step | None:
+    """Return the step that was done last in a course; it has its patient and site joined."""
+    world = read_world([course], at=at)
+    pathway = world.pathways.get(course.pathway)
+    if pathway is None:
+        return None
+    aim = aim_of(course, pathway, world.procedures, world.book)
+    visits = follow(pathway, aim, world.facts(course, aim, day_of(course, at)))
+    return visits[-1].step if visits else None
+
+
+def _gates(way: Ahead) -> tuple[GateTold, ...]:
+    return tuple(GateTold(verdict.state.value, verdict.told) for verdict in way.verdicts if verdict.told)
 
 
 def _done(visit: Visit, course: Course) -> Stop:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from patients.models import PerformedProcedure
+from procedures import pathwaybook
 from procedures.models import Procedure
-from procedures.tables.courses import shipped_pathways
+from procedures.pathways import Pathway
 from scheduling import courses
 from scheduling.models import Course
 
@@ -32,6 +33,7 @@ def write_courses(at: datetime) -> int:
         .order_by("patient", "done_on", "pk")
     )
     offered = list(Procedure.objects.offered().in_order())
+    known = pathwaybook.pathways()
     found: dict[tuple[int, str], Course] = {}
     for row in rows:
         assert row.procedure is not None
@@ -41,19 +43,20 @@ def write_courses(at: datetime) -> int:
         if key in found or row.patient_id % EVERY:
             continue
         found[key] = Course(
-            patient_id=row.patient_id, site_id=row.site_id, pathway=pathway, works=_works(pathway, row.procedure, offered),
+            patient_id=row.patient_id, site_id=row.site_id, pathway=pathway, works=_works(known[pathway], row.procedure, offered),
             side=row.side, levels=row.levels, regions=row.regions, started_from=row, since=row.done_on, created_at=at,
         )  # fmt: skip
     made = Course.objects.bulk_create(found.values())
     for first in range(0, len(made), BATCH):
         courses.plan([course.pk for course in made[first : first + BATCH]], at=at)
+    Course.objects.filter(pk__in=[course.pk for course in made]).update(news_at=None)  # nobody is written to by a demo
     return len(made)
 
 
-def _works(pathway: str, done: Procedure, offered: list[Procedure]) -> dict[str, str]:
+def _works(pathway: Pathway, done: Procedure, offered: list[Procedure]) -> dict[str, str]:
     """Return a procedure for each step: what was done where that is its kind, else one for the same part of the body."""
     works = {}
-    for step in shipped_pathways()[pathway].steps:
+    for step in pathway.steps:
         fitting = [one for one in offered if one.family in step.families]
         same = [one for one in fitting if set(one.regions) & set(done.regions)]
         chosen = done if done.family in step.families else next(iter([*same, *fitting]), None)

@@ -79,6 +79,8 @@ class Course(models.Model):
     snooze_reason = models.CharField(max_length=300, blank=True)
     failures = models.PositiveSmallIntegerField(default=0)  # times in a row that planning it broke down
     is_parked = models.BooleanField(default=False)
+    told_of = models.CharField(max_length=120, blank=True)  # what the patient was last written about
+    news_at = models.DateTimeField(null=True, blank=True)  # since when there is something else to write about
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
@@ -105,6 +107,8 @@ class Course(models.Model):
             models.Index(fields=["patient", "id"], name="course_of_patient"),
             # The night's walk over a site.
             models.Index(fields=["site", "id"], name="course_of_site"),
+            # Of whom there is something to write.
+            models.Index(fields=["news_at"], name="course_with_news", condition=Q(news_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -148,6 +152,10 @@ class PlannedSession(models.Model):
     companion = models.JSONField(null=True, blank=True)
     booked_on = models.DateField(null=True, blank=True)
     appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    # What a lead time holds moves on with the days: which dates do, counted from which day (scheduling.courses.rolling).
+    rolls = words(8)
+    rolls_from = models.DateField(null=True, blank=True)
+    asked_for = models.DateField(null=True, blank=True)  # the due day for whose answer questions are laid down
     planned_at = models.DateTimeField()  # when the planner last said something else
 
     class Meta:
@@ -155,6 +163,7 @@ class PlannedSession(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["course", "number"], name="plannedsession_once_per_place"),
             models.UniqueConstraint(fields=["course"], condition=Q(is_current=True), name="plannedsession_one_is_current"),
+            models.CheckConstraint(condition=Q(rolls=[]) | Q(rolls_from__isnull=False), name="plannedsession_rolls_from_a_day"),
             models.CheckConstraint(
                 condition=~Q(state="proposed") | Q(earliest__lte=F("ideal"), ideal__lte=F("latest")),
                 name="plannedsession_window_in_order",

@@ -19,6 +19,7 @@ class LinkPurpose(models.TextChoices):
     VISIT = "visit", "Look at the visit and answer"
     UNSUBSCRIBE = "unsubscribe", "Get no more e-mail"
     SCORE = "score", "Answer a score"
+    COURSE = "course", "Read what comes next"
 
 
 class LinkAnswer(models.TextChoices):

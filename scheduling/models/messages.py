@@ -26,6 +26,7 @@ class MessageKind(models.TextChoices):
     FOLLOW_UP = "follow_up", "Follow-up score"
     NO_SHOW = "no_show", "After a missed visit"
     RECALL = "recall", "Recall"
+    COURSE = "course", "What comes next"
 
 
 # What a verb tells at once, and what the cadence plans on this or that side of the visit.
@@ -43,7 +44,7 @@ class MessageState(models.TextChoices):
 
 
 # Reasons that no second try can take away.
-LASTING = frozenset({"superseded", "merged", "overtaken", "stale", "confirmed", "too_late", "past"})
+LASTING = frozenset({"superseded", "merged", "overtaken", "stale", "confirmed", "answered", "too_late", "past"})
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
@@ -54,6 +55,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
 class Message(models.Model):
     """One message about one date of an appointment: once by case, kind, step of the cadence and calendar sequence.
 
+    What is told about a course hangs at one of the patient's cases, too, and has a step of its own each time.
+
     ``planned_at`` is the instant that the cadence gave it; what a verb tells at once has none. ``due_at``, when it is
     to be tried next, is compared with the database's clock. While a worker has it, ``lease_until`` is in the future and
     ``lease_token`` names the claim. ``FAILED`` is final; a failure that will be tried again stays ``DUE`` with a later
@@ -63,6 +66,7 @@ class Message(models.Model):
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, related_name="messages")
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="messages")
+    course = models.ForeignKey("scheduling.Course", on_delete=models.PROTECT, null=True, blank=True, related_name="messages")
     kind = models.CharField(max_length=16, choices=MessageKind.choices)
     step = models.CharField(max_length=32, blank=True)  # the cadence's code; empty for what a verb tells at once
     version = models.PositiveIntegerField()  # the appointment's version when it was laid down
@@ -93,6 +97,8 @@ class Message(models.Model):
             models.Index(fields=["priority", "due_at", "id"], name="message_to_claim", condition=Q(state="due")),
             # A patient's messages, newest first.
             models.Index(fields=["patient", "-created_at"], name="message_by_patient"),
+            # When a patient was last told about a course.
+            models.Index(fields=["course", "-id"], name="message_of_course", condition=Q(course__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -101,6 +107,8 @@ class Message(models.Model):
     def against(self) -> str:
         """Return why the status of the case speaks against this message, or an empty text."""
         kind, status = self.kind, self.appointment.status
+        if kind == MessageKind.COURSE:  # it speaks of no visit
+            return ""
         if kind == MessageKind.CANCELLATION:
             return "" if status == Status.CANCELLED else "not_cancelled"
         if kind == MessageKind.NO_SHOW:

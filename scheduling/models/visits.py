@@ -116,6 +116,7 @@ class CauseKind(models.TextChoices):
     FACT = "fact", "A fact changed"
     BOOKING = "booking", "A booking changed"
     COURSE = "course", "A course was started or changed"
+    PATHWAY = "pathway", "A pathway was changed"
 
 
 class PlanCause(models.Model):
