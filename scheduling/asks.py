@@ -30,6 +30,7 @@ DIARY_ENDS = timedelta(days=1)  # after the next morning
 ONE_NUMBER = {"nrs": (Aspect.INDEX, Aspect.AVERAGE), "percent_relief": (Aspect.TOTAL,), "pgic": (Aspect.TOTAL,)}
 IMPRESSION_FROM = 28  # days from which the global change is asked too
 CHASED = 200  # rows a sweep
+AGAIN = "-again"  # ends the step of the one mail that asks a second time
 
 
 class NoSuchQuestion(Refused):
@@ -99,7 +100,7 @@ def lay_down(*, case: Appointment, performed: PerformedProcedure, at: datetime) 
 def _sets(case: Appointment, performed: PerformedProcedure, step: str, at: datetime) -> Iterator[Ask]:
     collect, is_diary = collected().get((case.procedure.family, step), ((), False))
     if is_diary:
-        for position, (slot, moment, closes) in enumerate(_diary(case)):
+        for position, (slot, moment, closes) in enumerate(diary(case)):
             yield _ask(case, performed, step, slot, position, ("nrs.index",), moment, closes)
         return
     questions = [f"{measure}.{aspect}" for measure in collect for aspect in ONE_NUMBER.get(measure, ())]
@@ -111,7 +112,7 @@ def _sets(case: Appointment, performed: PerformedProcedure, step: str, at: datet
         yield _ask(case, performed, step, "", 0, questions, at, at + ANSWERABLE)
 
 
-def _diary(case: Appointment) -> Iterator[tuple[str, datetime, datetime]]:
+def diary(case: Appointment) -> Iterator[tuple[str, datetime, datetime]]:
     """Yield the moments of a block diary: 15 and 30 minutes, every hour for 8 hours, bedtime, next morning."""
     zone = ZoneInfo(case.zone)
     night = datetime.combine(case.local_date, BEDTIME, tzinfo=zone)
@@ -150,14 +151,17 @@ def collected() -> dict[tuple[str, str], tuple[tuple[str, ...], bool]]:
 
 def shown(*, link: Link, at: datetime) -> tuple[QuestionSet, ...]:
     """Return the question sets that a link answers, in order, with the answers so far."""
-    rows = list(
-        Ask.objects.filter(appointment=link.appointment_id, step=link.message.step).order_by("position", "meant_at", "pk")
-    )
+    rows = list(Ask.objects.filter(appointment=link.appointment_id, step=step_of(link)).order_by("position", "meant_at", "pk"))
     answers = {
         (score.ask, f"{score.measure}.{score.aspect}"): score.value
         for score in Score.objects.standing().filter(ask__in=[row.public_id for row in rows])
     }
     return tuple(_shown(row, answers, at) for row in rows)
+
+
+def step_of(link: Link) -> str:
+    """Return the step whose questions a link answers; the mail that asks again asks the same."""
+    return link.message.step.removesuffix(AGAIN)
 
 
 def _shown(row: Ask, answers: Mapping[tuple[UUID | None, str], Decimal | None], at: datetime) -> QuestionSet:
@@ -190,7 +194,7 @@ def answer(*, link: Link, ask: Ask, question: str, value: int, by: Actor, at: da
         AskClosed, NotYet: it is not the time.
     """
     measure, _, aspect = question.partition(".")
-    is_its_own = ask.appointment_id == link.appointment_id and ask.step == link.message.step
+    is_its_own = ask.appointment_id == link.appointment_id and ask.step == step_of(link)
     if link.purpose != LinkPurpose.SCORE or not is_its_own or question not in ask.questions or value not in values_of(measure):
         raise NoSuchQuestion
     with transaction.atomic():
@@ -207,6 +211,8 @@ def answer(*, link: Link, ask: Ask, question: str, value: int, by: Actor, at: da
             row.answered_at = at
             row.save(update_fields=["answered_at"])
             desk_tasks.settle(kind=TaskKind.NO_ANSWER, appointment=row.appointment, by=by, at=at)
+            again = Message.objects.filter(appointment=row.appointment_id, step=f"{row.step}{AGAIN}")
+            messages.withdraw(list(again.values_list("pk", flat=True)), reason="answered", at=at)
     return row
 
 
