@@ -20,6 +20,7 @@ LASTS: dict[str, timedelta | None] = {
     LinkPurpose.VISIT: None,  # until the visit is over
     LinkPurpose.UNSUBSCRIBE: timedelta(days=90),
     LinkPurpose.SCORE: timedelta(days=30),
+    LinkPurpose.COURSE: timedelta(days=60),
 }
 MOST_WRONG_PROOFS = 5
 SECRET = re.compile(r"\A[A-Za-z0-9_-]{22}\Z")

@@ -19,6 +19,7 @@ from scheduling.answers.acting import (
 )
 from scheduling.answers.offering import NOTICE, OFFERED, offers, place
 from scheduling.answers.showing import PlanLine, VisitShown, calendar_of, medicine_plan, show
+from scheduling.answers.upcoming import Upcoming, upcoming
 
 __all__ = [
     "ALLOWS",
@@ -28,6 +29,7 @@ __all__ = [
     "Answered",
     "PlanLine",
     "Shown",
+    "Upcoming",
     "VisitShown",
     "ask_for_call",
     "calendar_of",
@@ -41,4 +43,5 @@ __all__ = [
     "subscribe",
     "take_back",
     "unsubscribe",
+    "upcoming",
 ]

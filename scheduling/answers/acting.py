@@ -32,6 +32,7 @@ ALLOWS: dict[str, frozenset[str]] = {
     LinkPurpose.VISIT: frozenset({"confirm", "cancel", "take_back", "move", "ask_for_call"}),
     LinkPurpose.UNSUBSCRIBE: frozenset({"unsubscribe", "subscribe"}),
     LinkPurpose.SCORE: frozenset(),  # questions are answered by `scheduling.asks`
+    LinkPurpose.COURSE: frozenset(),  # to be read only
 }
 UNDO_WITHIN = timedelta(minutes=10)
 BY_LINK = "By the link in the mail"

@@ -53,6 +53,7 @@ _ALL = (
     Passage("subject_follow_up", SUBJECT, "Follow-up score", noop("A short question after your visit")),
     Passage("subject_no_show", SUBJECT, "After a missed visit", noop("We missed you on {short_day}")),
     Passage("subject_recall", SUBJECT, "Recall", noop("Your next visit")),
+    Passage("subject_course", SUBJECT, "What comes next", noop("What comes next")),
     Passage("greeting", OPENING, "Greeting", noop("Dear {first_name},")),
     Passage("opening_confirmation", OPENING, "Confirmation", noop("Your visit is booked.")),
     Passage("opening_change", OPENING, "Change",
@@ -71,6 +72,7 @@ _ALL = (
     Passage("opening_no_show", OPENING, "After a missed visit",
             noop("We expected you on {day} at {arrival}, and we missed you.")),
     Passage("opening_recall", OPENING, "Recall", noop("It is time to think about your next visit with us.")),
+    Passage("opening_course", OPENING, "What comes next", noop("There is something new about what comes next for you with us.")),
     Passage("fasting_fatty", READY, "Fasting: heavy meals", noop("Nothing fried, fatty or with meat after {fatty_until}.")),
     Passage("fasting_light", READY, "Fasting: light meals",
             noop("Nothing at all to eat, and no milk, after {light_until}. Coffee or tea with milk counts as a meal.")),
@@ -100,9 +102,13 @@ _ALL = (
     Passage("read_plan", ACT, "Reads the plan",
             noop("You can read it here. We ask for your birth date first, so that nobody else can read it:")),
     Passage("answer_score", ACT, "Answers a score", noop("Please answer here:")),
+    Passage("read_course", ACT, "Reads what comes next",
+            noop("You can read here what is planned, and why. We ask for your birth date first, so that nobody else can"
+                 " read it:")),
     Passage("button_visit", ACT, "Button: visit", noop("Open my visit")),
     Passage("button_plan", ACT, "Button: plan", noop("Read my plan")),
     Passage("button_score", ACT, "Button: score", noop("Answer now")),
+    Passage("button_course", ACT, "Button: what comes next", noop("Read what comes next")),
     Passage("cannot_come", CLOSING, "Cannot come", noop("If you cannot come, please tell us as early as you can.")),
     Passage("late", CLOSING, "Late", noop("If you are late or cannot come, please call us at once.")),
     Passage("cancelled_medicines", CLOSING, "Cancelled: medicines",
@@ -113,6 +119,8 @@ _ALL = (
     Passage("call_for_next", CLOSING, "Recall: a day", noop("Please call us to find a day that suits you.")),
     Passage("worried", CLOSING, "Worried",
             noop("If you are worried about anything, please do not wait for our answer: call us.")),
+    Passage("course_call", CLOSING, "What comes next: no date yet",
+            noop("This message gives you no appointment. When a day has to be found, we will call you.")),
     Passage("unsubscribe", CLOSING, "No more e-mail", noop("You do not want e-mail from us any more? Tell us here:")),
 )  # fmt: skip
 PASSAGES: Mapping[str, Passage] = {each.key: each for each in _ALL}

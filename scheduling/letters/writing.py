@@ -35,6 +35,7 @@ CLOSINGS: Mapping[str, tuple[str, ...]] = {
     MessageKind.NO_SHOW: ("call_for_another",),
     MessageKind.RECALL: ("call_for_next",),
     MessageKind.FOLLOW_UP: ("worried",),
+    MessageKind.COURSE: ("course_call",),
 }
 
 
@@ -212,6 +213,8 @@ class _Writer:
             keys = ("read_plan", "button_plan")
         elif self.kind == MessageKind.FOLLOW_UP:
             keys = ("answer_score", "button_score")
+        elif self.kind == MessageKind.COURSE:
+            keys = ("read_course", "button_course")
         elif self._stands():
             is_confirmed = self.appointment.status == Status.CONFIRMED
             keys = ("ask" if self.asks else "manage_confirmed" if is_confirmed else "manage", "button_visit")

@@ -37,6 +37,7 @@ from scheduling.models import (
 PURPOSES: dict[str, LinkPurpose] = {
     **dict.fromkeys((*INVITES, MessageKind.PLAN_READY, *BEFORE_VISIT), LinkPurpose.VISIT),
     MessageKind.FOLLOW_UP: LinkPurpose.SCORE,
+    MessageKind.COURSE: LinkPurpose.COURSE,
 }
 MODELS = (("m", Message), ("a", Appointment), ("s", Site), ("pr", Procedure), ("p", Patient), ("h", Site))
 # One statement a message: the rows, the instant, and what other rows say about it. {rows} are the columns of MODELS.
@@ -185,13 +186,15 @@ def why_not(seen: Seen) -> str:
     appointment, patient = message.appointment, message.patient
     if patient.deceased_on is not None:
         return "deceased"
-    if appointment.is_history:
+    if appointment.is_history and message.kind != MessageKind.COURSE:
         return "history"
     reason = _why_not_now(message, now)
     if reason:
         return reason
     if (not patient.email.strip() or not patient.accepts_email or seen.has_bounces) and (cannot := cannot_be_written_to(patient)):
         return cannot
+    if message.kind == MessageKind.COURSE:
+        return ""
     if message.planned_at is None:
         # A later date without a message of its own is no reason: what is written is what is true now.
         return "superseded" if seen.has_newer else ""
@@ -206,7 +209,7 @@ def _why_not_now(message: Message, now: datetime) -> str:
     """Return why status and time of the case speak against this message, or an empty text."""
     appointment, kind = message.appointment, message.kind
     reason = message.against()
-    if reason or kind in AFTER_VISIT:
+    if reason or kind in AFTER_VISIT or kind == MessageKind.COURSE:
         return reason
     if now >= appointment.starts_at:
         return "visit_over"

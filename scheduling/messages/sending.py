@@ -40,6 +40,7 @@ from scheduling.messages.words import (
 )
 from scheduling.models import (
     Message,
+    MessageKind,
     MessageState,
     TaskKind,
 )
@@ -311,6 +312,8 @@ def _finish(
 def _mind_the_desk(seen: Seen, state: MessageState, reason: str) -> None:
     """Give the desk a call to make when a mail cannot say it, and take the call back when a later mail could."""
     message = seen.message
+    if message.kind == MessageKind.COURSE:
+        return  # nothing is lost: the desk calls before it books
     kind = TaskKind.MAIL_FAILED if state == MessageState.FAILED else CALLS.get(reason)
     if kind is not None:
         desk_tasks.open_task(

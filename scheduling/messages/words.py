@@ -36,6 +36,7 @@ PRIORITY = {
     MessageKind.NO_SHOW: 7,
     MessageKind.FOLLOW_UP: 7,
     MessageKind.RECALL: 8,
+    MessageKind.COURSE: 8,
 }
 INVITES = (MessageKind.CONFIRMATION, MessageKind.CHANGE)
 
@@ -62,6 +63,7 @@ REASONS = {
     "stale": "More than a day late",
     "restored": "The database was restored from a copy; it may have been sent before",
     "confirmed": "The patient has confirmed",
+    "answered": "The patient has answered",
     "cadence": "Taken out of the plan of messages",
     "overtaken": "The next reminder took its place",
     "quiet_hours": "Waits until the quiet hours end",

@@ -71,11 +71,11 @@ def test_every_page_serves_phone_and_screen_reader(
     visit.patient.language = language
     visit.patient.save()
     page = open_page(width=width, scheme=scheme)
-    main, mail, score = (path_of(visit, purpose) for purpose in LinkPurpose.values)
+    main, mail, score, course = (path_of(visit, purpose) for purpose in LinkPurpose.values)
     key = f"{language}-{width}-{scheme}"
     for name, path in {
         "visit": main, "cancel": f"{main}cancel/", "another": f"{main}another-time/", "proof": f"{main}plan/",
-        "unsubscribe": mail, "score": score, "gone": "/l/AAAAAAAAAAAAAAAAAAAAAA/",
+        "unsubscribe": mail, "score": score, "course-proof": course, "gone": "/l/AAAAAAAAAAAAAAAAAAAAAA/",
     }.items():  # fmt: skip
         page.goto(path)
         looked_at(page, f"{name}-{key}")

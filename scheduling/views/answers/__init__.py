@@ -15,13 +15,15 @@ from scheduling.views.answers.proving import is_proven, prove
 __all__ = ["MOST_WRONG", "WINDOW", "another_time", "cancel", "link", "no_link", "plan", "visit_file"]
 
 
-@behind_link(LinkPurpose.VISIT, LinkPurpose.UNSUBSCRIBE, LinkPurpose.SCORE)
+@behind_link(LinkPurpose.VISIT, LinkPurpose.UNSUBSCRIBE, LinkPurpose.SCORE, LinkPurpose.COURSE)
 def link(request: HttpRequest, opened: Opened) -> HttpResponse:
     """Show what the link is for; a press on one of its buttons acts."""
     if opened.link.purpose == LinkPurpose.UNSUBSCRIBE:
         return unsubscribe(request, opened)
     if opened.link.purpose == LinkPurpose.SCORE:
         return score(request, opened)
+    if opened.link.purpose == LinkPurpose.COURSE:
+        return _personal(request, opened)
     if request.method != "POST":
         return page(request, opened, "visit")
     act = ACTS.get(request.POST.get("act", ""))
@@ -50,12 +52,19 @@ def visit_file(request: HttpRequest, opened: Opened) -> HttpResponse:
     return response
 
 
-@behind_link(LinkPurpose.VISIT)
+@behind_link(LinkPurpose.VISIT, LinkPurpose.COURSE)
 def plan(request: HttpRequest, opened: Opened) -> HttpResponse:
-    """Show the medicine plan to who knows the patient's birth date."""
+    """Show what is personal, the medicine plan or what comes next, to who knows the patient's birth date."""
+    return _personal(request, opened)
+
+
+def _personal(request: HttpRequest, opened: Opened) -> HttpResponse:
     if request.method == "POST":
         return prove(request, opened)
+    is_of_course = opened.link.purpose == LinkPurpose.COURSE
     if is_proven(request, opened.link):
+        if is_of_course:
+            return page(request, opened, "course", told=answers.upcoming(opened.link, opened.at, opened.language))
         plan_lines = answers.medicine_plan(opened.link, opened.at, opened.language)
         return page(request, opened, "plan", plan=plan_lines)
-    return page(request, opened, "proof", is_closed=links.is_closed_for_proof(opened.link))
+    return page(request, opened, "proof", is_closed=links.is_closed_for_proof(opened.link), is_of_course=is_of_course)

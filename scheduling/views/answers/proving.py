@@ -9,7 +9,7 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse
 
 from scheduling import links
-from scheduling.models import Link
+from scheduling.models import Link, LinkPurpose
 from scheduling.views.answers.drawing import SeeOther, page
 from scheduling.views.answers.opening import Opened
 
@@ -21,6 +21,7 @@ def prove(request: HttpRequest, opened: Opened) -> HttpResponse:
     if not links.prove(link=opened.link, birth_date=_typed_day(request), by=opened.by):
         return page(
             request, opened, "proof", is_wrong=True, is_closed=links.is_closed_for_proof(opened.link),
+            is_of_course=opened.link.purpose == LinkPurpose.COURSE,
             typed={name: request.POST.get(name, "")[:4] for name in ("month", "day", "year")}, status=422,
         )  # fmt: skip
     response = SeeOther(opened.address("link_plan"))
