@@ -3,6 +3,16 @@ from django.urls import path
 from scheduling.api import rest
 
 urlpatterns = [
+    path("courses/", rest.Courses.as_view(), name="api_courses"),
+    path("courses/<uuid:public_id>/", rest.OneCourse.as_view(), name="api_course"),
+    path("courses/<uuid:public_id>/change/", rest.ChangeCourse.as_view(), name="api_course_change"),
+    path("courses/<uuid:public_id>/stop/", rest.StopCourse.as_view(), name="api_course_stop"),
+    path("courses/<uuid:public_id>/restart/", rest.RestartCourse.as_view(), name="api_course_restart"),
+    path("courses/<uuid:public_id>/snooze/", rest.SnoozeCourse.as_view(), name="api_course_snooze"),
+    path("courses/<uuid:public_id>/calls/", rest.CallCourse.as_view(), name="api_course_calls"),
+    path("courses/<uuid:public_id>/book/", rest.BookNext.as_view(), name="api_course_book"),
+    path("worklist/", rest.Worklist.as_view(), name="api_worklist"),
+    path("pathways/", rest.Pathways.as_view(), name="api_pathways"),
     path("sites/", rest.Sites.as_view(), name="api_sites"),
     path("resources/", rest.Resources.as_view(), name="api_resources"),
     path("openings/", rest.Openings.as_view(), name="api_openings"),

@@ -1,0 +1,275 @@
+"""Courses through the API: start, read, change, stop, restart, put off, calls, book next; the worklist; the pathways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import Prefetch, QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from pain_clinic import rest, rest_rules, web
+from pain_clinic.accounts.models import Site
+from pain_clinic.audit import trail
+from patients.models import Patient, PerformedProcedure
+from procedures.models import ClinicPathway
+from scheduling import courses, worklist
+from scheduling.api import course_words as words
+from scheduling.api import words as case_words
+from scheduling.api.rest.asking import answer, one_of
+from scheduling.courses import Terms, rolling
+from scheduling.forms.courses import default_since
+from scheduling.models import Course, CourseCall, Kind, PlannedSession, Resource
+
+MOST_CALLS = 20
+CURRENT = "current_plans"
+
+
+def rows(request: Request) -> QuerySet[Course]:
+    """Return the courses that the asker may see, with what the answer shows."""
+    plans = PlannedSession.objects.filter(is_current=True).select_related("found", "appointment")
+    return (
+        Course.objects.visible_to(web.member(request))
+        .select_related("patient", "site", "physician")
+        .prefetch_related(Prefetch("plans", queryset=plans, to_attr=CURRENT))
+    )
+
+
+def told(course: Course, at: datetime) -> Course:
+    """Put what comes next beside a course, as of today."""
+    plans = getattr(course, CURRENT)
+    today = at.astimezone(ZoneInfo(course.site.time_zone)).date()
+    course.current_plan = rolling.shown(plans[0], today) if plans else None  # type: ignore[attr-defined]
+    return course
+
+
+def _answer(request: Request, course: Course, status: int = 200) -> Response:
+    """Return a course as it is now, with the tag of its version."""
+    at = web.now()
+    row = told(rows(request).get(pk=course.pk), at)
+    row.line = courses.stops(row, row.current_plan, at=at)  # type: ignore[attr-defined]
+    row.last_calls = list(CourseCall.objects.filter(course=row).order_by("-at", "-pk")[:MOST_CALLS])  # type: ignore[attr-defined]
+    return Response(words.OneCourseOut(row).data, status=status, headers={"ETag": rest.etag(row.version)})
+
+
+def _terms(request: Request, pathway: str, values: dict[str, Any]) -> Terms:
+    mine = Resource.objects.filter(kind=Kind.PHYSICIAN, is_active=True, site__in=web.member(request).sites.all())
+    physician = one_of(mine, "physician", values["physician"]) if values["physician"] else None
+    names = ("works", "side", "is_staged", "first_side", "diagnosis", "goal", "most_sessions", "not_before", "not_after",
+             "gap_days", "rationale")  # fmt: skip
+    said: dict[str, Any] = {name: values[name] for name in names}
+    said |= {name: tuple(values[name]) for name in ("levels", "regions", "wishes")}
+    return Terms(pathway=pathway, physician=physician, **said)
+
+
+class Courses(rest.View):
+    """List the courses of the asker's sites, or start one."""
+
+    required = {"GET": "scheduling.view_course", "POST": "scheduling.order_course"}
+
+    @extend_schema(operation_id="courses_list", parameters=[words.CoursesIn], responses=words.CourseOut(many=True))
+    def get(self, request: Request) -> Response:
+        given = words.CoursesIn(data=request.query_params)
+        given.is_valid(raise_exception=True)
+        found = rows(request)
+        if "patient" in given.validated_data:
+            found = found.filter(patient__public_id=given.validated_data["patient"])
+        if "status" in given.validated_data:
+            found = found.filter(status=given.validated_data["status"])
+        pages = rest_rules.Pages()
+        page = pages.paginate_queryset(found.order_by("-created_at", "-pk"), request, self)
+        at = web.now()
+        trail.record(by=self.actor, act="scheduling.courses_read", details={"count": len(page or ())})
+        return pages.get_paginated_response(words.CourseOut([told(row, at) for row in page or ()], many=True).data)
+
+    @extend_schema(operation_id="courses_start", request=words.CourseIn, responses={201: words.OneCourseOut})
+    def post(self, request: Request) -> Response:
+        given = words.CourseIn(data=request.data)
+        given.is_valid(raise_exception=True)
+        values = given.validated_data
+        user = web.member(request)
+        patient = one_of(Patient.objects.visible_to(user), "patient", values["patient"])
+        site = one_of(Site.objects.visible_to(user), "site", values["site"])
+        performed = None
+        if values["started_from"]:
+            performed = one_of(PerformedProcedure.objects.of(patient), "started_from", values["started_from"])
+        today = web.now().astimezone(ZoneInfo(site.time_zone)).date()
+
+        def produce() -> Response:
+            made = courses.start(
+                patient=patient, site=site, terms=_terms(request, values["pathway"], values), by=self.actor, at=web.now(),
+                since=values.get("since") or default_since(today), started_from=performed,
+            )  # fmt: skip
+            return _answer(request, made, 201)
+
+        return rest.once(request, "courses.start", produce)  # type: ignore[return-value]
+
+
+class OneCourse(rest.View):
+    """Read one course with its plan and the reasons; the reading is recorded."""
+
+    required = {"GET": "scheduling.view_course"}
+
+    @extend_schema(operation_id="courses_read", responses=words.OneCourseOut)
+    def get(self, request: Request, public_id: str) -> Response:
+        row = get_object_or_404(rows(request), public_id=public_id)
+        trail.record(by=self.actor, act="scheduling.course_read", subject=row, patient=row.patient.public_id, site_id=row.site_id)
+        return _answer(request, row)
+
+
+class CourseAct(rest.View):
+    """The shape of every act on a course: find it, check its version where it must be known, one verb, answer."""
+
+    given: type[serializers.Serializer[object]]
+    must_know = True
+
+    def act_on(self, request: Request, public_id: str, verb: Callable[[Course, dict[str, Any]], object]) -> Response:
+        row = get_object_or_404(rows(request), public_id=public_id)
+        given = self.given(data=request.data)
+        given.is_valid(raise_exception=True)
+
+        def produce() -> Response:
+            rest.check_version(request, row.version, must=self.must_know)
+            verb(row, given.validated_data)
+            return _answer(request, row)
+
+        name = f"courses.{type(self).__name__.lower()}:{public_id}"
+        return rest.once(request, name, produce)  # type: ignore[return-value]
+
+
+class ChangeCourse(CourseAct):
+    required = {"POST": "scheduling.order_course"}
+    given = words.TermsIn
+
+    @extend_schema(operation_id="courses_change", request=words.TermsIn, responses=words.OneCourseOut)
+    def post(self, request: Request, public_id: str) -> Response:
+        return self.act_on(
+            request,
+            public_id,
+            lambda row, values: courses.change(
+                course=row, terms=_terms(request, row.pathway, values), by=self.actor, at=web.now(), version=row.version
+            ),
+        )
+
+
+class StopCourse(CourseAct):
+    required = {"POST": "scheduling.order_course"}
+    given = words.StopIn
+
+    @extend_schema(operation_id="courses_stop", request=words.StopIn, responses=words.OneCourseOut)
+    def post(self, request: Request, public_id: str) -> Response:
+        return self.act_on(
+            request,
+            public_id,
+            lambda row, values: courses.stop(
+                course=row, reason=values["reason"], by=self.actor, at=web.now(), version=row.version
+            ),
+        )
+
+
+class RestartCourse(CourseAct):
+    required = {"POST": "scheduling.order_course"}
+    given = words.RestartIn
+
+    @extend_schema(operation_id="courses_restart", request=words.RestartIn, responses=words.OneCourseOut)
+    def post(self, request: Request, public_id: str) -> Response:
+        def verb(row: Course, values: dict[str, Any]) -> Course:
+            at = web.now()
+            today = at.astimezone(ZoneInfo(row.site.time_zone)).date()
+            return courses.restart(
+                course=row, by=self.actor, at=at, on=today, is_anew=values["anew"], version=row.version
+            )  # fmt: skip
+
+        return self.act_on(request, public_id, verb)
+
+
+class SnoozeCourse(CourseAct):
+    required = {"POST": "scheduling.work_course"}
+    given = words.SnoozeIn
+    must_know = False
+
+    @extend_schema(operation_id="courses_snooze", request=words.SnoozeIn, responses=words.OneCourseOut)
+    def post(self, request: Request, public_id: str) -> Response:
+        return self.act_on(
+            request,
+            public_id,
+            lambda row, values: courses.snooze(course=row, by=self.actor, at=web.now(), **values),
+        )
+
+
+class CallCourse(CourseAct):
+    required = {"POST": "scheduling.work_course"}
+    given = words.CallIn
+    must_know = False
+
+    @extend_schema(operation_id="courses_call", request=words.CallIn, responses=words.OneCourseOut)
+    def post(self, request: Request, public_id: str) -> Response:
+        return self.act_on(
+            request,
+            public_id,
+            lambda row, values: courses.note_call(course=row, by=self.actor, at=web.now(), **values),
+        )
+
+
+class BookNext(rest.View):
+    """Book what comes next at one of the openings found for it, with everything that must be booked together."""
+
+    required = {"POST": "scheduling.book_appointment"}
+
+    @extend_schema(operation_id="courses_book", request=words.BookNextIn, responses={201: case_words.AppointmentOut})
+    def post(self, request: Request, public_id: str) -> Response:
+        row = get_object_or_404(rows(request), public_id=public_id)
+        given = words.BookNextIn(data=request.data)
+        given.is_valid(raise_exception=True)
+        starts_at = given.validated_data.get("starts_at")
+
+        def produce() -> Response:
+            planned = PlannedSession.objects.select_related("course__patient", "course__site").filter(
+                course=row, is_current=True
+            ).first()  # fmt: skip
+            if planned is None:
+                raise courses.NothingPlanned
+            opening, companion = courses.chosen(planned, starts_at, web.now())
+            case = courses.book_next(planned=planned, opening=opening, companion=companion, by=self.actor, at=web.now())
+            return answer(request, case, 201)
+
+        return rest.once(request, f"courses.book:{public_id}", produce)  # type: ignore[return-value]
+
+
+class Worklist(rest.View):
+    """List the courses of one tab of the worklist, the most pressing first."""
+
+    required = {"GET": "scheduling.view_course"}
+
+    @extend_schema(operation_id="worklist_list", parameters=[words.WorklistIn], responses=words.CourseOut(many=True))
+    def get(self, request: Request) -> Response:
+        given = words.WorklistIn(data=request.query_params)
+        given.is_valid(raise_exception=True)
+        at, user = web.now(), web.member(request)
+        site = user.sites.order_by("pk").first()
+        today = at.astimezone(ZoneInfo(site.time_zone if site is not None else "UTC")).date()
+        listed = worklist.listed(user=user, today=today, tab=given.validated_data["tab"])
+        pages = rest_rules.Pages()
+        page = list(pages.paginate_queryset(listed, request, self) or ())
+        found = {row.pk: row for row in rows(request).filter(pk__in=[plan.course_id for plan in page])}
+        trail.record(by=self.actor, act="scheduling.worklist_read", details={"rows": len(page)})
+        ordered = [told(found[plan.course_id], at) for plan in page]
+        return pages.get_paginated_response(words.CourseOut(ordered, many=True).data)
+
+
+class Pathways(rest.View):
+    """List the clinic's pathways; they are changed on their pages."""
+
+    required = {"GET": "procedures.view_pathways"}
+
+    @extend_schema(operation_id="pathways_list", responses=words.PathwayOut(many=True))
+    def get(self, request: Request) -> Response:
+        pages = rest_rules.Pages()
+        page = pages.paginate_queryset(ClinicPathway.objects.in_order(), request, self)
+        return pages.get_paginated_response(words.PathwayOut(page, many=True).data)
