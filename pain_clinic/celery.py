@@ -32,6 +32,8 @@ app.conf.beat_schedule = {
     "check-rules": _every("scheduling.tasks.check_rules", 60.0),
     "chase-answers": _every("scheduling.tasks.chase_answers", 300.0),
     "plan-courses": _every("scheduling.tasks.plan_courses", 15.0),
+    "ask-for-courses": _every("scheduling.tasks.ask_for_courses", 60.0),
+    "tell-courses": _every("scheduling.tasks.tell_courses", 60.0),
     "plan-nights": _every("scheduling.tasks.plan_nights", 60.0),
     "find-course-openings": _every("scheduling.tasks.find_course_openings", 30.0),
     "read-bounces": _every("scheduling.tasks.read_bounces", 300.0),

@@ -45,7 +45,7 @@ RAIL = (
     ("Board", "scheduling:board", "calendar-days", "scheduling.view_board", ("/appointments/",)),
     ("Book", "scheduling:book", "calendar-plus", "scheduling.book_appointment", ()),
     ("Patients", "patients:list", "users", "patients.search_patients", ()),
-    ("Worklist", "scheduling:worklist", "list-checks", "scheduling.view_course", ("/courses/",)),
+    ("Worklist", "scheduling:worklist", "list-checks", "scheduling.view_course", ("/courses/", "/pathways/")),
     ("Messages", "scheduling:messages", "mail", "scheduling.view_messages", ()),
     ("To do", "scheduling:tasks", "phone", "scheduling.work_tasks", ("/unconfirmed/",)),
     ("Findings", "scheduling:findings", "triangle-alert", "scheduling.view_appointment", ()),

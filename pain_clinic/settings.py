@@ -321,6 +321,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "AppointmentStatus": "scheduling.models.appointments.Status",
+        "CourseStatus": "scheduling.models.courses.CourseStatus",
         "ResourceKind": "scheduling.models.resources.Kind",
         "MedicineKind": "patients.models.clinical.MedicineKind",
         "ConditionKind": "patients.models.clinical.ConditionKind",

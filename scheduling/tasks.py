@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from pain_clinic import clock, health
-from scheduling import asks, bounces, courses, free_time, holds, messages, rechecking
+from scheduling import asking, asks, bounces, courses, free_time, holds, messages, rechecking
 
 
 @shared_task(name="scheduling.tasks.heartbeat", ignore_result=True)
@@ -61,6 +61,18 @@ def chase_answers() -> None:
 def plan_courses() -> None:
     """Plan the courses about which something changed."""
     courses.sweep(at=clock.now())
+
+
+@shared_task(name="scheduling.tasks.ask_for_courses", ignore_result=True)
+def ask_for_courses() -> None:
+    """Lay down the questions for whose answers courses wait."""
+    asking.follow(at=clock.now())
+
+
+@shared_task(name="scheduling.tasks.tell_courses", ignore_result=True)
+def tell_courses() -> None:
+    """Write to the patients for whom something else comes next."""
+    courses.inform(at=clock.now())
 
 
 @shared_task(name="scheduling.tasks.plan_nights", ignore_result=True)

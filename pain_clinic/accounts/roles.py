@@ -37,6 +37,7 @@ _DESK = (
     "scheduling.work_tasks",
     "scheduling.view_course",
     "scheduling.work_course",
+    "procedures.view_pathways",
     "scheduling.plan_case",
     "scheduling.make_feed",
     "scheduling.import_appointments",
@@ -68,7 +69,15 @@ _LOOKING = ("patients.search_patients", "patients.view_patient", "scheduling.vie
 ROLES: dict[str, frozenset[str]] = {
     "desk": frozenset(_DESK),
     "nurse": frozenset(
-        {*ALL_STAFF, *_LOOKING, *_CARING, "scheduling.view_course", "scheduling.check_in", "scheduling.make_feed"}
+        {
+            *ALL_STAFF,
+            *_LOOKING,
+            *_CARING,
+            "scheduling.view_course",
+            "procedures.view_pathways",
+            "scheduling.check_in",
+            "scheduling.make_feed",
+        }
     ),
     "physician": frozenset(
         {
@@ -82,6 +91,8 @@ ROLES: dict[str, frozenset[str]] = {
             "patients.view_outcomes",
             "patients.import_history",
             "procedures.view_rules",
+            "procedures.view_pathways",
+            "procedures.change_pathways",
             "scheduling.override_deny",
             "scheduling.view_course",
             "scheduling.order_course",

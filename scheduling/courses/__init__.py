@@ -1,11 +1,13 @@
 """Courses of treatment: start, change, stop and restart them; plan what comes next; book it."""
 
+from scheduling.courses.choosing import chosen
 from scheduling.courses.fulfilling import BeforeWindow, RemovalMissing, book_next
+from scheduling.courses.informing import inform
 from scheduling.courses.judging import Fresh, as_json, lines
 from scheduling.courses.offering import refresh, refresh_some
 from scheduling.courses.planning import plan, plan_all, plan_nights, rehearse, sweep
 from scheduling.courses.starting import change, note_call, restart, snooze, start, stop
-from scheduling.courses.telling import Stop, stops
+from scheduling.courses.telling import Stop, last_step, stops
 from scheduling.courses.words import (
     CourseNotRunning,
     CourseStale,
@@ -29,6 +31,9 @@ __all__ = [
     "as_json",
     "book_next",
     "change",
+    "chosen",
+    "inform",
+    "last_step",
     "lines",
     "note_call",
     "plan",

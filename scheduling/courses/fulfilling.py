@@ -16,6 +16,7 @@ from scheduling import booking
 from scheduling.availability import Opening
 from scheduling.booking import Target, staging
 from scheduling.booking.words import guarded
+from scheduling.courses import rolling
 from scheduling.courses.aims import spot_of
 from scheduling.courses.planning import plan
 from scheduling.courses.words import CourseNotRunning, NothingPlanned, must_work
@@ -63,6 +64,7 @@ def book_next(
         course = Course.objects.select_for_update(no_key=True, of=("self",)).select_related("site").get(pk=planned.course_id)
         row = _standing(planned, course)
         zone = ZoneInfo(course.site.time_zone)
+        rolling.shown(row, at.astimezone(zone).date())
         if row.earliest is not None and opening.starts_at.astimezone(zone).date() < row.earliest:
             raise BeforeWindow(row.earliest.isoformat())
         if row.companion is not None:

@@ -9,10 +9,10 @@ from typing import Any
 from django import forms
 
 from pain_clinic.texts import PlainField
+from procedures import pathwaybook
 from procedures.levels import ALL_REGIONS, BODY, read_levels
 from procedures.models import Procedure
 from procedures.pathways import Pathway
-from procedures.tables.courses import shipped_pathways
 from scheduling.courses import Terms
 from scheduling.forms.desk import DayField
 from scheduling.models import CallOutcome, Course, Resource, Side
@@ -20,7 +20,7 @@ from scheduling.models import CallOutcome, Course, Resource, Side
 
 def pathway_choices() -> list[tuple[str, str]]:
     """Return the pathways that a course may follow."""
-    return [(pathway.id, pathway.name) for pathway in shipped_pathways().values()]
+    return [(pathway.id, pathway.name) for pathway in pathwaybook.pathways().values() if pathway.is_on]
 
 
 class PathwayForm(forms.Form):

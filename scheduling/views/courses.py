@@ -19,16 +19,13 @@ from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 from patients.models import Patient, PerformedProcedure
-from procedures.models import Procedure
+from procedures import pathwaybook
 from procedures.pathways import Pathway
-from procedures.tables.courses import shipped_pathways
-from scheduling import booking, courses, openings, worklist
+from scheduling import booking, courses, worklist
 from scheduling.agenda.shapes import Line
-from scheduling.availability import Opening
 from scheduling.courses import TermsRefused
 from scheduling.forms.courses import CallForm, CourseForm, PathwayForm, ReasonForm, SnoozeForm, default_since
-from scheduling.models import Appointment, Course, FoundOpenings, Kind, PlannedSession, Resource
-from scheduling.openings import Options
+from scheduling.models import Appointment, Course, Kind, PlannedSession, Resource
 from scheduling.views import doors
 
 
@@ -71,7 +68,7 @@ def plan_book(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     row = _the_plan(request, public_id)
 
     def carry_out() -> Appointment:
-        opening, companion = _chosen(row, request.POST.get("starts_at", ""), web.now())
+        opening, companion = courses.chosen(row, _pressed(request), web.now())
         return courses.book_next(planned=row, opening=opening, companion=companion, by=Actor.of(request), at=web.now())
 
     try:
@@ -90,34 +87,19 @@ def plan_book(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     return web.redirect_to(request, "scheduling:appointment", case.public_id)
 
 
-def _chosen(row: PlannedSession, starts_at: str, at: datetime) -> tuple[Opening, Opening | None]:
-    """Return the opening that was pressed, as it is now, and what must be booked with it.
+def _pressed(request: HttpRequest) -> datetime:
+    """Return the start that a button sends.
 
     Raises:
-        SlotTaken: it is no longer among those found, or no longer free.
+        SlotTaken: it is none.
     """
-    found = FoundOpenings.objects.filter(planned=row).first()
-    packed = next((one for one in (found.openings if found else ()) if one["starts_at"] == starts_at), None)
-    if packed is None:
+    try:
+        found = datetime.fromisoformat(request.POST.get("starts_at", ""))
+    except ValueError as error:
+        raise booking.SlotTaken from error
+    if found.tzinfo is None:
         raise booking.SlotTaken
-    opening = _fitting(row.procedure, packed, row, at)
-    pair = packed.get("removal")
-    companion = _fitting(row.companion["procedure"], pair, row, at) if pair and row.companion else None
-    return opening, companion
-
-
-def _fitting(code: str, packed: dict[str, object], row: PlannedSession, at: datetime) -> Opening:
-    procedure = Procedure.objects.get(code=code)
-    units = packed["units"]
-    assert isinstance(units, dict)
-    fit = openings.fit(
-        procedure=procedure, starts_at=datetime.fromisoformat(str(packed["starts_at"])), site=row.course.site, at=at,
-        units={unit for pks in units.values() for unit in pks}, patient=row.course.patient,
-        options=Options(sedation=procedure.planned_sedation),
-    )  # fmt: skip
-    if fit.opening is None:
-        raise booking.SlotTaken
-    return fit.opening
+    return found
 
 
 @require_POST
@@ -182,8 +164,8 @@ def _course(request: HttpRequest, row: Course, status: int = 200, error: DomainE
 def course_start(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Start a course for a patient: first which pathway, then what is meant in it."""
     patient = doors.the_patient(request, public_id)
-    pathway = shipped_pathways().get(request.GET.get("pathway", ""))
-    if pathway is None:
+    pathway = pathwaybook.pathways().get(request.GET.get("pathway", ""))
+    if pathway is None or not pathway.is_on:
         return web.respond(
             request, "scheduling/course_pathway.html", {"patient": patient, "form": PathwayForm(), "action": request.path}
         )
@@ -222,7 +204,7 @@ def course_start(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 def course_change(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Change what a course asks for."""
     row = _the_course(request, public_id)
-    pathway = shipped_pathways().get(row.pathway)
+    pathway = pathwaybook.pathways().get(row.pathway)
     if pathway is None:
         raise Http404
     form = CourseForm(

@@ -138,7 +138,9 @@ def patient_upcoming(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse
     context = {
         "panel": panel,
         "is_brief": "brief" in request.GET,
-        "courses": worklist.of_patient(patient=patient, user=user) if user.has_perm("scheduling.view_course") else (),
+        "courses": worklist.of_patient(patient=patient, user=user, at=web.now())
+        if user.has_perm("scheduling.view_course")
+        else (),
         "start_url": reverse("scheduling:course_start", args=[patient.public_id])
         if user.has_perm("scheduling.order_course")
         else "",

@@ -24,8 +24,10 @@ from patients.models import (
     PerformedProcedure,
     Score,
 )
-from procedures.models import RuleRow
+from procedures import yaml_files
+from procedures.models import ClinicPathway, RuleRow
 from procedures.tables import read
+from procedures.tables.courses import STEPS
 from procedures.tables.reports import RuleReport
 from procedures.tables.rows import load_rules
 from scheduling import booking, desk_tasks, holds, links, openings
@@ -70,6 +72,8 @@ NAMED = {
     "/settings/absences/": "absence",
     "/settings/blocks/": "block",
     "/settings/procedures/": "procedure",
+    "/pathways/": "pathway",
+    "/api/v1/courses/": "course",
     "/api/v1/procedures/": "procedure",
     "/api/v1/patients/": "patient",
     "/api/v1/facts/": "fact",
@@ -83,7 +87,7 @@ NAMED = {
     "/api/v1/authorizations/": "authorization",
 }
 # These belong to the person or to the whole clinic, not to a site.
-NOT_OF_A_SITE = {"token", "colleague", "mail", "link", "procedure", "feed", "provider", "passage", "rule"}
+NOT_OF_A_SITE = {"token", "colleague", "mail", "link", "procedure", "feed", "provider", "passage", "rule", "pathway"}
 ARGUMENT = re.compile(r"<(?:\w+:)?(?P<name>\w+)>|\(\?P<(?P<named>\w+)>(?P<pattern>[^)]*)\)")
 # What the other arguments of an address are.
 WORDS = {"language": "en", "moment": "before", "kind": "allergies", "drug": "apixaban"}
@@ -99,6 +103,11 @@ CANARIES = {
     "record_number": "RECCANARY88",
     "payer": "Payercanary Mutual",
 }
+
+
+def read_steps() -> list[dict[str, Any]]:
+    """Return the rows of steps as shipped."""
+    return list(yaml_files.read(STEPS)[0]["pathways"])
 
 
 def forms_of(name: str, value: Any) -> tuple[str, ...]:
@@ -154,6 +163,14 @@ class World:
                     load_rules(read(), RuleReport())
                     RuleRow.objects.filter(section="rules").update(is_enabled=False)
                 return str(RuleRow.objects.get(row_id="mcr_esi_cap").public_id)
+            case "pathway":
+                there = ClinicPathway.objects.filter(code="esi_as_needed").first()
+                if there is None:
+                    row = next(one for one in read_steps() if one["id"] == "esi_as_needed")
+                    there = ClinicPathway.objects.create(
+                        code=row["id"], name="Epidurals", data=row, table_values=row, changed_at=NOW, reason="From the table."
+                    )
+                return str(there.public_id)
             case "passage":
                 return min(PASSAGES)
             case "step":
@@ -337,6 +354,16 @@ def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
         "patients_register": {
             "last_name": "New", "first_name": "Person", "birth_date": "1960-01-02", "home_site": str(world.site.public_id),
         },
+        "courses_start": {
+            "patient": str(world.patient.public_id), "site": str(world.site.public_id), "pathway": "esi_as_needed",
+            "works": {"epidural": world.clinic.procedure.code}, "side": "left",
+        },
+        "courses_change": {"works": {"epidural": world.clinic.procedure.code}, "side": "right"},
+        "courses_stop": {"reason": "Goal reached"},
+        "courses_restart": {"anew": False},
+        "courses_snooze": {"until": "2026-10-01", "reason": "Away"},
+        "courses_call": {"outcome": "reached", "note": "n"},
+        "courses_book": {},
         "appointments_swap": {"other": str(world.rival().public_id), "other_version": 1},
         "patients_search": {"words": "zyx"},
         "patients_amend": {"payer": "Other"},
