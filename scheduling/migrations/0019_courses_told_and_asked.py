@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('accounts', '0004_place_of_service'),
         ('patients', '0010_amendments'),
-        ('scheduling', '0017_readiness'),
+        ('scheduling', '0018_message_failures'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -26,6 +26,6 @@ DROP FUNCTION scheduling_leave_pathway_causes();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scheduling", "0018_courses_told_and_asked"), ("procedures", "0004_clinic_pathways")]
+    dependencies = [("scheduling", "0019_courses_told_and_asked"), ("procedures", "0004_clinic_pathways")]
 
     operations = [migrations.RunSQL(FORWARD, BACKWARD)]
