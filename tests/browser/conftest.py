@@ -20,6 +20,7 @@ from tests.factories import PASSWORD, SmallClinic
 # Playwright runs an event loop in the test's thread; Django would take any query there for a mistake.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+SHOTS = os.environ.get("BROWSER_SHOTS", "")  # a folder: keep a picture of every page looked at
 FLAGS = [
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--disable-dev-shm-usage",
@@ -107,3 +108,19 @@ def violations(page: Page) -> list[str]:
         for one in found["violations"]
         for node in one["nodes"]
     ]
+
+
+def looked_at(page: Page, path: str, name: str, width: int) -> None:
+    """Open a page and check what every page owes a reader; keep a picture where one is wanted."""
+    page.goto(path)
+    page.wait_for_load_state("networkidle")
+    stands(page, name, width)
+
+
+def stands(page: Page, name: str, width: int) -> None:
+    """Check the page that is open: accessible, and no wider than the screen."""
+    if SHOTS:
+        page.screenshot(path=str(Path(SHOTS) / f"{name}-{width}.png"), full_page=True)
+    assert violations(page) == [], page.url
+    wide: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0, f"{page.url} scrolls sideways by {wide} px at {width}"
