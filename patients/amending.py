@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
 
@@ -24,6 +24,7 @@ FIELDS: Mapping[str, str] = {
     "fluoroscopy_seconds": "Fluoroscopy, seconds", "dose_ugy_m2": "Dose-area product, µGy·m²", "is_image_saved": "Image saved",
     "note": "Remark",
 }  # fmt: skip
+Part = TypeVar("Part", GivenDrug, Complication)
 OF_SCORES = frozenset({"role"})  # by which scores say something else of the session
 
 
@@ -85,12 +86,7 @@ def amend(
         NothingDiffers: nothing is.
         NotAFact: it was marked as recorded by mistake.
     """
-    if not by.may(RECORD):
-        raise MayNotRecord(RECORD)
-    if is_signed and not by.may(notes.SIGN):
-        raise Forbidden("not_allowed", "You may not sign amendments.")
-    if not reason.strip():
-        raise FieldRefused("missing", "reason", "Say why this is amended.")
+    _must_be_well_said(by, reason, is_signed)
     unknown = sorted(set(changes) - set(FIELDS))
     if unknown:
         raise FieldRefused("field_unknown", unknown[0], "This cannot be amended.")
@@ -101,13 +97,48 @@ def amend(
         told = [*_fields(kept, changes, by, at), *_drugs(kept, drugs, by, at), *_harms(kept, harms, by, at)]
         if not told:
             raise NothingDiffers
-        _raise_version(kept.pk, version)
         if OF_SCORES & changes.keys():
             outcomes.refresh([kept.pk])
-        values = {"performed": kept, "changes": told, "reason": reason.strip()[:300]}
-        if is_signed:
-            values |= {"signed_at": at, "signed_by": notes.signer_of(by)}
-        return records.record(kind=Amendment, patient=kept.patient, values=values, by=by, at=at)
+        return _keep(kept, told, reason, is_signed, by, at)
+
+
+def amend_part(
+    *, row: Part, changes: Mapping[str, Any], reason: str, by: Actor, at: datetime, version: int, is_signed: bool = False
+) -> Part:
+    """Amend one drug given or one complication; the amendment stands with the procedure that it belongs to.
+
+    A steroid given outside any procedure has no amendments: why it was changed goes to its note, what it was to its history.
+
+    Raises:
+        As `amend`; `version` is that of the row itself.
+    """
+    _must_be_well_said(by, reason, is_signed)
+    if row.performed is None:
+        told = "; ".join(part for part in (row.note, reason.strip()) if part)[-300:]
+        return records.amend_fact(row=row, changes={"note": told, **changes}, by=by, at=at, version=version)
+    with transaction.atomic():
+        kept = _locked(row.performed)
+        before = _part_words(row)
+        changed = records.amend_fact(row=row, changes=changes, by=by, at=at, version=version)
+        if changed.version == version:
+            raise NothingDiffers
+        _keep(kept, [[_part_name(row), before, _part_words(changed)]], reason, is_signed, by, at)
+    return changed
+
+
+def withdraw_part(*, row: Part, reason: str, by: Actor, at: datetime, version: int) -> Part:
+    """Say that a drug or a complication was written down by mistake; its procedure keeps that as an amendment.
+
+    Raises:
+        As `records.mark_in_error`.
+    """
+    with transaction.atomic():
+        performed: PerformedProcedure | None = row.performed
+        kept = _locked(performed) if performed is not None else None
+        gone = records.mark_in_error(row=row, reason=reason, by=by, at=at, version=version)
+        if kept is not None:
+            _keep(kept, [[_part_name(row), _part_words(row), ""]], reason, False, by, at)
+    return gone
 
 
 def sign(*, amendment: Amendment, by: Actor, at: datetime) -> Amendment:
@@ -133,6 +164,39 @@ def amendments_of(performed: PerformedProcedure, *, after_version: int = 0) -> l
     found = list(rows.order_by("-recorded_at", "-pk"))
     # Each amendment raised the version by one, so the newest ones are those since.
     return found if not after_version else found[: max(0, performed.version - after_version)]
+
+
+def _must_be_well_said(by: Actor, reason: str, is_signed: bool) -> None:
+    if not by.may(RECORD):
+        raise MayNotRecord(RECORD)
+    if is_signed and not by.may(notes.SIGN):
+        raise Forbidden("not_allowed", "You may not sign amendments.")
+    if not reason.strip():
+        raise FieldRefused("missing", "reason", "Say why this is amended.")
+
+
+def _keep(
+    kept: PerformedProcedure, told: list[list[str]], reason: str, is_signed: bool, by: Actor, at: datetime
+) -> Amendment:  # fmt: skip
+    """Write the amendment of a procedure, locked at the version that it had before, and raise that by one."""
+    _raise_version(kept.pk, kept.version)
+    values: dict[str, Any] = {"performed": kept, "changes": told, "reason": reason.strip()[:300]}
+    if is_signed:
+        values |= {"signed_at": at, "signed_by": notes.signer_of(by)}
+    return records.record(kind=Amendment, patient=kept.patient, values=values, by=by, at=at)
+
+
+def _part_name(row: GivenDrug | Complication) -> str:
+    return "Drug" if isinstance(row, GivenDrug) else "Complication"
+
+
+def _part_words(row: GivenDrug | Complication) -> str:
+    """Return a drug or a complication whole, so that whatever was changed is seen."""
+    if isinstance(row, GivenDrug):
+        told = [_words_of(row), row.get_kind_display().lower(), row.given_on.isoformat(), row.note]
+    else:
+        told = [row.get_kind_display(), row.severity, row.noticed_on.isoformat(), row.outcome, row.note]
+    return ", ".join(part for part in told if part)
 
 
 def _locked(performed: PerformedProcedure) -> PerformedProcedure:

@@ -80,6 +80,10 @@ def _amend_performed(
     return made.performed
 
 
+def _amend_part(*, row: Any, changes: Any, by: Any, at: Any, version: int, reason: str, is_signed: bool) -> Any:
+    return amending.amend_part(row=row, changes=changes, reason=reason, by=by, at=at, version=version, is_signed=is_signed)
+
+
 def _table(*kinds: Kind) -> Mapping[str, Kind]:
     return {kind.code: kind for kind in kinds}
 
@@ -109,9 +113,9 @@ PERFORMED = _table(
                           "lead_removed_on", "origin"}),
          amend=_amend_performed, has_reason=True),
     Kind("drugs", GivenDrug, ("performed", "kind", "drug", "dose_mg", "volume_ml", "given_on", "origin", "note"),
-         fixed=frozenset({"performed"})),
+         fixed=frozenset({"performed"}), amend=_amend_part, withdraw=amending.withdraw_part, has_reason=True),
     Kind("complications", Complication, ("performed", "kind", "severity", "noticed_on", "outcome", "note"),
-         fixed=frozenset({"performed"})),
+         fixed=frozenset({"performed"}), amend=_amend_part, withdraw=amending.withdraw_part, has_reason=True),
     Kind("consents", Consent, ("procedure", "appointment", "side", "levels", "given_on", "valid_until", "withdrawn_on", "note")),
 )  # fmt: skip
 SCORES = _table(

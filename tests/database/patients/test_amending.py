@@ -263,3 +263,85 @@ def test_a_physician_signs_what_a_nurse_amended(
 
     assert told.status_code == 303
     assert made.signed_by_id == physician.pk
+
+
+def part_of(done: PerformedProcedure, what: str, by: Actor, at: datetime) -> Any:
+    if what == "drug":
+        return GivenDrug.objects.get(performed=done)
+    values = {"performed": done, "kind": "headache", "severity": "minor", "noticed_on": date(2026, 9, 2)}
+    return records.record(kind=Complication, patient=done.patient, values=values, by=by, at=at)
+
+
+@pytest.mark.parametrize(("what", "changes", "told"), [
+    ("drug", {"dose_mg": Decimal(8)},
+     ["Drug", "dexamethasone 10 mg, steroid, 2026-09-01", "dexamethasone 8 mg, steroid, 2026-09-01"]),
+    ("harm", {"severity": "moderate"},
+     ["Complication", "Headache after it, minor, 2026-09-02", "Headache after it, moderate, 2026-09-02"]),
+])  # fmt: skip
+def test_a_drug_or_a_complication_is_amended_with_its_reason_and_stands_with_its_procedure(
+    done: PerformedProcedure, doctor: Actor, at: datetime, what: str, changes: dict[str, Any], told: list[str]
+) -> None:
+    row = part_of(done, what, doctor, at)
+
+    kept = amending.amend_part(row=row, changes=changes, reason="Read off wrongly", by=doctor, at=at, version=1, is_signed=True)
+
+    made = Amendment.objects.get(performed=done)
+    done.refresh_from_db()
+    assert (kept.version, done.version) == (2, 2)
+    assert (made.changes, made.reason, made.signed_by_id) == ([told], "Read off wrongly", doctor.user_id)
+    assert [one.pk for one in amending.amendments_of(done, after_version=1)] == [made.pk]
+
+
+@pytest.mark.parametrize("what", ["drug", "harm"])
+def test_a_part_marked_as_a_mistake_is_an_amendment_of_its_procedure(
+    done: PerformedProcedure, doctor: Actor, at: datetime, what: str
+) -> None:
+    row = part_of(done, what, doctor, at)
+
+    amending.withdraw_part(row=row, reason="Of another patient", by=doctor, at=at, version=1)
+
+    made = Amendment.objects.get(performed=done)
+    row.refresh_from_db()
+    assert (row.is_in_error, made.reason, [after for _, _, after in made.changes]) == (True, "Of another patient", [""])
+
+
+@pytest.mark.parametrize(("given", "code"), [
+    ({"reason": " "}, "missing"), ({"version": 9}, "stale"), ({"changes": {"dose_mg": Decimal(10)}}, "nothing_differs"),
+])  # fmt: skip
+def test_a_part_is_not_amended_without_a_reason_over_another_or_for_nothing(
+    done: PerformedProcedure, doctor: Actor, at: datetime, given: dict[str, Any], code: str
+) -> None:
+    row = part_of(done, "drug", doctor, at)
+    wanted = {"changes": {"dose_mg": Decimal(8)}, "reason": "Read off wrongly", "version": 1, **given}
+
+    with pytest.raises(DomainError) as refusal:
+        amending.amend_part(row=row, by=doctor, at=at, **wanted)
+
+    assert refusal.value.code == code
+    row.refresh_from_db()
+    assert (row.dose_mg, Amendment.objects.count()) == (Decimal(10), 0)
+
+
+def test_only_who_may_sign_signs_the_amendment_of_a_part(
+    done: PerformedProcedure, doctor: Actor, nurse: Actor, at: datetime
+) -> None:
+    row = part_of(done, "drug", doctor, at)
+
+    with pytest.raises(Forbidden):
+        amending.amend_part(row=row, changes={"dose_mg": Decimal(8)}, reason="Wrong", by=nurse, at=at, version=1, is_signed=True)
+
+
+def test_a_steroid_of_no_procedure_keeps_its_reason_in_its_note(clinic: SmallClinic, doctor: Actor, at: datetime) -> None:
+    given = {
+        "kind": "steroid",
+        "drug": "dexamethasone",
+        "dose_mg": Decimal(10),
+        "given_on": date(2026, 9, 1),
+        "note": "Elsewhere",
+    }
+    row = records.record(kind=GivenDrug, patient=clinic.patient, values=given, by=doctor, at=at)
+
+    kept = amending.amend_part(row=row, changes={"dose_mg": Decimal(8)}, reason="Letter came", by=doctor, at=at, version=1)
+
+    assert (kept.dose_mg, kept.note, Amendment.objects.count()) == (Decimal(8), "Elsewhere; Letter came", 0)
+    assert amending.withdraw_part(row=kept, reason="Twice", by=doctor, at=at, version=2).is_in_error

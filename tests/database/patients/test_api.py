@@ -155,6 +155,29 @@ def test_a_performed_procedure_is_amended_with_a_reason(clinic: SmallClinic, don
     assert (made.reason, made.changes, made.signed_at) == ("Wrong side", [["Side", "left", "right"]], NOW)
 
 
+def test_a_drug_is_amended_with_a_reason_and_its_procedure_tells_it(
+    clinic: SmallClinic, done: PerformedProcedure, doctor: Client
+) -> None:
+    body = {
+        "performed": str(done.public_id),
+        "kind": "steroid",
+        "drug": "dexamethasone",
+        "dose_mg": "10",
+        "given_on": "2026-09-01",
+    }
+    made = send(doctor, of_patient(clinic, "performed/drugs/"), body)
+    one = f"/performed/drugs/{made.json()['id']}/"
+
+    silent = send(doctor, one, {"dose_mg": "8"}, method="PATCH", If_Match=made["ETag"])
+    told = send(doctor, one, {"dose_mg": "8", "reason": "Read off wrongly"}, method="PATCH", If_Match=made["ETag"])
+    again = send(doctor, one, {"dose_mg": "8.00", "reason": "Once more"}, method="PATCH", If_Match=told["ETag"])
+    gone = send(doctor, one, {"reason": "Not given"}, method="DELETE", If_Match=told["ETag"])
+
+    assert [answer.status_code for answer in (made, silent, told, again, gone)] == [201, 400, 200, 409, 200]
+    assert (told.json()["dose_mg"], told["ETag"]) == ("8.00", '"2"')
+    assert list(Amendment.objects.order_by("pk").values_list("reason", flat=True)) == ["Read off wrongly", "Not given"]
+
+
 def test_scores_renew_what_a_session_brought(clinic: SmallClinic, done: PerformedProcedure, doctor: Client) -> None:
     where = of_patient(clinic, "scores/")
     common = {"measure": "nrs", "aspect": "index", "performed": str(done.public_id)}
