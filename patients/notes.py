@@ -18,12 +18,13 @@ from patients.models import Addendum, ClinicalNote, PerformedProcedure
 from patients.records import FieldRefused
 from procedures import guidance as guiding
 from procedures import yaml_files
+from procedures.levels import SIDE_LABELS
 from procedures.models import Procedure
 
 TEMPLATES = Path(__file__).resolve().parent / "data" / "notes.yaml"
 LONGEST = 8_000
 SIGN = "patients.sign_note"
-SIDES = {"left": "left", "right": "right", "bilateral": "both sides", "midline": "midline"}
+SIDES = {code: label.lower() for code, label in SIDE_LABELS.items()}
 
 
 class NoteSigned(Conflict):

@@ -51,6 +51,7 @@ WITHIN = {
     "any": BODY,
     "peripheral": ("shoulder", "abdomen", "flank", "groin", "hip", "thigh", "knee", "peripheral"),
 }
+SIDE_LABELS = {"left": "Left", "right": "Right", "bilateral": "Both sides", "midline": "Midline"}
 SIDES = {"left": "left", "right": "right", "bilateral": "bilateral", "midline": "midline"}
 _LETTERS = {"C": "cervical", "T": "thoracic", "L": "lumbar", "S": "sacral"}
 _LEVEL = re.compile(r"[CTLS]\d{1,2}(-[CTLS]\d{1,2})?")

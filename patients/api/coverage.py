@@ -15,8 +15,7 @@ from pain_clinic.audit import trail
 from patients import coverage, records
 from patients.api.rest import visible
 from patients.models import Authorization, Coverage, Decision, Patient, PlanType, Recorded
-
-SIDES = (("left", "Left"), ("right", "Right"), ("bilateral", "Both sides"), ("midline", "Midline"))
+from procedures.levels import SIDE_LABELS
 
 
 class CoverageChange(serializers.Serializer[object]):
@@ -52,7 +51,7 @@ class AuthorizationChange(serializers.Serializer[object]):
     number = rest.Text(max_length=40, required=False, allow_blank=True)
     covers = rest.Text(max_length=60, required=False, help_text="A procedure or a family of the catalogue.")
     codes = serializers.ListField(child=serializers.RegexField(r"^[A-Z0-9]{5}$"), required=False, max_length=20)
-    side = serializers.ChoiceField(choices=SIDES, required=False, allow_blank=True)
+    side = serializers.ChoiceField(choices=list(SIDE_LABELS.items()), required=False, allow_blank=True)
     levels = serializers.ListField(child=rest.Text(max_length=24), required=False, max_length=20)
     status = serializers.ChoiceField(choices=Decision.choices, required=False)
     asked_on = serializers.DateField(required=False, allow_null=True)

@@ -18,7 +18,7 @@ from procedures.guidance import MODALITIES
 from procedures.models import Procedure, Sedation
 from procedures.tables import read
 
-SIDES = [("", "no side"), ("left", "Left"), ("right", "Right"), ("bilateral", "Both sides"), ("midline", "Midline")]
+SIDES = [("", "no side"), *targets.SIDE_LABELS.items()]
 SPARE = 2  # empty lines for drugs that were left out
 UNKNOWN = [("", "not known"), ("yes", "Yes"), ("no", "No")]
 PLAIN = ("side", "guidance", "sedation", "role", "operator_name", "fluoroscopy_seconds", "dose_ugy_m2", "body_site")

@@ -10,11 +10,12 @@ from django import forms
 from pain_clinic.texts import PlainField
 from patients.models import Coverage, Decision, Patient, PlanType
 from procedures import rulebook
+from procedures.levels import SIDE_LABELS
 from procedures.models import Procedure
 from procedures.rules.places import is_level
 from procedures.tables import read
 
-SIDES = [("", "any"), ("left", "Left"), ("right", "Right"), ("bilateral", "Both"), ("midline", "Midline")]
+SIDES = [("", "any"), *SIDE_LABELS.items()]
 _APART = re.compile(r"[\s,;]+")
 
 

@@ -17,6 +17,7 @@ from pain_clinic.accounts.models import Site
 from pain_clinic.errors import Conflict
 from patients.models import Patient
 from procedures.guidance import MODALITIES
+from procedures.levels import SIDE_LABELS
 from procedures.models import Procedure
 from scheduling.models.resources import Kind, Resource
 
@@ -69,10 +70,10 @@ LEGAL_MOVES: dict[str, tuple[str, ...]] = {
 
 
 class Side(models.TextChoices):
-    LEFT = "left", "Left"
-    RIGHT = "right", "Right"
-    BILATERAL = "bilateral", "Both sides"
-    MIDLINE = "midline", "Midline"
+    LEFT = "left", SIDE_LABELS["left"]
+    RIGHT = "right", SIDE_LABELS["right"]
+    BILATERAL = "bilateral", SIDE_LABELS["bilateral"]
+    MIDLINE = "midline", SIDE_LABELS["midline"]
 
 
 class Guidance(models.TextChoices):
