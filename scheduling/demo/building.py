@@ -23,10 +23,11 @@ from scheduling.demo.cases import COMPLAINTS
 from scheduling.demo.courses import write_courses
 from scheduling.demo.coverage import write_coverage
 from scheduling.demo.days import Tell, local_date, pack
-from scheduling.demo.facts import write_facts
+from scheduling.demo.facts import facts_of, write_facts
 from scheduling.demo.histories import write_sessions
 from scheduling.demo.people import invent
 from scheduling.demo.rows import write_cases, write_people
+from scheduling.demo.stories import CAST, LAST_NAME, cast_of, pack_stories, tell_facts, write_messages
 from scheduling.demo.writing import empty, reserve
 from scheduling.models import Resource, Status
 
@@ -52,7 +53,7 @@ class Report:
         return (
             f"{plan.NAME}: {self.sites} sites, {self.resources} resources, {self.patients:,} patients, "
             f"{self.appointments:,} appointments ({self.today} today, {self.ahead:,} to come), {self.allocations:,} allocations, "
-            f"{self.sessions:,} performed procedures"
+            f"{self.sessions:,} performed procedures; {len(CAST)} more patients named {LAST_NAME} have a story to read"
         )
 
 
@@ -96,19 +97,28 @@ def build(*, patients: int, seed: int, at: datetime, may_erase: bool = False, te
             rng=rng,
             at=at,
         )
-        cases = list(pack(made, people, rng, at, tell))
+        home = made.sites[plan.NORTH]
+        told = random.Random(seed + 2)  # nosec B311  # noqa: S311  of its own as well
+        stories = cast_of(keys=reserve(Patient, len(CAST)), site=home.pk, rng=told, at=at)
+        cases = list(
+            pack(made, people, rng, at, tell, lambda packer, calendar: pack_stories(stories, packer, calendar, home, at))
+        )
+        everybody = [*people, *stories.cast]
         tell(f"{len(cases):,} cases packed; writing …")
-        write_people(people, cases)
+        write_people(everybody, cases)
         allocations = write_cases(cases, rng, at)
         tell("Writing what was done, and what it brought …")
         own = random.Random(seed + 1)  # nosec B311  # noqa: S311  of its own, so that cases stay as they are
-        write_facts(people, own, at)
+        facts = facts_of(people, own, at)
+        tell_facts(stories, facts, told, at)
+        write_facts(facts)
         sessions = write_sessions(cases, own, at)
-        write_coverage(people, cases, own, at)
+        write_coverage(everybody, cases, own, at)
+        write_messages(stories, told, at)
         tell("Building free time …")
         free_time.rebuild(at=at)
         tell("Planning courses …")
-        write_courses(at)
+        write_courses(at, always=stories.keys)
         trail.record(by=Actor.system("demo"), act="scheduling.build_demo", details={"patients": patients, "seed": seed})
     _analyze()
     return Report(

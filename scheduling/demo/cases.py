@@ -50,6 +50,16 @@ class Taken:
     stop: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tale:
+    """How a session goes where that is not left to chance."""
+
+    pain: float  # before it
+    relief: float  # at its best, percent
+    days: float  # how long it lasts
+    harm: str = ""
+
+
 @dataclass(slots=True)
 class Case:
     """One packed appointment; the database's rows are made from it."""
@@ -71,6 +81,7 @@ class Case:
     taken: list[tuple[Resource, list[str], datetime, datetime]]
     is_free: bool  # cancelled or missed: takes no room
     status: str = ""
+    tale: Tale | None = None
 
 
 @dataclass(slots=True)
@@ -151,6 +162,15 @@ class Packer:
             found = self._place(day, doctor, procedure)
             if found is not None:
                 return self._case(day, person, procedure, *found, is_free=is_free)
+        return None
+
+    def place(self, day: Day, person: Person, procedure: Procedure, *, is_free: bool = False) -> Case | None:
+        """Return a case of this person on this day with the first physician who may and has time, or None."""
+        for doctor in day.doctors:
+            if (doctor.pk, procedure.pk) in self.minutes:
+                found = self._place(day, doctor, procedure)
+                if found is not None:
+                    return self._case(day, person, procedure, *found, is_free=is_free)
         return None
 
     def _place(self, day: Day, doctor: Resource, procedure: Procedure) -> tuple[int, list[Taken]] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from patients.models import PerformedProcedure
@@ -24,8 +25,11 @@ FOLLOWED = {
 }
 
 
-def write_courses(at: datetime) -> int:
-    """Begin a course with the first session of its kind that somebody had lately; return how many were begun."""
+def write_courses(at: datetime, *, always: Collection[int] = ()) -> int:
+    """Begin a course with the first session of its kind that somebody had lately; return how many were begun.
+
+    One in three of those who could have one has; of `always`, everybody.
+    """
     rows = (
         PerformedProcedure.objects.standing()
         .filter(done_on__gte=(at - LOOKED_BACK).date(), procedure__family__in=FOLLOWED, is_elsewhere=False, site__isnull=False)
@@ -40,7 +44,7 @@ def write_courses(at: datetime) -> int:
         assert row.site_id is not None
         pathway = FOLLOWED[row.procedure.family]
         key = (row.patient_id, pathway)
-        if key in found or row.patient_id % EVERY:
+        if key in found or (row.patient_id % EVERY and row.patient_id not in always):
             continue
         found[key] = Course(
             patient_id=row.patient_id, site_id=row.site_id, pathway=pathway, works=_works(known[pathway], row.procedure, offered),

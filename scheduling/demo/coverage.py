@@ -59,7 +59,7 @@ class Plan:
 def write_coverage(people: Sequence[Person], cases: Sequence[Case], rng: random.Random, at: datetime) -> None:
     """Write coverage, authorisations with their use, and consents."""
     biller, nurse = (User.objects.get(username=name).pk for name in ("biller", "nurse"))
-    held = [one for one in people if _is_known(one) or rng.random() < ON_FILE]
+    held = [one for one in people if _is_known(one) or one.is_told or rng.random() < ON_FILE]
     states = {site.pk: STATES[site.slug] for site in Site.objects.filter(slug__in=STATES)}
     plans: dict[int, Plan] = {}
     rows = [
@@ -77,7 +77,7 @@ def write_coverage(people: Sequence[Person], cases: Sequence[Case], rng: random.
         and plans[case.person.key].plan_type in ASKS
         and not case.is_free
         and case.starts_at > at - BACK
-        and rng.random() < 0.8
+        and (rng.random() < 0.8 or case.person.is_told)
     ]
     keys = reserve(Authorization, len(wanted))
     pairs = list(zip(keys, wanted, strict=True))

@@ -29,7 +29,13 @@ def local_date(zone: str, at: datetime) -> date:
     return at.astimezone(ZoneInfo(zone)).date()
 
 
-def pack(made: plan.Clinic, people: list[Person], rng: random.Random, at: datetime, tell: Tell) -> Iterator[Case]:
+Placer = Callable[["Packer", "Calendar"], Iterator[Case]]
+
+
+def pack(
+    made: plan.Clinic, people: list[Person], rng: random.Random, at: datetime, tell: Tell, first: Placer
+) -> Iterator[Case]:  # fmt: skip
+    """Yield the cases of everybody; those of `first` are placed before all others and do not count among them."""
     rows = Procedure.objects.filter(is_retired=False).prefetch_related("needs").order_by("pk")
     living: dict[int, list[Person]] = defaultdict(list)
     for person in people:
@@ -43,6 +49,7 @@ def pack(made: plan.Clinic, people: list[Person], rng: random.Random, at: dateti
         rng=rng,
     )
     calendar = Calendar(made, at)
+    yield from first(packer, calendar)
     wanted = _total(len(people))
     count = 0
     plans = [
@@ -130,8 +137,15 @@ class Calendar:
         for block in BlockTime.objects.filter(releases_at__gt=at).select_related("block", "site").order_by("pk"):
             self.blocks[block.site_id, local_date(block.site.time_zone, block.starts_at)].append(block)
         self.rows = {row.pk: row for row in made.resources}
+        self.kept: dict[tuple[int, date], Day] = {}
+
+    def keep(self, site: Site, on: date) -> Day:
+        """Return a day that `day` gives again as it was left."""
+        return self.kept.setdefault((site.pk, on), self.day(site, on))
 
     def day(self, site: Site, on: date) -> Day:
+        if (site.pk, on) in self.kept:
+            return self.kept[site.pk, on]
         zone = ZoneInfo(site.time_zone)
         free = {
             pk: work & ~pause for pk, (work, pause) in self.weekly.get((site.pk, on.weekday()), {}).items() if pk in self.rows

@@ -49,8 +49,8 @@ class Written:
     asked: list[tuple[Any, ...]] = field(default_factory=list)
 
 
-def write_facts(people: Sequence[Person], rng: random.Random, at: datetime) -> None:
-    """Write what is known about each person; what was asked and not found is written too."""
+def facts_of(people: Sequence[Person], rng: random.Random, at: datetime) -> Written:
+    """Return what is known about each person; what was asked and not found is told too."""
     nurse = User.objects.get(username="nurse").pk
     rows = Written()
     known = {(last, born) for _, last, born, _ in KNOWN}
@@ -58,6 +58,11 @@ def write_facts(people: Sequence[Person], rng: random.Random, at: datetime) -> N
         name = (person.last_name, person.birth_date)
         is_plain = name in known and name != WITH_A_THINNER
         _one(person, rows, rng, at, nurse, is_plain=is_plain, has_thinner=name == WITH_A_THINNER)
+    return rows
+
+
+def write_facts(rows: Written) -> None:
+    """Write all of it, one copy a table."""
     own = RECORDED[1:]
     copy(Medication, (*own, *MEDICINE), rows.medicines)
     copy(Allergy, (*own, "agent", "name", "severity"), rows.allergies)

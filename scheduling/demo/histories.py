@@ -167,6 +167,9 @@ def _write_completions(sessions: Sequence[Session], rng: random.Random, at: date
 
 def _session(key: int, case: Case, baselines: dict[int, float], rng: random.Random) -> Session:
     effect = EFFECTS.get(case.procedure.family, USUAL)
+    own = uuid.UUID(int=rng.getrandbits(128), version=4)
+    if case.tale is not None:
+        return Session(key, own, case, case.tale.pain, case.tale.relief, effect, case.tale.days)
     person = case.person.key
     if person not in baselines:
         baselines[person] = min(9.5, max(3.5, rng.gauss(7, 1.2)))
@@ -175,7 +178,7 @@ def _session(key: int, case: Case, baselines: dict[int, float], rng: random.Rand
     responds = rng.random() < effect.responding
     relief = min(100.0, max(50.0, rng.gauss(effect.best, 12))) if responds else min(49.0, max(-10.0, rng.gauss(effect.rest, 13)))
     days = effect.days * rng.lognormvariate(0, effect.spread) * (1 if responds else 0.4)
-    return Session(key, uuid.UUID(int=rng.getrandbits(128), version=4), case, baseline, relief, effect, days)
+    return Session(key, own, case, baseline, relief, effect, days)
 
 
 def recorded(patient: int, at: datetime, by: int | None, rng: random.Random, *, origin: str = Origin.CLINIC) -> tuple[Any, ...]:
@@ -238,9 +241,10 @@ HARM = ("performed", "kind", "severity", "noticed_on", "outcome")
 
 
 def _harm(session: Session, rng: random.Random) -> Iterator[tuple[Any, ...]]:
-    if rng.random() < 0.016:
-        kind, severity = rng.choices(HARMS, (9, 7, 3, 4, 2, 1))[0]
-        case = session.case
+    case = session.case
+    told = case.tale.harm if case.tale is not None else ""
+    if told or (case.tale is None and rng.random() < 0.016):
+        kind, severity = (told, dict(HARMS)[told]) if told else rng.choices(HARMS, (9, 7, 3, 4, 2, 1))[0]
         yield (
             *recorded(case.person.key, case.ends_at, None, rng),
             session.key,
@@ -287,7 +291,7 @@ def _scores(session: Session, rng: random.Random, at: datetime, nurse: int) -> I
     for contact in _contacts().get(case.procedure.family, _contacts()[""]):
         day: date = case.day + contact.after
         moment = datetime.combine(day, time(10 + rng.randrange(9), rng.randrange(60)), tzinfo=zone)
-        if day <= case.day or moment > at or rng.random() > ANSWERED:
+        if day <= case.day or moment > at or (rng.random() > ANSWERED and case.tale is None):
             continue
         pain = session.pain((day - case.day).days)
         for measure in contact.measures:

@@ -79,6 +79,7 @@ class Person:
     since: datetime
     last_visit: date | None = None
     busy: set[date] | None = None
+    is_told: bool = False  # one of those whose story is written, see `stories`
 
 
 def invent(
