@@ -179,6 +179,9 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
 ]
 
+# Whom the history of a patient asks for cases, messages and courses: the floor of patients knows none of them.
+HISTORY_TELLER = "scheduling.storyline.tell"
+
 ROOT_URLCONF = "pain_clinic.urls"
 WSGI_APPLICATION = "pain_clinic.wsgi.application"
 TEMPLATES = [

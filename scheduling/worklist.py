@@ -119,6 +119,7 @@ class CourseLine:
     name: str
     what: str
     told: str
+    why: tuple[str, ...]
     url: str
     is_running: bool
 
@@ -262,7 +263,7 @@ def course_page(*, course: Course, by: Actor, at: datetime) -> CourseShown:
 _COURSE_URLS = ("course_change", "course_stop", "course_restart")
 
 
-def of_patient(*, patient: Patient, user: User, at: datetime) -> tuple[CourseLine, ...]:
+def of_patient(*, patient: Patient, user: User, today: date) -> tuple[CourseLine, ...]:
     """Return a patient's courses at the sites of this user, the running ones first."""
     rows = _joined(PlannedSession.objects.filter(is_current=True, course__patient=patient, course__site__in=user.sites.all()))
     pathways = pathwaybook.pathways()
@@ -271,12 +272,20 @@ def of_patient(*, patient: Patient, user: User, at: datetime) -> tuple[CourseLin
         CourseLine(
             name=_pathway_name(row.course, pathways),
             what=_target(row.course),
-            told=_when(rolling.shown(row, at.astimezone(ZoneInfo(row.course.site.time_zone)).date())),
+            told=_when(row) if row.course.status == CourseStatus.ACTIVE else _status_told(row.course),
+            why=_why(row) if row.course.status == CourseStatus.ACTIVE else (),
             url=reverse("scheduling:course", args=[row.course.public_id]),
             is_running=row.course.status == CourseStatus.ACTIVE,
         )
-        for row in found
+        for row in (rolling.shown(one, today) for one in found)
     )
+
+
+def _why(row: PlannedSession) -> tuple[str, ...]:
+    """Return why a session is planned as it is: what it waits for, what keeps it from being booked, or its reasons."""
+    if row.state == PlanState.WAITING:
+        return (row.for_what,) if row.for_what else ()
+    return tuple((not row.booked_on and row.blocked_by) or row.reasons)
 
 
 def _joined(rows: QuerySet[PlannedSession]) -> QuerySet[PlannedSession]:

@@ -1,5 +1,6 @@
 """Read: the physician's page of a patient, whole, audited as it is read."""
 
+from patients.history.beyond import Beyond, Letter, Plan, Visit
 from patients.history.opening import PRINT, READ, open_history
 from patients.history.paper import MOST_ENTRIES, SOURCE, content
 from patients.history.shapes import FILTERS, SPANS, USUAL_SPAN, Asked, HistoryPage
@@ -13,7 +14,11 @@ __all__ = [
     "SPANS",
     "USUAL_SPAN",
     "Asked",
+    "Beyond",
     "HistoryPage",
+    "Letter",
+    "Plan",
+    "Visit",
     "content",
     "open_history",
 ]

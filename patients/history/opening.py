@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from dateutil.relativedelta import relativedelta
 from django.urls import reverse
@@ -14,13 +15,15 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import User
 from pain_clinic.audit import trail
 from patients import pages, recorded, records
-from patients.history import charts, standing, targets, timeline
+from patients.history import beyond, charts, standing, targets, timeline
+from patients.history.beyond import Beyond
 from patients.history.reading import Done, Rows, Scored, read
 from patients.history.shapes import FILTERS, SPANS, USUAL_SPAN, Act, Asked, HistoryPage, Pair, Relief, Tab, Timeline
 from patients.history.targets import Place
 from patients.models import Patient
 
 READ, PRINT = "patients.read_history", "patients.print_history"
+NO_ROW = UUID(int=0)
 BACK = {"6m": relativedelta(months=6), "1y": relativedelta(years=1), "2y": relativedelta(years=2), "5y": relativedelta(years=5)}
 # Which of several answers of one scale and day stands for the pain of that day.
 RANKED = {"average": 0, "index": 1, "total": 2, "now": 3, "worst": 4}
@@ -33,6 +36,7 @@ def open_history(
     """Return the physician's page of a patient, in a fixed number of statements; opening or printing it is a recorded act."""
     trail.record(by=by, act=act, subject=patient, patient=patient.public_id, site_id=patient.home_site_id)
     rows = read(patient, today)
+    above = beyond.ask(patient=patient, user=user, by=by, today=today)
     scores = rows.scores_of()
     reliefs = {one.pk: targets.relief_of(one, scores.get(one.pk, ())) for one in rows.done}
     address = reverse("patients:patient", args=[patient.public_id])
@@ -61,7 +65,7 @@ def open_history(
         as_table=Tab(
             "As a chart" if asked.is_table else "As a table", _url(address, asked, is_table=not asked.is_table), asked.is_table
         ),
-        timeline=_timeline(rows, reliefs, asked, address),
+        timeline=_timeline(rows, reliefs, above, asked, address, by),
         ledgers=standing.ledgers(rows, today),
         medicines=taken,
         past_medicines=past,
@@ -69,16 +73,11 @@ def open_history(
         mme_is_high=mme_is_high,
         coverage=standing.coverage(rows.covered, patient, today),
         allowances=standing.allowances(rows.covered, today),
-        coming_url=_linked("scheduling:patient_upcoming", patient, by.may("scheduling.view_appointment")),
-        messages_url=_linked("scheduling:patient_messages", patient, by.may("scheduling.read_patient_messages")),
+        beyond=above,
         access_url=reverse("patients:access", args=[patient.public_id]) if by.may("patients.print_access_list") else "",
         coverage_url=reverse("patients:cover", args=[patient.public_id]) if by.may("patients.view_coverage") else "",
         person=_person(patient),
     )  # fmt: skip
-
-
-def _linked(name: str, patient: Patient, is_allowed: bool) -> str:
-    return f"{reverse(name, args=[patient.public_id])}?brief=1" if is_allowed else ""
 
 
 def _acts(patient: Patient, by: Actor) -> tuple[Act, ...]:
@@ -137,10 +136,11 @@ def _with(address: str, asked: Asked, **changes: Any) -> str:
     return f"{address}?{query}&" if query else f"{address}?"
 
 
-def _timeline(rows: Rows, reliefs: Mapping[int, Relief], asked: Asked, address: str) -> Timeline:
+def _timeline(rows: Rows, reliefs: Mapping[int, Relief], above: Beyond, asked: Asked, address: str, by: Actor) -> Timeline:
     found = timeline.entries(
-        rows, reliefs, what=asked.what, at=_chosen(asked), note_url=lambda note: reverse("patients:note", args=[note])
-    )
+        rows, reliefs, above, what=asked.what, at=_chosen(asked), note_url=_addresses("patients:note"),
+        done_url=_addresses("patients:performed") if by.may("patients.record_performed") else lambda _: "",
+    )  # fmt: skip
     of = max(1, -(-len(found) // asked.per_page))
     number = min(max(asked.page, 1), of)
     begins = (number - 1) * asked.per_page
@@ -151,11 +151,20 @@ def _timeline(rows: Rows, reliefs: Mapping[int, Relief], asked: Asked, address: 
         "previous_url": _url(address, asked, page=number - 1) if number > 1 else "",
         "next_url": _url(address, asked, page=number + 1) if number < of else "",
     }
+    hidden = {code for code, held in (("visits", above.visits), ("messages", above.letters)) if held is None}
     tabs = tuple(
-        Tab(label, _url(address, asked, what=code), code == asked.what, code or "all") for code, label in FILTERS.items()
+        Tab(label, _url(address, asked, what=code), code == asked.what, code or "all")
+        for code, label in FILTERS.items()
+        if code not in hidden
     )
     empty = "Nothing of this kind is on record." if asked.what or asked.place else "Nothing is on record yet."
     return Timeline(tuple(found[begins : begins + asked.per_page]), tabs, page, empty)
+
+
+def _addresses(name: str) -> Callable[[UUID], str]:
+    """Return the address of any row under this name, looked up once."""
+    before, _, after = reverse(name, args=[NO_ROW]).partition(str(NO_ROW))
+    return lambda key: f"{before}{key}{after}"
 
 
 def _chart(

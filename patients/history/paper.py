@@ -8,12 +8,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from patients.history.beyond import Plan, Visit
 from patients.history.charts import LANE, TOP, Chart, day_words
 from patients.history.shapes import Allowance, HistoryPage, Medicine, Target
 
 SOURCE = Path(__file__).resolve().parents[1] / "data" / "history.typ"
 WIDTH, MARGIN = 1000, 24  # of the drawing; a percent of the chart is ten of it
-MOST_TARGETS, MOST_ENTRIES, MOST_MEDICINES, MOST_ALLOWANCES, LONGEST = 14, 26, 12, 6, 110
+MOST_TARGETS, MOST_ENTRIES, MOST_MEDICINES, MOST_ALLOWANCES, MOST_NEXT, LONGEST = 14, 24, 12, 6, 5, 110
 TONES = {"most": "#8fbfa0", "half": "#d5ebdb", "little": "#fdf2dd", "none": "#ffffff"}
 
 
@@ -46,6 +47,8 @@ def content(page: HistoryPage, *, clinic: str, printed_by: str, at: datetime) ->
         ],
         "coverage": [f"{pair.label}, {pair.value}" for pair in page.coverage],
         "allowances": _few([_allowance(one) for one in page.allowances], MOST_ALLOWANCES),
+        "coming": _few([_visit(one) for one in page.beyond.coming], MOST_NEXT),
+        "plans": _few([_plan(one) for one in page.beyond.plans or ()], MOST_NEXT),
         "mme": f"{page.mme}{', reassess' if page.mme_is_high else ''}" if page.mme else "",
         "medicines": _few([_medicine(one) for one in page.medicines], MOST_MEDICINES),
         "entries": [
@@ -85,6 +88,16 @@ def _allowance(one: Allowance) -> str:
 def _medicine(one: Medicine) -> str:
     since = f", since {day_words(one.since)}" if one.since else ""
     return _cut(f"{one.name} {one.dose}{since}")
+
+
+def _visit(one: Visit) -> str:
+    status = one.status.replace("_", " ")
+    return _cut(f"{day_words(one.on)}, {one.starts_at:%H:%M}: {one.procedure}, {one.where}, {status}")
+
+
+def _plan(one: Plan) -> str:
+    told = (f"{one.name} {one.what}".strip(), one.when, "; ".join(one.why))
+    return _cut(": ".join(part for part in told if part))
 
 
 def svg(chart: Chart) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from patients.history.beyond import Beyond
+
 FILTERS = {
     "": "Everything",
     "procedures": "Procedures",
@@ -13,6 +15,8 @@ FILTERS = {
     "medicines": "Medicines",
     "facts": "Facts and results",
     "payer": "Payer",
+    "visits": "Visits",
+    "messages": "Messages",
 }
 SPANS = {"6m": "6 months", "1y": "1 year", "2y": "2 years", "5y": "5 years", "all": "All"}
 USUAL_SPAN = "2y"
@@ -134,6 +138,8 @@ class Entry:
     note_url: str = ""
     note_state: str = ""
     url: str = ""
+    status: str = ""
+    is_bad: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +229,7 @@ class HistoryPage:
     mme_is_high: bool
     coverage: tuple[Pair, ...]
     allowances: tuple[Allowance, ...]
-    coming_url: str
-    messages_url: str
+    beyond: Beyond
     access_url: str
     coverage_url: str
     person: tuple[Pair, ...]

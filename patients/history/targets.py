@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 from urllib.parse import urlencode
 
 from patients import relief
@@ -32,7 +33,22 @@ class Place:
     side: str
 
 
-def places_of(done: Done) -> tuple[Place, ...]:
+class Spot(Protocol):
+    """What says where something was done or is to be done."""
+
+    @property
+    def levels(self) -> list[str]: ...
+    @property
+    def regions(self) -> list[str]: ...
+    @property
+    def own_regions(self) -> list[str] | None: ...
+    @property
+    def side(self) -> str: ...
+    @property
+    def body_site(self) -> str: ...
+
+
+def places_of(done: Spot) -> tuple[Place, ...]:
     """Return where a procedure was done; both sides of a bilateral one."""
     where = tuple(done.levels)
     side = done.side
@@ -46,7 +62,7 @@ def places_of(done: Done) -> tuple[Place, ...]:
     return tuple(Place(place, one) for place in where for one in sides)
 
 
-def is_at(done: Done, at: Place) -> bool:
+def is_at(done: Spot, at: Place) -> bool:
     """Say whether a procedure was done at a place; a place without a side is meant on every side."""
     return any(place.place == at.place and at.side in ("", place.side) for place in places_of(done))
 

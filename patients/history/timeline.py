@@ -1,4 +1,6 @@
-"""What happened, line by line: procedures, scores, medicines, facts and results, and what the payer said. No database."""
+"""What happened, line by line: procedures, scores, medicines, facts and results, what the payer said, visits and messages.
+
+No database."""
 
 from __future__ import annotations
 
@@ -8,6 +10,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from patients import outcomes
+from patients.history.beyond import Beyond, Letter, Visit
+from patients.history.charts import day_words
 from patients.history.reading import Covered, Done, Fact, Given, Rows, Scored, Taken
 from patients.history.shapes import Entry, Relief
 from patients.history.targets import Place, in_words, is_at
@@ -38,7 +42,8 @@ FAMILIES = {
     "scs_trial": "Stimulator trial",
     "scs_implant": "Stimulator implant",
 }
-ORDER = {"procedures": 0, "scores": 1, "medicines": 2, "facts": 3, "payer": 4}
+ORDER = {"visits": 0, "procedures": 1, "scores": 2, "medicines": 3, "facts": 4, "payer": 5, "messages": 6}
+LEFT = {"sent": "sent", "failed": "failed", "skipped": "not sent"}
 ROUND_IT = ("before", "after")
 PHASES = {"before": "before it", "after": "right after it"}
 ASPECTS = {"now": " now", "worst": " at worst", "average": " on average"}
@@ -66,20 +71,23 @@ def name_of(done: Done) -> str:
 
 
 def entries(
-    rows: Rows, reliefs: Mapping[int, Relief], *, what: str, at: Place | None, note_url: Callable[[UUID], str]
+    rows: Rows, reliefs: Mapping[int, Relief], above: Beyond, *, what: str, at: Place | None,
+    note_url: Callable[[UUID], str], done_url: Callable[[UUID], str],
 ) -> list[Entry]:  # fmt: skip
     """Return the lines of these kinds, of one place if one is chosen, the latest first."""
     done = {one.pk: one for one in rows.done}
     held = [one for one in rows.done if at is None or is_at(one, at)]
     found: list[Entry] = []
     if what in ("", "procedures"):
-        found += _procedures(held, rows, reliefs, note_url)
+        found += _procedures(held, rows, reliefs, note_url, done_url)
     if what in ("", "scores"):
         about = None if at is None else {one.pk for one in held}
         told = (
             rows.scores if what else [one for one in rows.scores if one.phase not in ROUND_IT]
         )  # those stand with their session
         found += _scores(told, done, about)
+    if what in ("", "visits"):
+        found += _visits(one for one in above.visits or () if at is None or is_at(one, at))
     if at is None:  # nothing of the rest has a place
         if what in ("", "medicines"):
             found += _medicines(rows.medicines)
@@ -87,11 +95,16 @@ def entries(
             found += _facts(rows.facts)
         if what in ("", "payer"):
             found += _payer(rows.covered)
+        if what == "messages":
+            found += _letters(above.letters or ())
+        if not what:
+            found += _correspondence(above.letters or ())
     return sorted(found, key=lambda entry: (-entry.on.toordinal(), ORDER[entry.kind]))
 
 
 def _procedures(
-    done: Iterable[Done], rows: Rows, reliefs: Mapping[int, Relief], note_url: Callable[[UUID], str]
+    done: Iterable[Done], rows: Rows, reliefs: Mapping[int, Relief], note_url: Callable[[UUID], str],
+    done_url: Callable[[UUID], str],
 ) -> Iterator[Entry]:  # fmt: skip
     drugs, scores = rows.drugs_of(), rows.scores_of()
     harms: dict[int | None, list[Fact]] = {}
@@ -110,6 +123,7 @@ def _procedures(
             harm=", ".join(f"{WORDS['complication'].get(harm.code, harm.code)} ({harm.name})" for harm in harms.get(one.pk, ())),
             note_url=note_url(one.note_id) if has_note and one.note_id else "",
             note_state="signed" if one.note_signed_at else "not signed",
+            url=done_url(one.public_id),
         )
 
 
@@ -229,6 +243,49 @@ def _payer(covered: Iterable[Covered]) -> Iterator[Entry]:
         if one.decided_on is not None:
             told = ", ".join(part for part in (one.payer, number) if part)
             yield Entry(one.decided_on, "payer", f"Authorisation {one.status}: {what}", told)
+
+
+def _visits(visits: Iterable[Visit]) -> Iterator[Entry]:
+    """Yield the cases to come, and those of which nothing performed is on record."""
+    for one in visits:
+        more = [one.starts_at.strftime("%H:%M"), one.where] if one.is_coming else [one.why]
+        yield Entry(
+            on=one.on, kind="visits", title=one.procedure, more=", ".join(part for part in more if part), category=one.category,
+            family=one.family, url=one.url, status=one.status,
+        )  # fmt: skip
+
+
+def _letters(letters: Iterable[Letter]) -> Iterator[Entry]:
+    for one in letters:
+        told = [f"about the visit of {day_words(one.case_on)}", one.why, f"answered: {one.answer.lower()}" if one.answer else ""]
+        yield Entry(
+            on=one.on, kind="messages", title=f"{one.what} {LEFT.get(one.state, one.state)}",
+            more=", ".join(part for part in told if part), is_bad=one.state == "failed",
+        )  # fmt: skip
+
+
+def _correspondence(letters: Iterable[Letter]) -> Iterator[Entry]:
+    """Yield one line for the messages about each visit, on the day of the last: what a reader of everything wants to know.
+
+    What was not to be sent after all is told by the filter alone.
+    """
+    cases: dict[str, list[Letter]] = {}
+    for one in letters:
+        if one.state == "skipped":
+            continue
+        cases.setdefault(one.case, []).append(one)
+    for held in cases.values():
+        if len(held) == 1:
+            yield from _letters(held)
+            continue
+        states = [one.state for one in held]
+        told = [f"{states.count(state)} {word}" for state, word in LEFT.items() if state in states]
+        answers = dict.fromkeys(one.answer.lower() for one in reversed(held) if one.answer)
+        yield Entry(
+            on=max(one.on for one in held), kind="messages",
+            title=f"{len(held)} messages about the visit of {day_words(held[0].case_on)}",
+            more=", ".join(told) + (f"; answered: {', '.join(answers)}" if answers else ""), is_bad="failed" in states,
+        )  # fmt: skip
 
 
 def covered_words(one: Covered) -> str:

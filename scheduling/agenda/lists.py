@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
 
 PER_PAGE, PAST_PER_PAGE = 50, 25
-MESSAGES_PER_PAGE, MESSAGES_IN_BRIEF = 50, 5
+MESSAGES_PER_PAGE = 50
 STATES = {
     "": "All",
     "failed": "Failed",
@@ -217,9 +217,7 @@ def patient_dates(*, patient: Patient, user: User, by: Actor, at: datetime, numb
 _STANDING = [status for status in Status.values if status not in (Status.CANCELLED, Status.NO_SHOW, Status.LEFT_BEFORE_SEEN)]
 
 
-def patient_messages(
-    *, patient: Patient, user: User, by: Actor, number: str = "1", reasons: cases.Reasons = str, is_brief: bool = False
-) -> Panel:
+def patient_messages(*, patient: Patient, user: User, by: Actor, number: str = "1", reasons: cases.Reasons = str) -> Panel:
     """Return one page of what was sent to a patient about cases at the sites of this user, newest first."""
     rows = (
         Message.objects.visible_to(user)
@@ -227,7 +225,7 @@ def patient_messages(
         .select_related("patient", "appointment", "appointment__site")
         .order_by("-created_at", "-pk")
     )
-    found = Paginator(rows, MESSAGES_IN_BRIEF if is_brief else MESSAGES_PER_PAGE).get_page(number)
+    found = Paginator(rows, MESSAGES_PER_PAGE).get_page(number)
     may_resend = by.may("scheduling.view_messages")
     return Panel(
         messages=tuple(
@@ -236,7 +234,7 @@ def patient_messages(
         ),
         title=words.full_name(patient),
         patient_url=reverse("patients:patient", args=[patient.public_id]),
-        page=words.paged(found, reverse("scheduling:patient_messages", args=[patient.public_id]), brief="1" if is_brief else ""),
+        page=words.paged(found, reverse("scheduling:patient_messages", args=[patient.public_id])),
     )
 
 

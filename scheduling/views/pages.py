@@ -135,10 +135,10 @@ def patient_upcoming(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse
         patient=patient, user=web.member(request), by=Actor.of(request), at=web.now(), number=request.GET.get("page", "1")
     )
     user = web.member(request)
+    today = web.now().astimezone(ZoneInfo(patient.home_site.time_zone)).date()
     context = {
         "panel": panel,
-        "is_brief": "brief" in request.GET,
-        "courses": worklist.of_patient(patient=patient, user=user, at=web.now())
+        "courses": worklist.of_patient(patient=patient, user=user, today=today)
         if user.has_perm("scheduling.view_course")
         else (),
         "start_url": reverse("scheduling:course_start", args=[patient.public_id])
@@ -160,7 +160,6 @@ def patient_messages(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse
         by=Actor.of(request),
         number=request.GET.get("page", "1"),
         reasons=messages.reason_in_words,
-        is_brief="brief" in request.GET,
     )
     return web.respond(request, "scheduling/patient_messages.html", {"panel": panel})
 

@@ -194,7 +194,9 @@ def fill(clinic: SmallClinic, at: datetime) -> None:
     )
 
 
-@pytest.mark.parametrize("query", ["", "?what=scores", "?at=L4-L5&side=left", "?span=all&as=table", "?page=3"])
+@pytest.mark.parametrize(
+    "query", ["", "?what=scores", "?what=messages", "?what=visits", "?at=L4-L5&side=left", "?span=all&as=table", "?page=3"]
+)
 def test_a_long_history_asks_as_often_as_a_new_patient(clinic: SmallClinic, signed_in: Enter, at: datetime, query: str) -> None:
     doctor = signed_in("physician", clinic.site)
     address = f"/patients/{clinic.patient.public_id}/{query}"
@@ -205,7 +207,7 @@ def test_a_long_history_asks_as_often_as_a_new_patient(clinic: SmallClinic, sign
     assert statements(doctor, address) == new
 
 
-@pytest.mark.parametrize("panel", ["upcoming/?brief=1", "messages/?brief=1", "messages/"])
+@pytest.mark.parametrize("panel", ["upcoming/", "messages/"])
 def test_the_panels_ask_as_often_for_many_as_for_one(clinic: SmallClinic, signed_in: Enter, at: datetime, panel: str) -> None:
     doctor = signed_in("physician", clinic.site)
     fill(clinic, at)

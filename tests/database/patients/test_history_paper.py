@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree
 
@@ -35,10 +35,17 @@ def test_a_new_patients_summary_fits_on_one_sheet_and_a_long_ones_on_two(clinic:
     assert papers.sheets(history.SOURCE, content_of(clinic, at)[1]) == 1
 
     fill(clinic, at)
+    for days in range(1, 9):
+        factories.appointment(
+            of=clinic.patient, at_site=clinic.site, for_procedure=clinic.procedure, starts_at=at + timedelta(days=days),
+            levels=["L4-L5"], side="left", resources=[clinic.physician],
+        )  # fmt: skip
 
     _, content = content_of(clinic, at)
     assert papers.sheets(history.SOURCE, content) == 2
-    assert (len(content["entries"]), content["more_entries"]) == (26, 34)
+    assert (len(content["entries"]), content["more_entries"]) == (24, 36)
+    assert (len(content["coming"]), content["coming"][-1]) == (6, "and 3 more")
+    assert content["coming"][0].startswith("15 Sep 2026, ")
 
 
 def test_printing_gives_a_pdf_whose_name_says_nothing_and_is_recorded_once(clinic: SmallClinic, signed_in: Enter) -> None:

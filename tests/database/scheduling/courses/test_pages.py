@@ -227,3 +227,18 @@ def test_a_patients_page_lists_the_courses(ward: Ward, signed_in: Enter) -> None
     assert "/courses/" not in biller
     assert PlannedSession.objects.count() == 1
     assert FACET.pathway == course.pathway
+
+
+def test_the_history_says_what_is_planned_next_and_why_in_place(ward: Ward, signed_in: Enter) -> None:
+    course = ward.start(since=TODAY)
+    plan = current(course)
+
+    answer = signed_in("physician", ward.clinic.site).get(f"/patients/{ward.patient.public_id}/")
+
+    (shown,) = answer.context["page"].beyond.plans
+    assert (shown.url, shown.is_running) == (reverse("scheduling:course", args=[course.public_id]), True)
+    assert shown.why == (tuple(plan.blocked_by) or tuple(plan.reasons) if plan.state == "proposed" else (plan.for_what,))
+    assert shown.why
+    page = html.unescape(answer.content.decode())
+    for told in (shown.name, shown.when, *shown.why):
+        assert told in page
