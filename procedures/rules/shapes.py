@@ -9,6 +9,7 @@ from typing import Any
 
 SEVERITIES = ("deny", "warn", "info")
 WINDOW_KINDS = ("rolling", "anchored_year", "calendar_year", "episode", "lifetime")
+LONGEST = {"days": 36_500, "weeks": 5_200, "months": 1_200, "years": 100}
 UNITS = ("days", "weeks", "months", "years")
 COUNT_PER = ("patient", "payer_region", "joint", "anatomic_site")
 PLAN_TYPES = ("original_medicare", "medicare_advantage", "commercial", "self_pay")
@@ -78,6 +79,12 @@ def number(checker: Checker, row: str, name: str, value: Any) -> None:
         checker.say(row, name, "a number that is not negative")
 
 
+def more_than_nothing(checker: Checker, row: str, name: str, value: Any) -> None:
+    """Expect a number above 0: a limit or a time of 0 would hold always or never."""
+    if not is_number(value) or value <= 0:
+        checker.say(row, name, "a number above 0")
+
+
 def percent(checker: Checker, row: str, name: str, value: Any) -> None:
     """Expect a percentage."""
     if not is_number(value) or not 0 <= value <= 100:
@@ -104,8 +111,8 @@ def texts(checker: Checker, row: str, name: str, value: Any) -> None:
 
 def wholes(checker: Checker, row: str, name: str, value: Any) -> None:
     """Expect a list of whole numbers."""
-    if not isinstance(value, list) or not all(is_whole(one) for one in value):
-        checker.say(row, name, "a list of whole numbers")
+    if not isinstance(value, list) or not all(is_whole(one) and one >= 1 for one in value):
+        checker.say(row, name, "a list of whole numbers of at least 1")
 
 
 def anything(checker: Checker, row: str, name: str, value: Any) -> None:
@@ -145,9 +152,10 @@ def doses(checker: Checker, row: str, name: str, value: Any) -> None:
 
 
 def period(checker: Checker, row: str, name: str, value: Any) -> None:
-    """Expect a length of time with one unit."""
-    if not isinstance(value, dict) or len(value) != 1 or not set(value) <= set(UNITS) or not all(map(is_whole, value.values())):
-        checker.say(row, name, "one of days, weeks, months or years with a whole number")
+    """Expect a length of time with one unit: longer than nothing, and within a life."""
+    is_one = isinstance(value, dict) and len(value) == 1 and set(value) <= set(UNITS)
+    if not is_one or not all(is_whole(one) and 1 <= one <= LONGEST[unit] for unit, one in value.items()):
+        checker.say(row, name, "one of days, weeks, months or years with a whole number of at least 1")
 
 
 def window(checker: Checker, row: str, name: str, value: Any) -> None:
@@ -206,6 +214,20 @@ def a_date(checker: Checker, row: str, name: str, value: Any) -> None:
     """Expect a date."""
     if date_of(value) is None:
         checker.say(row, name, "a date, YYYY-MM-DD")
+
+
+def in_order(checker: Checker, row: str, values: Mapping[str, Any]) -> None:
+    """Expect the days on which a row holds in their order."""
+    first, last = (date_of(values.get(name)) for name in ("effective_from", "effective_to"))
+    if first is not None and last is not None and last < first:
+        checker.say(row, "effective_to", f"a day not before effective_from, {first}")
+
+
+def one_unit(checker: Checker, row: str, name: str, values: Mapping[str, Any]) -> None:
+    """Expect a length in one unit among other fields: of two only one would count."""
+    given = [unit for unit in UNITS if unit in values]
+    if len(given) > 1:
+        checker.say(row, name, f"one of days, weeks, months or years, not {' and '.join(given)}")
 
 
 def date_of(value: Any) -> date | None:

@@ -15,11 +15,14 @@ from procedures.rules.shapes import (
     doses,
     fields,
     flag,
+    in_order,
     is_number,
     is_whole,
     list_of,
+    more_than_nothing,
     number,
     one_of,
+    one_unit,
     text,
     texts,
     whole,
@@ -38,7 +41,7 @@ _hold = fields(_HOLD, required=("action",))
 _restart = fields({"hours": number, "note": anything}, required=("hours",))
 _modifier = fields({
     "when": text, "then": text, "source": anything, "verified": flag,
-    "if": fields({"lab": one_of(*LABS), "below": number}, required=("lab", "below")),
+    "if": fields({"lab": one_of(*LABS), "below": more_than_nothing}, required=("lab", "below")),
     "hold": fields({"hours": number, "days": whole(), "lab": one_of(*LABS)}),
 })  # fmt: skip
 _DRUG: dict[str, Check] = {
@@ -54,14 +57,19 @@ def check_antithrombotics(checker: Checker, table: Mapping[str, Any]) -> None:
     for row in table["drugs"]:
         name = row["id"]
         fields(_DRUG, required=("drug", "drug_class", "hold_before", "restart_after"))(checker, name, "", row)
+        in_order(checker, name, row)
         for level, hold in (row.get("hold_before") or {}).items() if isinstance(row.get("hold_before"), dict) else ():
-            if isinstance(hold, dict) and hold.get("action") == "hold" and ("hours" in hold) == ("days" in hold):
+            if not isinstance(hold, dict) or hold.get("action") != "hold":
+                continue
+            if ("hours" in hold) == ("days" in hold):
                 checker.say(name, f"hold_before.{level}", "hours or days, one of them")
+            elif 0 in (hold.get("hours"), hold.get("days")):
+                checker.say(name, f"hold_before.{level}", "a hold longer than nothing, or another action")
         for modifier in row.get("modifiers") or () if isinstance(row.get("modifiers"), list) else ():
             hold = modifier.get("hold") if isinstance(modifier, dict) else None
             if isinstance(modifier, dict) and "if" in modifier and not (hold and ("hours" in hold) != ("days" in hold)):
                 checker.say(name, "modifiers.hold", "hours or days, one of them")
-    list_of(fields({**_COMMON, "lab": one_of(*LABS), "normal_max": number, "window_days_before": whole()},
+    list_of(fields({**_COMMON, "lab": one_of(*LABS), "normal_max": more_than_nothing, "window_days_before": whole()},
                    required=("lab", "normal_max", "window_days_before")))(
         checker, "lab_limits", "", table.get("lab_limits"))  # fmt: skip
     texts(checker, "upgrade_drug_classes", "", table.get("upgrade_drug_classes"))
@@ -102,12 +110,17 @@ _STEROID: dict[str, Check] = {
 _RULE: dict[str, Check] = {
     **_COMMON, "id": text, "topic": one_of(*sorted(TOPICS)), "rule": text, "severity": one_of(*SEVERITIES), "params": anything,
 }  # fmt: skip
-_WINDOW = {"window_months": whole(1), "limit_mpe_mg": number, "compare": one_of("greater_than"), "applies_if_any": texts}
+_WINDOW = {
+    "window_months": whole(1),
+    "limit_mpe_mg": more_than_nothing,
+    "compare": one_of("greater_than"),
+    "applies_if_any": texts,
+}
 _PLAN = list_of(fields({"drug": text, "mg": number, "hours_before": anything, "optional": flag}, required=("hours_before",)))
 
 
 def _ages(checker: Checker, row: str, name: str, value: Any) -> None:
-    if not isinstance(value, list) or len(value) != 2 or not all(map(is_whole, value)) or value[0] > value[1]:
+    if not isinstance(value, list) or len(value) != 2 or not all(map(is_whole, value)) or not 0 <= value[0] <= value[1]:
         checker.say(row, name, "the lowest and the highest age")
 
 
@@ -126,7 +139,7 @@ _PARAMS: dict[str, tuple[Mapping[str, Check], tuple[tuple[str, ...], ...]]] = {
     "indication": ({"families": texts, "procedure_ids": texts, "occipital_indications": texts}, ((),)),
     "diabetes": (
         {"expected_days": whole(), "outer_days": whole(), "mean_rise_mg_dl": number, "ideal_below_pct": number,
-         "warn_above_pct": number, "warn_mg_dl": number, "deny_mg_dl": number},
+         "warn_above_pct": more_than_nothing, "warn_mg_dl": more_than_nothing, "deny_mg_dl": more_than_nothing},
         ((), ("expected_days",), ("warn_above_pct",), ("warn_mg_dl", "deny_mg_dl")),
     ),
     "infection": ({"days_after_last_dose": whole()}, ((),)),
@@ -136,7 +149,7 @@ _PARAMS: dict[str, tuple[Mapping[str, Check], tuple[tuple[str, ...], ...]]] = {
     ),
     "surgery": ({"months": whole(1), "families": texts}, (("months", "families"),)),
     "contrast": (
-        {"oral_plan": _PLAN, "alternative_plan": _PLAN, "accelerated_hours": number, "accelerated_iv": text},
+        {"oral_plan": _PLAN, "alternative_plan": _PLAN, "accelerated_hours": more_than_nothing, "accelerated_iv": text},
         ((), ("oral_plan", "alternative_plan", "accelerated_hours")),
     ),
     "pregnancy": ({"ask_age_range": _ages, "applies_to_guidance": texts}, (("ask_age_range", "applies_to_guidance"),)),
@@ -161,8 +174,10 @@ def check_steroids(checker: Checker, table: Mapping[str, Any]) -> None:
         known, sets = _PARAMS[row["topic"]]
         params = row.get("params") or {}
         fields(known)(checker, row["id"], "params", params)
+        in_order(checker, row["id"], row)
         if len(checker.faults) == before:
             _check_sets(checker, row["id"], params, sets)
+            _check_order(checker, row["id"], params)
 
 
 def _check_sets(checker: Checker, name: str, params: Mapping[str, Any], sets: tuple[tuple[str, ...], ...]) -> None:
@@ -170,6 +185,13 @@ def _check_sets(checker: Checker, name: str, params: Mapping[str, Any], sets: tu
         return
     if not any(set(needed) <= set(params) for needed in sets if needed or len(sets) == 1):
         checker.say(name, "params", " or ".join(", ".join(needed) for needed in sets if needed))
+
+
+def _check_order(checker: Checker, name: str, params: Mapping[str, Any]) -> None:
+    """Expect figures that belong together in their order, and one length of time."""
+    one_unit(checker, name, "params", params)
+    if params.get("warn_mg_dl", 0) > params.get("deny_mg_dl", params.get("warn_mg_dl", 0)):
+        checker.say(name, "params.warn_mg_dl", "not more than deny_mg_dl")
 
 
 _HOURS: dict[str, Check] = {**_COMMON, "intake": text, "hours": number, "severity": one_of(*SEVERITIES), "examples": anything}
@@ -186,10 +208,13 @@ def check_fasting(checker: Checker, table: Mapping[str, Any]) -> None:
     """Gather everything that is wrong with the fasting table; its rows of hours are known to have names."""
     for row in table["minimum_hours"]:
         fields(_HOURS, required=("hours", "severity"))(checker, row["intake"], "", row)
+        in_order(checker, row["intake"], row)
     for listed, shape, needed in (
         ("glp1", _GLP1, ("id", "drug_schedule", "rule", "severity")),
         ("escort", _ESCORT, ("id", "driver_required", "severity")),
     ):
         for place, row in enumerate(table.get(listed) or (), start=1):
             name = row.get("id") if isinstance(row, dict) else None
-            fields(shape, required=needed)(checker, str(name or f"{listed}[{place}]"), "", row)
+            told = str(name or f"{listed}[{place}]")
+            fields(shape, required=needed)(checker, told, "", row)
+            in_order(checker, told, row if isinstance(row, dict) else {})

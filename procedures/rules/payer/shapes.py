@@ -20,9 +20,12 @@ from procedures.rules.shapes import (
     doses,
     fields,
     flag,
+    in_order,
     list_of,
+    more_than_nothing,
     number,
     one_of,
+    one_unit,
     pairs,
     percent,
     period,
@@ -39,7 +42,7 @@ SHARED: dict[str, Check] = {"note": anything, "requires": texts}
 CRITERIA: dict[str, Check] = {
     "min_pain_weeks": whole(), "min_pain_months": whole(), "min_conservative_weeks": whole(), "min_conservative_months": whole(),
     "conservative_waived_if": texts, "min_pain_score": number, "min_positive_provocation_tests": whole(),
-    "min_provocation_tests": whole(), "provocation_tests": texts, "imaging_within_months": whole(), "indication_any_of": texts,
+    "min_provocation_tests": whole(), "provocation_tests": texts, "imaging_within_months": whole(1), "indication_any_of": texts,
 }  # fmt: skip
 _LENGTHS: dict[str, Check] = {unit: whole(1) for unit in UNITS}
 _CAP: dict[str, Check] = {
@@ -66,7 +69,7 @@ TYPES: dict[str, tuple[Mapping[str, Check], tuple[tuple[str, ...], ...]]] = {
     "initial_criteria": ({}, ()),
     "repeat_response": (_RESPONSE, (("min_improvement_pct", "min_relief_pct"),)),
     "rescue_repeat": (
-        {"when": text, "min_interval_days": whole(), "must_change_at_least_one_of": some_of("approach", "level", "medication"),
+        {"when": text, "min_interval_days": whole(1), "must_change_at_least_one_of": some_of("approach", "level", "medication"),
          "requires_rationale": flag},
         (("min_interval_days",),),
     ),
@@ -103,7 +106,8 @@ TYPES: dict[str, tuple[Mapping[str, Check], tuple[tuple[str, ...], ...]]] = {
         {"max_years_since_previous_rfa": whole(1), "then": text, "also_when": anything}, (("max_years_since_previous_rfa",),),
     ),
     "technique": (
-        {"min_temperature_c": number, "strictly_greater": flag, "noncovered": texts}, (("min_temperature_c", "noncovered"),),
+        {"min_temperature_c": more_than_nothing, "strictly_greater": flag, "noncovered": texts},
+        (("min_temperature_c", "noncovered"),),
     ),
     "noncovered": (
         {"when": text, "reason": text, "success_min_relief_pct": percent, "max_years_since_previous_rfa": whole(1)}, (("when",),),
@@ -121,9 +125,9 @@ TYPES: dict[str, tuple[Mapping[str, Check], tuple[tuple[str, ...], ...]]] = {
     ),
     "coverage_with_study": ({"ncd": text}, (("requires",),)),
     "prior_authorization": (
-        {"place_of_service": texts, "codes": texts, "condition_of_payment": flag, "approval_valid_days": whole(), "not_in": texts,
-         "covers": text, "covers_families": texts, "states": texts, "voluntary": flag, "if_skipped": text, "esi_scope": text,
-         "may_be_waived_at": some_of("asc", "office")},
+        {"place_of_service": texts, "codes": texts, "condition_of_payment": flag, "approval_valid_days": whole(1),
+         "not_in": texts, "covers": text, "covers_families": texts, "states": texts, "voluntary": flag, "if_skipped": text,
+         "esi_scope": text, "may_be_waived_at": some_of("asc", "office")},
         (),
     ),
     "site_of_service": ({"office_first": flag, "codes": texts, "asc_only_if": texts}, ()),
@@ -139,7 +143,7 @@ TYPES: dict[str, tuple[Mapping[str, Check], tuple[tuple[str, ...], ...]]] = {
          "max_levels_contiguous_per_side": whole(1), "session_cap": fields(_CAP, required=("max_sessions",)),
          "min_interval": fields(_INTERVAL), "repeat": fields(_RESPONSE, required=("min_relief_pct",)),
          "diagnostic_min_relief_pct": percent, "max_blocks_same_level_side": whole(1), "therapeutic": one_of("unproven"),
-         "ultrasound": one_of("unproven"), "max_mbb_volume_ml": number, "second_block_min_relief_pct": percent,
+         "ultrasound": one_of("unproven"), "max_mbb_volume_ml": more_than_nothing, "second_block_min_relief_pct": percent,
          "max_levels": whole(1), "max_injections_bilateral": whole(1), "further_blocks_same_levels": one_of("unproven"),
          "max_sets_to_diagnose": whole(1)},
         (),
@@ -166,6 +170,9 @@ def check_row(checker: Checker, row: Mapping[str, Any], families: frozenset[str]
     fields({**SHARED, **CRITERIA, **known})(checker, name, "params", params)
     if len(checker.faults) > before:
         return
+    in_order(checker, name, row)
+    for path, held in (("params", params), ("params.min_interval", params.get("min_interval"))):
+        one_unit(checker, name, path, held or {})
     for group in groups:
         if not any(key in params for key in group):
             checker.say(name, "params", f"at least one of {', '.join(group)}")

@@ -56,7 +56,7 @@ def test_the_tables_as_they_are_have_no_fault() -> None:
     assert faults_of(CONTENT) == []
 
 
-ROLLING = "one of days, weeks, months or years with a whole number"
+ROLLING = "one of days, weeks, months or years with a whole number of at least 1"
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,26 @@ ROLLING = "one of days, weeks, months or years with a whole number"
         (params("mcr_esi_cap", max_sessions=None), "field params: expected at least one of max_sessions, all_of"),
         (params("mcr_esi_cap", max_sessions=True), "field params.max_sessions: expected a whole number of at least 0"),
         (params("mcr_esi_cap", window={"kind": "rolling"}), f"field params.window: expected {ROLLING}"),
+        (params("mcr_esi_cap", window={"kind": "rolling", "months": 0}), f"field params.window: expected {ROLLING}"),
+        (params("mcr_esi_cap", window={"kind": "rolling", "months": -6}), f"field params.window: expected {ROLLING}"),
+        (params("mcr_esi_cap", window={"kind": "rolling", "years": 101}), f"field params.window: expected {ROLLING}"),
+        (params("mcr_esi_repeat_response", min_duration={"months": 0}), f"field params.min_duration: expected {ROLLING}"),
+        (
+            params("mcr_facet_mbb2_interval", weeks=1),
+            "field params: expected one of days, weeks, months or years, not days and weeks",
+        ),
+        (
+            params("uhc_facet_dx", imaging_within_months=0),
+            "field params.imaging_within_months: expected a whole number of at least 1",
+        ),
+        (
+            params("mcr_bvn_lifetime", modic_type_any_of=[0]),
+            "field params.modic_type_any_of: expected a list of whole numbers of at ",
+        ),
+        (
+            column("mcr_prp", effective_from="2027-02-01", effective_to="2027-01-31"),
+            "field effective_to: expected a day not before effective_from, 2027-02-01",
+        ),
         (params("mcr_esi_cap", window={"kind": "rolling", "months": 1, "days": 2}), f"field params.window: expected {ROLLING}"),
         (
             params("mcr_esi_cap", window={"kind": "lifetime", "months": 1}),
@@ -103,7 +123,10 @@ ROLLING = "one of days, weeks, months or years with a whole number"
             "field params.not_with_same_side: expected a list of lists of ids",
         ),
         (params("mcr_esi_dose", ceiling_mg={"x": "much"}), "field params.ceiling_mg: expected milligrams by drug"),
-        (params("mcr_bvn_lifetime", modic_type_any_of=["1"]), "field params.modic_type_any_of: expected a list of whole numbers"),
+        (
+            params("mcr_bvn_lifetime", modic_type_any_of=["1"]),
+            "field params.modic_type_any_of: expected a list of whole numbers of at least 1",
+        ),
         (params("uhc_facet_dx", min_pain_score=-1), "field params.min_pain_score: expected a number that is not negative"),
         (params("evi_rfa", prerequisite=3), "field params.prerequisite: expected a mapping of fields"),
     ],
@@ -154,6 +177,22 @@ def test_families_of_a_cases_own_rows_must_be_of_the_catalogue() -> None:
             lambda rows: rows["drugs"].remove(row(rows, "aspirin_secondary", "drugs")),
             "drugs: field aspirin_secondary: expected a row, since other rows follow it",
         ),
+        (
+            lambda rows: row(rows, "warfarin", "drugs")["hold_before"]["high"].update(days=0),
+            "warfarin: field hold_before.high: expected a hold longer than nothing, or another action",
+        ),
+        (
+            lambda rows: row(rows, "inr", "lab_limits").update(normal_max=0),
+            "lab_limits: field [1].normal_max: expected a number above 0",
+        ),
+        (
+            lambda rows: row(rows, "enoxaparin_ther", "drugs")["modifiers"][0]["if"].update(below=0),
+            "enoxaparin_ther: field modifiers[1].if.below: expected a number above 0",
+        ),
+        (
+            column("warfarin", "drugs", effective_from="2027-02-01", effective_to="2027-01-01"),
+            "warfarin: field effective_to: expected a day not before effective_from, 2027-02-01",
+        ),
     ],
 )
 def test_row_of_blood_thinners_that_cannot_be_used_is_named(change: Callable[[Rows], None], expected: str) -> None:
@@ -182,6 +221,31 @@ def test_row_of_blood_thinners_that_cannot_be_used_is_named(change: Callable[[Ro
             params("no_particulate_cervical_tf", procedure_ids=None),
             "no_particulate_cervical_tf: field params: expected procedure_ids",
         ),
+        (
+            params("min_interval_steroid", months=1),
+            "min_interval_steroid: field params: expected one of days, weeks, months or years, not days and months",
+        ),
+        (
+            params("min_interval_steroid", days=0),
+            "min_interval_steroid: field params.days: expected a whole number of at least 1",
+        ),
+        (
+            params("pregnancy_fluoro", ask_age_range=[-1, 55]),
+            "pregnancy_fluoro: field params.ask_age_range: expected the lowest ",
+        ),
+        (
+            column("active_infection", effective_from="2027-02-01", effective_to="2027-01-31"),
+            "active_infection: field effective_to: ",
+        ),
+        (
+            params("cumulative_bone_risk", limit_mpe_mg=0),
+            "cumulative_bone_risk: field params.limit_mpe_mg: expected a number above 0",
+        ),
+        (
+            params("diabetes_day_of", warn_mg_dl=400),
+            "diabetes_day_of: field params.warn_mg_dl: expected not more than deny_mg_dl",
+        ),
+        (params("cumulative_bone_risk", window_months=0), "cumulative_bone_risk: field params.window_months: expected a whole "),
     ],
 )
 def test_row_of_steroids_that_cannot_be_used_is_named(change: Callable[[Rows], None], expected: str) -> None:
@@ -193,6 +257,11 @@ def test_rows_of_fasting_that_cannot_be_used_are_named() -> None:
     assert told("fasting", column("light_meal", "minimum_hours", hours="six")) == [
         "light_meal: field hours: expected a number that is not negative"
     ]
+    past = {"effective_from": "2027-02-01", "effective_to": "2027-01-31"}
+    for section, row_id in (("minimum_hours", "light_meal"), ("escort", "escort_sedation")):
+        assert told("fasting", column(row_id, section, **past)) == [
+            f"{row_id}: field effective_to: expected a day not before effective_from, 2027-02-01"
+        ]
     assert told("fasting", lambda rows: rows.update(glp1=[3])) == ["glp1[1]: field -: expected a mapping of fields"]
     assert told("fasting", lambda rows: rows.update(escort=[{"id": "escort_sedation"}])) == [
         "escort_sedation: field driver_required: expected a value; the field is missing",
