@@ -36,17 +36,20 @@ class CaseOver(Conflict):
 
 
 def ask(*, appointment: Appointment, drug: str, by: Actor, at: datetime) -> Clearance:
-    """Write down that the prescriber is asked; the task stays open until the answer is on file.
+    """Write down that the prescriber is asked about this slot; the task stays open until the answer is on file.
 
     Raises:
         MayNotRecord: the actor may not record clinical facts.
-        CaseOver, NothingToClear, AlreadyAsked: as they say.
+        CaseOver, NothingToClear: as they say.
+        AlreadyAsked: about the times that the slot has now.
     """
     with guarded(), transaction.atomic():
         case, line = _line(appointment, drug, at)
-        if line.clearance is not None and line.clearance.answer == Answer.ASKED:
+        if line.is_asked:
             raise AlreadyAsked
-        values = {"medication": line.medication, "kind": line.kind, "case": case.public_id, "asked_on": _today(case, at)}
+        values = {
+            "medication": line.medication, "kind": line.kind, "case": case.public_id, "asked_on": _today(case, at), **line.times,
+        }  # fmt: skip
         return records.record(kind=Clearance, patient=case.patient, values=values, by=by, at=at)
 
 
@@ -55,7 +58,8 @@ def answer(
 ) -> Clearance:
     """Write down the prescriber's word for this case: who said it, when and how. What waited for it is asked again at once.
 
-    When with it every word is a yes, the patient's plan is ready, and a mail says so.
+    It counts for the times that the prescriber was asked about; was nobody asked yet, for those that the slot has now. When
+    with it every word is a yes, the patient's plan is ready, and a mail says so.
 
     Raises:
         MayNotRecord, FieldRefused: as for `records.record`.
@@ -71,7 +75,7 @@ def answer(
         if asked is not None and asked.answer == Answer.ASKED and asked.case == case.public_id:
             kept = records.amend_fact(row=asked, changes=said, by=by, at=at)
         else:
-            values = {"medication": line.medication, "kind": line.kind, "case": case.public_id, **said}
+            values = {"medication": line.medication, "kind": line.kind, "case": case.public_id, **line.times, **said}
             kept = records.record(kind=Clearance, patient=case.patient, values=values, by=by, at=at)
         rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])
         if holdplan.plan_of(case=case, at=at).is_cleared:

@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from patients.facts import read
-from patients.models import Clearance, ClearanceKind, Medication, MedicineKind
+from patients.models import Answer, Clearance, ClearanceKind, Medication, MedicineKind
 from procedures.rules.clinic.holdplan import HOLD, Held, hold_plan
+from procedures.rules.dates import instant, wall_clock
 from scheduling.assessing import facts_for, wish_of
 from scheduling.models import BEFORE_ARRIVAL, Appointment
 
@@ -33,6 +34,32 @@ class Line:
     held: Held
     medication: Medication
     clearance: Clearance | None
+    zone: ZoneInfo
+
+    @property
+    def times(self) -> dict[str, Any]:
+        """Return last dose and restart as a clearance keeps them; what people decide on together has none."""
+        if self.kind != ClearanceKind.HOLD:
+            return {"has_times": False, "last_dose": "", "restart": ""}
+        last, restart = (_written(moment, self.zone) for moment in (self.held.last_dose, self.held.restart))
+        return {"has_times": True, "last_dose": last, "restart": restart}
+
+    @property
+    def is_for_others(self) -> bool:
+        """Say whether the newest word, or the question, is about other times than the slot has now."""
+        word = self.clearance
+        return word is not None and word.has_times and any(getattr(word, name) != held for name, held in self.times.items())
+
+    @property
+    def is_asked(self) -> bool:
+        """Say whether the prescriber was asked about the times of this slot and has not answered yet."""
+        return self.clearance is not None and self.clearance.answer == Answer.ASKED and not self.is_for_others
+
+    @property
+    def word_for(self) -> tuple[date | datetime | None, date | datetime | None]:
+        """Return last dose and restart of which the newest word speaks, on the wall clock."""
+        word = self.clearance
+        return (None, None) if word is None else (_read(word.last_dose, self.zone), _read(word.restart, self.zone))
 
     @property
     def kind(self) -> ClearanceKind:
@@ -68,11 +95,22 @@ def plan_of(*, case: Appointment, at: datetime) -> Plan:
     for word in Clearance.objects.of(case.patient).filter(medication__in=[row.pk for row in rows.values()]).order_by("pk"):
         if word.case in (None, case.public_id):
             words[word.medication_id, word.kind] = word
-    lines = []
+    lines, zone = [], ZoneInfo(case.site.time_zone)
     for held in hold_plan(reading.book.thinners, facts, facts.request.on):
         kind = ClearanceKind.HOLD if held.action == HOLD else ClearanceKind.DECISION
-        lines.append(Line(held, rows[held.drug], words.get((rows[held.drug].pk, kind))))
+        lines.append(Line(held, rows[held.drug], words.get((rows[held.drug].pk, kind)), zone))
     return Plan(tuple(lines), facts.medications is not None)
+
+
+def _written(moment: date | datetime | None, zone: ZoneInfo) -> str:
+    """Return a day as it is, a moment on the wall clock as the instant that it is."""
+    return instant(moment, zone).isoformat() if isinstance(moment, datetime) else moment.isoformat() if moment else ""
+
+
+def _read(written: str, zone: ZoneInfo) -> date | datetime | None:
+    if len(written) <= 10:
+        return date.fromisoformat(written) if written else None
+    return wall_clock(datetime.fromisoformat(written), zone)
 
 
 def told_to_patient(*, case: Appointment, at: datetime) -> tuple[Held, ...]:

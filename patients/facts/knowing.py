@@ -18,7 +18,7 @@ from uuid import UUID
 from patients.facts.sessions import day, figure, performed_sessions, sure_day
 from procedures.rules import Facts, Request, Session
 from procedures.rules.clinic.safety import years_between
-from procedures.rules.dates import as_date
+from procedures.rules.dates import as_date, wall_clock
 from procedures.rules.facts import (
     Allergy,
     Authorization,
@@ -35,6 +35,7 @@ from procedures.rules.facts import (
 GOOD_FOR = {"infection": timedelta(days=30), "pregnancy": timedelta(days=30)}
 GONE_AFTER = timedelta(days=30)  # a blood thinner stopped so long before the date of service plays no part in it
 BONE_AND_SUGAR = ("diabetes", "osteoporosis", "osteopenia", "postmenopausal")
+_WORDS = {"given": True, "refused": False}
 STENTS = {"stent_drug_eluting": "drug_eluting", "stent_bare": "bare"}
 # What each of the rules' facts was filled from.
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -203,17 +204,19 @@ class Known:
             stopped_on = day(stopped)
             if stopped_on is not None and stopped_on <= today and stopped_on + GONE_AFTER < request.on:
                 continue
-            cleared, decided = (self._word(key, kind, request.case) for kind in ("hold", "decision"))
+            hold, decision = (self._word(key, kind, request.case) for kind in ("hold", "decision"))
             last: date | datetime | None = stopped_on
             if last_dose_at is not None:
                 last = datetime.fromisoformat(last_dose_at).astimezone(zone).replace(tzinfo=None)
-            found.append(Medication(drug, last, stopped_on is None, dose, indication, cleared, decided))
+            times = (_moment(hold[5], zone), _moment(hold[6], zone)) if hold is not None and hold[4] else None
+            cleared, decided = (None if word is None else _WORDS.get(word[2]) for word in (hold, decision))
+            found.append(Medication(drug, last, stopped_on is None, dose, indication, cleared, decided, times))
         return tuple(found)
 
-    def _word(self, medication: int, kind: str, case: str) -> bool | None:
-        """Return the prescriber's newest word for this case: yes, no, or none yet."""
+    def _word(self, medication: int, kind: str, case: str) -> Sequence[Any] | None:
+        """Return the row of the prescriber's newest word for this case."""
         held = [row for row in self._of("clearance") if row[0] == medication and row[1] == kind and row[3] in (None, case)]
-        return {"given": True, "refused": False}.get(held[-1][2]) if held else None
+        return held[-1] if held else None
 
     def has_consent(self, request: Request) -> bool:
         """Say whether the patient's consent to all that is asked for is on file and good on its date."""
@@ -298,6 +301,13 @@ def _authorization(row: Sequence[Any], families: Mapping[str, str]) -> Authoriza
         covers, families.get(covers, covers), status, day(decided_on), day(valid_until), day(valid_from), frozenset(codes), sides,
         frozenset(levels), units_left, case or "",
     )  # fmt: skip
+
+
+def _moment(written: str, zone: tzinfo) -> date | datetime | None:
+    """Return a day as it is, an instant as the clock on the wall shows it there."""
+    if len(written) <= 10:
+        return date.fromisoformat(written) if written else None
+    return wall_clock(datetime.fromisoformat(written), zone)
 
 
 def _weeks(since: date | None, today: date) -> int | None:

@@ -24,7 +24,10 @@ _COLUMNS: Mapping[str, tuple[str, str]] = {
         "patients_medication t",
         "t.id, t.kind, t.drug, t.dose, t.indication, t.last_dose_at, t.stopped_on",
     ),
-    "clearance": ("patients_clearance t", "t.medication_id, t.kind, t.answer, t.case"),
+    "clearance": (
+        "patients_clearance t",
+        "t.medication_id, t.kind, t.answer, t.case, t.has_times, t.last_dose, t.restart",
+    ),
     "consent": (
         "patients_consent t JOIN procedures_procedure p ON p.id = t.procedure_id",
         "p.code, t.appointment, t.side, t.levels, t.given_on, t.valid_until, t.withdrawn_on",

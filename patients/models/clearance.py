@@ -26,6 +26,8 @@ class Clearance(Recorded):
     """Whether a medicine may be held, or what was decided together, asked of its prescriber and answered.
 
     ``case`` is the public id of the appointment that it is for; empty for any. The newest word on a medicine counts.
+    ``last_dose`` and ``restart`` are the times that the prescriber was asked about, a day or an instant, written as ISO 8601
+    does; a hold that is given counts for these alone, unless ``has_times`` is false and it counts for any.
     """
 
     medication = models.ForeignKey(Medication, on_delete=models.PROTECT, related_name="clearances")
@@ -36,6 +38,9 @@ class Clearance(Recorded):
     answered_on = models.DateField(null=True, blank=True)
     answered_by = models.CharField(max_length=120, blank=True)
     how = models.CharField(max_length=60, blank=True)  # by telephone, letter, fax
+    has_times = models.BooleanField(default=False)
+    last_dose = models.CharField(max_length=32, blank=True)
+    restart = models.CharField(max_length=32, blank=True)
 
     class Meta(Recorded.Meta):
         constraints = [

@@ -172,7 +172,8 @@ def _records(pairs: Iterable[tuple[date, Fraction | None]]) -> tuple[tuple[date,
 class Medication:
     """A blood thinner or the like, by the row of the drug table.
 
-    `last_dose` is a date or a moment, past or planned; None with `is_taken` means that it is still taken.
+    `last_dose` is a date or a moment, past or planned; None with `is_taken` means that it is still taken. `cleared_for` are the
+    last dose and the restart to which the prescriber agreed; None where the word is for any slot.
     """
 
     drug: str
@@ -182,6 +183,7 @@ class Medication:
     indication: str = ""
     is_cleared: bool | None = None
     is_decided: bool | None = None
+    cleared_for: tuple[date | datetime | None, date | datetime | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +379,11 @@ class Facts:
     def earlier(self, families: frozenset[str], on: date) -> list[Session]:
         """Return the sessions of some families before a date, oldest first."""
         return [session for session in self.of(families) if session.on < on]
+
+    def lab(self, test: str, *, until: date, since: date | None = None) -> Lab | None:
+        """Return the latest result of a test in some days; of one day the highest. Rules read results by this alone."""
+        fitting = [lab for lab in self.labs if lab.test == test and lab.on <= until and (since is None or lab.on >= since)]
+        return max(fitting, key=lambda lab: (lab.on, lab.value), default=None)
 
     @cached_property
     def steroid_sessions(self) -> tuple[Session, ...]:

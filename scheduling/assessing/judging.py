@@ -25,7 +25,7 @@ from procedures.rules import Facts, Finding, Request, Rule, Session, Severity, a
 from procedures.rules.book import Book
 from procedures.rules.offers import Offer, Told, want
 from procedures.rules.places import is_level
-from procedures.rules.tracing import read_by
+from procedures.rules.tracing import Rests, read_by
 from scheduling.models import Appointment, CaseDetails, Status
 
 CLINIC = "the clinic's own check"
@@ -138,8 +138,8 @@ class Judged:
         """
         on = self.facts.request.on
         return {
-            key: _fingerprint(key, names, self.facts, self.known)
-            for key, names in read_by(self.rules, self.facts, on, keys).items()
+            key: _fingerprint(key, rests, self.facts, self.known)
+            for key, rests in read_by(self.rules, self.facts, on, keys).items()
         }
 
 
@@ -244,8 +244,9 @@ def _own(wish: Wish, offer: Offer, facts: Facts, known: Known) -> list[Finding]:
     return found
 
 
-def _fingerprint(key: str, names: Iterable[str], facts: Facts, known: Known) -> str:
-    told = [key, known.stamp(names)]
+def _fingerprint(key: str, rests: Rests, facts: Facts, known: Known) -> str:
+    names = rests.names
+    told = [key, known.stamp(names), *rests.labs]  # of the results on file only those that were looked up
     if "request" in names:
         request = facts.request
         told += [repr(replace(one, codes=frozenset())) for one in request.wanted]  # a set has no order to tell it by

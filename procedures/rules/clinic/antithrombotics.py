@@ -5,13 +5,13 @@ Nothing here tells anybody to stop a medicine. It tells the clinic what would ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from procedures.rules.dates import Period, as_date, day_end, instant, told, wall_clock
-from procedures.rules.facts import Facts, Lab, Medication
+from procedures.rules.facts import Facts, Medication
 from procedures.rules.findings import Finding, Moment, Plain, Severity
 from procedures.rules.rows import Row, latest
 
@@ -20,6 +20,12 @@ P2Y12 = "p2y12_inhibitor"
 # Leads stay in after a trial: medicines stay held until they are out, and the restart counts from then.
 TRIAL_FAMILIES = frozenset({"scs_trial"})
 TRIAL_PROCEDURES = frozenset({"pns_trial_temp"})
+# What is said of a drug that is neither held nor decided on together.
+_TOLD = {
+    "specialist": "ask haematology or cardiology",
+    "contraindicated": "do not proceed on it",
+    "advise": "tell the clinician",
+}
 _DES, _DES_AFTER_ACS, _BARE = Period(months=6), Period(months=12), Period(months=1)
 
 
@@ -72,15 +78,18 @@ class Antithrombotics:
     off: frozenset[str] = frozenset()
 
     def check(self, facts: Facts, on: date) -> list[Finding]:
-        return [finding for finding in self._all(facts, on) if finding.code not in self.off]
+        return [finding for part in self.parts(facts, on) for finding in part]
 
-    def _all(self, facts: Facts, on: date) -> list[Finding]:
+    def parts(self, facts: Facts, on: date) -> Iterator[Iterator[Finding]]:
+        """Yield what is said of each drug, finding by finding, so that each can be told what it rests on."""
         bleeding = self.bleeding_class(facts)
-        if facts.medications is None:
-            if facts.is_complete or bleeding == "low":
-                return []
-            return [self._finding("antithrombotic_hold", None, "Nobody has asked yet about blood thinners.", is_pending=True)]
-        return [finding for one in facts.medications for finding in self._of_drug(one, bleeding, facts, on)]
+        if facts.medications is not None:
+            for one in facts.medications:
+                yield (finding for finding in self._of_drug(one, bleeding, facts, on) if finding.code not in self.off)
+        elif not facts.is_complete and bleeding != "low" and "antithrombotic_hold" not in self.off:
+            yield iter(
+                [self._finding("antithrombotic_hold", None, "Nobody has asked yet about blood thinners.", is_pending=True)]
+            )
 
     def turning_points(self, facts: Facts) -> Iterable[date]:
         """Return the dates on which a laboratory result comes to count, or no longer does."""
@@ -97,30 +106,27 @@ class Antithrombotics:
             rank = min(rank + 1, 2)
         return CLASSES[rank]
 
-    def _of_drug(self, taken: Medication, bleeding: str, facts: Facts, on: date) -> list[Finding]:
+    def _of_drug(self, taken: Medication, bleeding: str, facts: Facts, on: date) -> Iterator[Finding]:
         if taken.drug not in self.drugs:  # the clinic took its row out of the table
             message = f"{taken.drug}: not in the clinic's table; ask haematology or cardiology."
-            return [self._finding("antithrombotic_specialist", None, message, bleeding=bleeding, about=taken.drug)]
+            yield self._finding("antithrombotic_specialist", None, message, bleeding=bleeding, about=taken.drug)
+            return
         drug, hold = self.ruling(taken, bleeding, facts)
-        if hold.action == "hold":
-            return self._held(drug, taken, hold, bleeding, facts, on)
         name = drug.name
-        if hold.action == "shared_decision":
+        if hold.action == "hold":
+            yield from self._held(drug, taken, hold, bleeding, facts, on)
+        elif hold.action == "shared_decision":
             if taken.is_decided:
                 told_ = f"{name}: the shared decision with the prescriber is recorded."
-                return [self._finding("antithrombotic_shared_decision", drug, told_, severity=Severity.ADVICE)]
-            message = f"{name}: clinician and prescriber decide together; no decision is recorded. Nothing is stopped by this."
-            is_pending = taken.is_decided is None
-            return [self._finding("antithrombotic_shared_decision", drug, message, bleeding=bleeding, is_pending=is_pending)]
-        if hold.action == "specialist":
-            return [
-                self._finding("antithrombotic_specialist", drug, f"{name}: ask haematology or cardiology.", bleeding=bleeding)
-            ]
-        if hold.action == "contraindicated":
-            return [self._finding("antithrombotic_contraindicated", drug, f"{name}: do not proceed on it.", bleeding=bleeding)]
-        if hold.action == "advise":
-            return [self._finding("antithrombotic_advise", drug, f"{name}: tell the clinician.", bleeding=bleeding)]
-        return []
+                yield self._finding("antithrombotic_shared_decision", drug, told_, severity=Severity.ADVICE)
+            else:
+                message = (
+                    f"{name}: clinician and prescriber decide together; no decision is recorded. Nothing is stopped by this."
+                )
+                is_pending = taken.is_decided is None
+                yield self._finding("antithrombotic_shared_decision", drug, message, bleeding=bleeding, is_pending=is_pending)
+        elif hold.action in _TOLD:
+            yield self._finding(f"antithrombotic_{hold.action}", drug, f"{name}: {_TOLD[hold.action]}.", bleeding=bleeding)
 
     def ruling(self, taken: Medication, bleeding: str, facts: Facts) -> tuple[Drug, Hold]:
         """Return the row of a medicine and what it says in a bleeding class, laboratory values and indication counted in."""
@@ -135,13 +141,12 @@ class Antithrombotics:
 
     def _modified(self, drug: Drug, hold: Hold, facts: Facts) -> Hold:
         for modifier in drug.modifiers:
-            lab = latest_lab(facts.labs, modifier.lab, until=facts.booked_on)
+            lab = facts.lab(modifier.lab, until=facts.booked_on)
             if lab is not None and lab.value < modifier.below:
                 return Hold(hold.action, modifier.hours, modifier.days, hold.lab)
         return hold
 
-    def _held(self, drug: Drug, taken: Medication, hold: Hold, bleeding: str, facts: Facts, on: date) -> list[Finding]:
-        found = []
+    def _held(self, drug: Drug, taken: Medication, hold: Hold, bleeding: str, facts: Facts, on: date) -> Iterator[Finding]:
         earliest = self._free_from(taken, hold, facts, on)
         evidence: dict[str, Plain] = {"bleeding_class": bleeding, "hold": hold.told(), "last_dose": _dose_told(taken, facts)}
         if earliest is not None:
@@ -149,17 +154,50 @@ class Antithrombotics:
                 f"{drug.name}: last taken {_dose_told(taken, facts)}; at least {hold.told()} are needed at {bleeding} bleeding "
                 f"risk, so from {told(earliest)}. The prescriber decides whether it is held."
             )
-            found.append(self._finding("antithrombotic_hold", drug, message, earliest=earliest, evidence=evidence))
-        if hold.lab:
-            found += self._lab(drug, hold.lab, facts, on)
+            yield self._finding("antithrombotic_hold", drug, message, earliest=earliest, evidence=evidence)
+        if not self.is_cleared(drug, taken, hold, bleeding, facts, on):
+            yield self._clearance(drug, taken)
+        if drug.drug_class == P2Y12:
+            yield from self._stents(drug, facts, on)
+        yield self._restart(drug, bleeding, facts, on)
+        if hold.lab:  # last, since the others do not rest on it
+            yield from self._lab(drug, hold.lab, facts, on)
+
+    def is_cleared(self, drug: Drug, taken: Medication, hold: Hold, bleeding: str, facts: Facts, on: date) -> bool | None:
+        """Say whether the prescriber agreed to the times of this slot; None where nobody has answered for them yet."""
+        if (
+            taken.is_cleared
+            and taken.cleared_for is not None
+            and taken.cleared_for != self.times(drug, hold, bleeding, facts, on)
+        ):
+            return None
+        return taken.is_cleared
+
+    def times(self, drug: Drug, hold: Hold, bleeding: str, facts: Facts, on: date) -> tuple[Moment, Moment]:
+        """Return the latest day or wall-clock moment of a last dose, and the first of a restart; None where people decide."""
+        starts = instant(facts.starts(on), facts.zone)
+        last: Moment
+        if hold.hours is None:
+            last = on - timedelta(days=hold.days or 0)
+        else:
+            last = wall_clock(starts - timedelta(seconds=int(hold.hours * 3600)), facts.zone)
+        hours = drug.restart_hours.get(bleeding)
+        restart: datetime | None = None
+        if hours is not None and not waits_for_leads(facts):
+            restart = wall_clock(starts + timedelta(seconds=int(hours * 3600)), facts.zone)
+        return last, restart
+
+    def _clearance(self, drug: Drug, taken: Medication) -> Finding:
         if not taken.is_cleared:
             message = f"{drug.name}: no prescriber's clearance for holding it is recorded."
-            is_pending = taken.is_cleared is None
-            found.append(self._finding("antithrombotic_clearance", drug, message, is_pending=is_pending))
-        if drug.drug_class == P2Y12:
-            found += self._stents(drug, facts, on)
-        found.append(self._restart(drug, bleeding, facts, on))
-        return found
+            return self._finding("antithrombotic_clearance", drug, message, is_pending=taken.is_cleared is None)
+        last, restart = taken.cleared_for or (None, None)
+        given = f"last dose {told(last)}, restart {told(restart) if restart else 'open'}"
+        message = (
+            f"{drug.name}: the prescriber's clearance was given for other times ({given}); ask again for those of this slot."
+        )
+        evidence: dict[str, Plain] = {"cleared_last_dose": told(last), "cleared_restart": told(restart) if restart else None}
+        return self._finding("antithrombotic_clearance", drug, message, is_pending=True, evidence=evidence)
 
     def _free_from(self, taken: Medication, hold: Hold, facts: Facts, on: date) -> Moment:
         """Return the first moment that is long enough after the last dose, None when it already is."""
@@ -171,42 +209,42 @@ class Antithrombotics:
         free = taken_at + timedelta(seconds=int(hold.hours * 3600))
         return wall_clock(free, facts.zone) if instant(facts.starts(on), facts.zone) < free else None
 
-    def _lab(self, drug: Drug, test: str, facts: Facts, on: date) -> list[Finding]:
+    def _lab(self, drug: Drug, test: str, facts: Facts, on: date) -> Iterator[Finding]:
         most, days = self.lab_limits[test]
-        lab = latest_lab(facts.labs, test, since=on - timedelta(days=days), until=on)
+        lab = facts.lab(test, since=on - timedelta(days=days), until=on)
         if lab is None:
             message = f"{drug.name}: no {test.upper()} from the day before or the day of the procedure is on file."
             severity = Severity.NEEDS_OVERRIDE
-            return [self._finding("antithrombotic_lab", drug, message, severity=severity, is_pending=True)]
-        if lab.value <= most:
-            return []
-        message = f"{drug.name}: {test.upper()} {float(lab.value):g} of {lab.on} is above {float(most):g}."
-        evidence: dict[str, Plain] = {"lab": test, "value": float(lab.value), "most": float(most), "dated": lab.on.isoformat()}
-        return [self._finding("antithrombotic_lab", drug, message, evidence=evidence)]
+            yield self._finding("antithrombotic_lab", drug, message, severity=severity, is_pending=True)
+        elif lab.value > most:
+            message = f"{drug.name}: {test.upper()} {float(lab.value):g} of {lab.on} is above {float(most):g}."
+            evidence: dict[str, Plain] = {
+                "lab": test, "value": float(lab.value), "most": float(most), "dated": lab.on.isoformat(),
+            }  # fmt: skip
+            yield self._finding("antithrombotic_lab", drug, message, evidence=evidence)
 
-    def _stents(self, drug: Drug, facts: Facts, on: date) -> list[Finding]:
+    def _stents(self, drug: Drug, facts: Facts, on: date) -> Iterator[Finding]:
         ends = []
         if any(stent.placed_on is None for stent in facts.stents):
             message = f"{drug.name}: the day of a coronary stent is not on file."
-            return [self._finding("antithrombotic_stent", drug, message, is_pending=True)]
+            yield self._finding("antithrombotic_stent", drug, message, is_pending=True)
+            return
         for stent in facts.stents:
             assert stent.placed_on is not None
             period = _BARE if stent.kind == "bare" else _DES_AFTER_ACS if stent.is_after_acs else _DES
             if on < period.after(stent.placed_on):
                 ends.append(period.after(stent.placed_on))
-        if not ends:
-            return []
-        earliest = latest(ends)
-        message = f"{drug.name}: a coronary stent is too young to hold it lightly, until {told(earliest)}."
-        return [self._finding("antithrombotic_stent", drug, message, earliest=earliest)]
+        if ends:
+            earliest = latest(ends)
+            message = f"{drug.name}: a coronary stent is too young to hold it lightly, until {told(earliest)}."
+            yield self._finding("antithrombotic_stent", drug, message, earliest=earliest)
 
     def _restart(self, drug: Drug, bleeding: str, facts: Facts, on: date) -> Finding:
         hours = drug.restart_hours.get(bleeding)
-        is_trial = any(one.family in TRIAL_FAMILIES or one.procedure in TRIAL_PROCEDURES for one in facts.request.wanted)
         if hours is None:
             return self._finding("antithrombotic_restart", drug, f"{drug.name}: the prescriber says when to restart.")
         evidence: dict[str, Plain] = {"restart_after_hours": float(hours)}
-        if is_trial:
+        if waits_for_leads(facts):
             message = f"{drug.name}: held until the leads are out; restart {float(hours):g} hours after that."
             return self._finding("antithrombotic_restart", drug, message, evidence=evidence)
         moment = wall_clock(instant(facts.starts(on), facts.zone) + timedelta(seconds=int(hours * 3600)), facts.zone)
@@ -244,10 +282,9 @@ def last_dose(taken: Medication, facts: Facts) -> date | datetime:
     return taken.last_dose
 
 
-def latest_lab(labs: Sequence[Lab], test: str, *, until: date, since: date | None = None) -> Lab | None:
-    """Return the latest result of a test in some days; of one day the highest."""
-    fitting = [lab for lab in labs if lab.test == test and lab.on <= until and (since is None or lab.on >= since)]
-    return max(fitting, key=lambda lab: (lab.on, lab.value), default=None)
+def waits_for_leads(facts: Facts) -> bool:
+    """Say whether leads stay in after what is asked for, so that the restart counts from their removal."""
+    return any(one.family in TRIAL_FAMILIES or one.procedure in TRIAL_PROCEDURES for one in facts.request.wanted)
 
 
 def _dose_told(taken: Medication, facts: Facts) -> str:

@@ -7,10 +7,9 @@ the plan has no times.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 
-from procedures.rules.clinic.antithrombotics import TRIAL_FAMILIES, TRIAL_PROCEDURES, Antithrombotics
-from procedures.rules.dates import instant, wall_clock
+from procedures.rules.clinic.antithrombotics import Antithrombotics, waits_for_leads
 from procedures.rules.facts import Facts, Medication
 from procedures.rules.findings import Moment
 
@@ -22,7 +21,8 @@ class Held:
     """What the table says of one medicine for this slot, and what the prescriber has said.
 
     `last_dose` is the latest day or wall-clock moment on which it may be taken; `restart` the first one after. Both None where
-    people decide. `is_agreed` None: nobody has answered yet.
+    people decide. `is_agreed` None: nobody has answered yet for these times; `cleared_for` are then the others, if any, to which
+    the prescriber agreed before the slot moved.
     """
 
     drug: str
@@ -35,6 +35,7 @@ class Held:
     waits_for_leads: bool = False
     is_agreed: bool | None = None
     source: str = ""
+    cleared_for: tuple[Moment, Moment] | None = None
 
     @property
     def needs_word(self) -> bool:
@@ -50,18 +51,13 @@ def hold_plan(thinners: Antithrombotics, facts: Facts, on: date) -> tuple[Held, 
 
 def _of(thinners: Antithrombotics, taken: Medication, bleeding: str, facts: Facts, on: date) -> Held:
     drug, hold = thinners.ruling(taken, bleeding, facts)
-    word = taken.is_decided if hold.action == DECISION else taken.is_cleared
     if hold.action != HOLD:
+        word = taken.is_decided if hold.action == DECISION else taken.is_cleared
         return Held(taken.drug, drug.name, hold.action, bleeding, is_agreed=word, source=drug.source)
-    starts = instant(facts.starts(on), facts.zone)
-    last: Moment
-    if hold.hours is None:
-        last = on - timedelta(days=hold.days or 0)
-    else:
-        last = wall_clock(starts - timedelta(seconds=int(hold.hours * 3600)), facts.zone)
-    waits = any(one.family in TRIAL_FAMILIES or one.procedure in TRIAL_PROCEDURES for one in facts.request.wanted)
-    hours = drug.restart_hours.get(bleeding)
-    restart: datetime | None = None
-    if hours is not None and not waits:
-        restart = wall_clock(starts + timedelta(seconds=int(hours * 3600)), facts.zone)
-    return Held(taken.drug, drug.name, HOLD, bleeding, hold.told(), last, restart, waits, word, drug.source)
+    last, restart = thinners.times(drug, hold, bleeding, facts, on)
+    word = thinners.is_cleared(drug, taken, hold, bleeding, facts, on)
+    is_other = word is None and bool(taken.is_cleared)
+    return Held(
+        taken.drug, drug.name, HOLD, bleeding, hold.told(), last, restart, waits_for_leads(facts), word, drug.source,
+        taken.cleared_for if is_other else None,
+    )  # fmt: skip

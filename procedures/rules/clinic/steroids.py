@@ -11,7 +11,6 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
-from procedures.rules.clinic.antithrombotics import latest_lab
 from procedures.rules.dates import DAY, Period, Window, told
 from procedures.rules.facts import Facts, Session, Wanted
 from procedures.rules.findings import Finding, Plain, Severity
@@ -234,7 +233,7 @@ class A1c(Ruled):
     def check(self, facts: Facts, on: date) -> Finding | None:
         if not facts.has_steroid:
             return None
-        lab = latest_lab(facts.labs, "hba1c", until=on)
+        lab = facts.lab("hba1c", until=on)
         if lab is None and facts.conditions is None:
             return not_asked(self, facts, "diabetes")
         if lab is None and "diabetes" in (facts.conditions or ()) and not facts.is_complete:
@@ -257,7 +256,7 @@ class Glucose(Ruled):
     deny_above: Fraction
 
     def check(self, facts: Facts, on: date) -> Finding | None:
-        lab = latest_lab(facts.labs, "glucose", since=on, until=on) if facts.has_steroid else None
+        lab = facts.lab("glucose", since=on, until=on) if facts.has_steroid else None
         if lab is None or lab.value <= self.warn_above:
             return None
         severity = Severity.BLOCKER if lab.value > self.deny_above else None
@@ -268,7 +267,7 @@ class Glucose(Ruled):
         return self.row.finding(message, evidence=evidence, severity=severity, earliest=earliest)
 
     def _is_fine(self, facts: Facts, day: date) -> bool:
-        lab = latest_lab(facts.labs, "glucose", since=day, until=day)
+        lab = facts.lab("glucose", since=day, until=day)
         return lab is None or lab.value <= self.warn_above
 
     def turning_points(self, facts: Facts) -> list[date]:

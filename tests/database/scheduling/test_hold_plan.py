@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from patients import records
 from patients.models import Answer, Asked, Clearance, Medication
 from patients.records import MayNotRecord
 from procedures import tables
+from procedures.models import RuleRow
 from scheduling import clearing, holdplan, rechecking
-from scheduling.models import Appointment, DeskTask, Message, MessageKind
+from scheduling.models import Appointment, AppointmentFinding, DeskTask, Message, MessageKind
 from tests import factories
 from tests.factories import NOW, TODAY, SmallClinic, local
 
@@ -98,14 +99,121 @@ def test_patient_is_told_last_dose_and_restart_once_it_is_cleared(case: Appointm
     assert AuditEvent.objects.filter(act="patients.record_clearance").count() == 1
 
 
-def test_a_moved_slot_moves_the_plan(case: Appointment, takes: Any, nurse: Actor) -> None:
+def move(case: Appointment, **shift: int) -> None:
+    fresh = Appointment.objects.get(pk=case.pk)
+    moments = ("arrives_at", "starts_at", "ends_at", "leaves_at")
+    Appointment.objects.filter(pk=case.pk).update(**{name: getattr(fresh, name) + timedelta(**shift) for name in moments})
+
+
+def asked_again(case: Appointment) -> list[str]:
+    rechecking.recheck([case.patient_id], at=NOW)
+    waiting = AppointmentFinding.objects.filter(appointment=case, code__startswith="antithrombotic_clearance", gone_at=None)
+    return [row.severity for row in waiting]
+
+
+def test_a_word_given_for_other_times_is_asked_for_again_and_tells_the_patient_nothing(
+    case: Appointment, takes: Any, nurse: Actor
+) -> None:
     takes()
     agree(case, nurse)
-    shift = timedelta(days=1, hours=2)
-    moments = ("arrives_at", "starts_at", "ends_at", "leaves_at")
-    Appointment.objects.filter(pk=case.pk).update(**{name: getattr(case, name) + shift for name in moments})
+    assert asked_again(case) == []
+
+    move(case, days=1, hours=2)
+
+    assert told(case) == []
+    assert asked_again(case) == ["pending"]
+    assert DeskTask.objects.filter(appointment=case, kind="clearance", done_at=None).count() == 1
+    (line,) = plan(case).lines
+    before = (datetime.combine(SLOT - timedelta(days=3), time(10)), datetime.combine(SLOT + timedelta(days=1), time(10)))
+    assert (line.is_for_others, line.word_for, line.held.cleared_for, line.held.is_agreed) == (True, before, before, None)
+
+    agree(case, nurse)
 
     assert told(case) == [("Apixaban", f"{SLOT - timedelta(days=2)} 12:00:00", f"{SLOT + timedelta(days=2)} 12:00:00")]
+    assert asked_again(case) == []
+    move(case, days=-1, hours=-2)
+    assert told(case) == []  # the newest word counts
+
+
+def test_a_word_holds_while_last_dose_and_restart_stay_the_same(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes()
+    agree(case, nurse)
+    move(case, days=1)
+    move(case, days=-1)
+
+    assert len(told(case)) == 1
+    assert asked_again(case) == []
+
+
+def test_a_hold_of_whole_days_with_an_open_restart_outlasts_a_move_within_the_day(
+    case: Appointment, takes: Any, nurse: Actor
+) -> None:
+    for row in RuleRow.objects.filter(table="antithrombotics", section="drugs", row_id="clopidogrel"):
+        row.data["restart_after"] = {}
+        row.save()
+    takes("clopidogrel")
+    agree(case, nurse, "clopidogrel")
+
+    move(case, hours=2)
+    assert len(told(case)) == 1
+    assert asked_again(case) == []
+
+    move(case, days=1)
+    assert told(case) == []
+    assert asked_again(case) == ["pending"]
+
+
+def test_a_refusal_stands_whatever_the_times(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes()
+    agree(case, nurse, is_agreed=False)
+    before = asked_again(case)
+
+    move(case, days=1)
+
+    assert asked_again(case) == before == ["warn"]
+
+
+def test_an_answer_counts_for_the_times_that_were_asked_about(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes()
+    clearing.ask(appointment=case, drug="apixaban", by=nurse, at=NOW)
+    move(case, days=1)
+
+    agree(case, nurse)
+
+    assert told(case) == []
+    clearing.ask(appointment=case, drug="apixaban", by=nurse, at=NOW)
+    agree(case, nurse)
+    assert len(told(case)) == 1
+
+
+def test_who_was_asked_about_other_times_may_be_asked_about_these(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes()
+    clearing.ask(appointment=case, drug="apixaban", by=nurse, at=NOW)
+    move(case, days=1)
+
+    clearing.ask(appointment=case, drug="apixaban", by=nurse, at=NOW)
+
+    with pytest.raises(clearing.AlreadyAsked):
+        clearing.ask(appointment=case, drug="apixaban", by=nurse, at=NOW)
+
+
+def test_what_is_decided_together_has_no_times_and_outlasts_a_move(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes("aspirin_secondary", indication="secondary")
+    word = agree(case, nurse, "aspirin_secondary")
+
+    move(case, days=1)
+
+    assert (word.has_times, word.last_dose, word.restart) == (False, "", "")
+    assert plan(case).lines[0].held.is_agreed is True
+
+
+def test_a_word_that_is_for_any_case_has_no_times(case: Appointment, takes: Any, nurse: Actor, clinic: SmallClinic) -> None:
+    given = {"medication": takes(), "answer": "given", "answered_on": TODAY, "answered_by": "Dr. Heart", "how": "fax"}
+    records.record(kind=Clearance, patient=clinic.patient, values=given, by=nurse, at=NOW)
+
+    move(case, days=1)
+
+    assert len(told(case)) == 1
 
 
 def test_one_medicine_that_nobody_cleared_keeps_the_whole_plan_back(case: Appointment, takes: Any, nurse: Actor) -> None:
@@ -231,6 +339,10 @@ def test_nurse_asks_and_answers_by_page(
     assert client.post(f"{address}apixaban/", {"act": "answer", **said}).status_code == 303
     assert "Every prescriber has agreed." in client.get(address).content.decode()
     assert client.post(f"{address}tell/").status_code == 303
+    move(case, days=1)
+    moved = client.get(address).content.decode()
+    assert "Given for other times" in moved
+    assert "Every prescriber has agreed." not in moved
 
 
 def test_who_may_see_and_who_may_not(case: Appointment, signed_in: Callable[..., Client], clinic: SmallClinic) -> None:

@@ -322,6 +322,26 @@ def test_waiver_holds_for_its_facts_and_no_others(ruled: SmallClinic, physician:
     assert RuleOverride.objects.filter(appointment=case, ended_at=None).count() == 1
 
 
+def test_waiver_of_a_result_ends_with_another_result_of_that_test_alone(
+    ruled: SmallClinic, physician: Actor, nurse: Actor
+) -> None:
+    settle(ruled)
+    type(ruled.procedure).objects.filter(pk=ruled.procedure.pk).update(bleeding_class="intermediate")
+    taken = put(Medication, ruled.patient, kind="antithrombotic", drug="warfarin", name="Warfarin", stopped_on=TODAY)
+    put(Clearance, ruled.patient, medication=taken, answer="given", answered_on=TODAY, answered_by="Dr. Heart", how="fax")
+    put(LabResult, ruled.patient, test="inr", value=2, taken_on=IN_TWO_WEEKS)
+    case = booked(ruled, physician, waivers=[Waiver("antithrombotic_lab:warfarin", "clinical_judgement", "Seen.")])
+
+    def after(**result: Any) -> set[str]:
+        records.record(kind=LabResult, patient=ruled.patient, values=result, by=nurse, at=NOW)
+        rechecking.follow_changes(at=NOW)
+        return standing(case)
+
+    assert after(test="glucose", value=300, taken_on=TODAY) == set()
+    assert after(test="inr", value=4, taken_on=TODAY) == set()  # too old to be the one that counts
+    assert after(test="inr", value=3, taken_on=IN_TWO_WEEKS) == {"antithrombotic_lab:warfarin"}
+
+
 def test_waiving_a_booked_case_asks_for_reason_and_role(ruled: SmallClinic, by: Actor, physician: Actor) -> None:
     settle(ruled)
     case = booked(ruled, by)

@@ -95,6 +95,22 @@ def test_each_word_counts_for_its_own_question() -> None:
     assert [held.is_agreed for held in cleared] == [True, False]
 
 
+def test_clearance_counts_for_the_times_that_it_was_given_for() -> None:
+    known = facts({"drug": "apixaban", "last_dose": "2027-03-13T09:00", "prescriber_clearance": True})
+    given = (datetime(2027, 3, 13, 9), datetime(2027, 3, 17, 10))
+    others = [(given[0] - timedelta(minutes=1), given[1]), (given[0], None), (date(2027, 3, 13), given[1])]
+
+    def about(cleared_for: Any, **word: Any) -> list[tuple[str, bool]]:
+        medicines = (replace((known.medications or ())[0], cleared_for=cleared_for, **word),)
+        found = assess([BOOK.thinners], replace(known, medications=medicines, is_complete=False), ON)
+        return [(one.code, one.pending) for one in found if one.code == "antithrombotic_clearance"]
+
+    assert about(given) == about(None) == []
+    assert [about(other) for other in others] == [[("antithrombotic_clearance", True)]] * 3
+    assert about(others[0], is_cleared=False) == [("antithrombotic_clearance", False)]
+    assert about(None, is_cleared=None) == [("antithrombotic_clearance", True)]
+
+
 @pytest.mark.parametrize("medicines", [None, ()])
 def test_nothing_known_and_nothing_taken_make_no_plan(medicines: Any) -> None:
     known = replace(facts(), medications=medicines)

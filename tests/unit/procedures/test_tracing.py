@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from fractions import Fraction
 
 from procedures import tables
@@ -13,7 +13,7 @@ from procedures.rules.earliest import turning_points
 from procedures.rules.facts import Lab, Medication, Wanted
 from procedures.rules.offers import Told, want
 from procedures.rules.rows import Row
-from procedures.rules.tracing import read_by
+from procedures.rules.tracing import Rests, read_by
 
 BOOK = tables.book_of_files()
 ON = date(2027, 3, 9)
@@ -34,11 +34,29 @@ class Silent:
 def test_rule_rests_on_the_facts_that_it_reads_and_on_no_others() -> None:
     rules = (Silent(), *BOOK.rules(FACTS, ON))
     found = read_by(rules, FACTS, ON, ["active_infection", "antithrombotic_clearance:apixaban", "unheard_of"])
-    assert found["active_infection"] == {"has_infection"}
-    held = found["antithrombotic_clearance:apixaban"]
+    assert found["active_infection"] == Rests(frozenset({"has_infection"}))
+    held = found["antithrombotic_clearance:apixaban"].names
     assert held >= {"medications", "request"}
     assert not held & {"as_of", "zone", "has_infection", "allergies"}
     assert "unheard_of" not in found
+
+
+def test_of_the_results_a_finding_rests_on_those_that_were_looked_up_for_it() -> None:
+    taken = (Medication("warfarin"), Medication("enoxaparin_ther"), Medication("apixaban"))
+    keys = ["antithrombotic_lab:warfarin", "antithrombotic_hold:warfarin", "antithrombotic_hold:enoxaparin_ther"]
+
+    def rests(*labs: Lab) -> dict[str, tuple[str, ...]]:
+        facts = replace(FACTS, medications=taken, labs=labs)
+        return {key: one.labs for key, one in read_by(BOOK.rules(facts, ON), facts, ON, keys).items()}
+
+    inr, crcl, sugar = Lab("inr", ON, Fraction(3)), Lab("crcl", ON, Fraction(20)), Lab("glucose", ON, Fraction(300))
+    before = rests(inr)
+    assert before == {keys[0]: (f"inr 3 {ON}",), keys[1]: (), keys[2]: ("crcl none",)}
+    assert rests(inr, sugar, Lab("inr", ON - timedelta(days=200), Fraction(2))) == before
+    assert rests(inr, crcl) == {**before, keys[2]: (f"crcl 20 {ON}",)}
+    assert rests(Lab("inr", ON, Fraction(4)))[keys[0]] == (f"inr 4 {ON}",)
+    names = read_by(BOOK.rules(FACTS, ON), FACTS, ON, ["antithrombotic_clearance:apixaban"])
+    assert "labs" not in names["antithrombotic_clearance:apixaban"].names
 
 
 def test_nothing_is_asked_when_nothing_is_looked_for() -> None:
