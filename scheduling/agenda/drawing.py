@@ -223,7 +223,8 @@ class Drawing:
             status=case.status,
             hue=hue_of(case.category, case.family),
             flags=words.brief_flags(case.deceased_on is not None, case.has_twin, case.language),
-            is_ready=not case.is_waiting,
+            is_waiting=case.is_waiting,
+            is_refused=case.is_refused,
             is_selected=case.public_id == self.asked.case,
         )
 

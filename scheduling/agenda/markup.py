@@ -24,7 +24,8 @@ LINES = '</span><span class="l2">{} <b>{}</b></span><span class="l2">{}</span><s
 CHIP = '<a class="{}" href="{}" data-panel="{}"><b>{}</b><span>{}</span><span class="sr">{}</span></a>'
 CURRENT = ' aria-current="true"'
 MARKS = {"allergy": '<i class="mark-allergy"></i>', "same_name": '<i class="mark-twin"></i>'}
-WAITS = '<i class="mark-wait"></i>'
+WAITS, STANDS = '<i class="mark-wait"></i>', '<i class="mark-rule"></i>'
+WAITS_TOLD, STANDS_TOLD = "Waits for something", "A rule stands against it"
 CARRIES = {"physician": ("room", "device"), "room": ("physician", "device"), "device": ("physician", "room")}
 
 
@@ -74,8 +75,8 @@ def _leg(bar: Bar, leg: Leg) -> str:
 def _bar(bar: Bar, leg: Leg, carried: str) -> str:
     chosen = " is-selected" if bar.is_selected else ""
     told = [status_word(bar.status), *(flag.text for flag in bar.flags)]
-    if not bar.is_ready:
-        told.append("Not ready")
+    told += [WAITS_TOLD] if bar.is_waiting else []
+    told += [STANDS_TOLD] if bar.is_refused else []
     opened = _filled(
         BAR,
         f"bar f-{bar.hue} s-{bar.status}{chosen} {at(leg.slot)} {lasting(leg.span)}",
@@ -93,7 +94,8 @@ def _bar(bar: Bar, leg: Leg, carried: str) -> str:
             CURRENT if bar.is_selected else "",
             _filled(FACE, f"{bar.clock} {bar.patient}"),
             *(MARKS.get(flag.kind, "") for flag in bar.flags),
-            "" if bar.is_ready else WAITS,
+            WAITS if bar.is_waiting else "",
+            STANDS if bar.is_refused else "",
             _filled(LINES, bar.procedure, bar.target, carried, " ".join(f"{one}." for one in told)),
         )
     )

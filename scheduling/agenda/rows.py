@@ -125,6 +125,7 @@ class CaseRow(NamedTuple):
     offered_regions: list[str]
     has_twin: bool
     is_waiting: bool
+    is_refused: bool
 
     @property
     def target(self) -> tuple[tuple[str, ...], str, str, tuple[str, ...], tuple[str, ...]]:
@@ -237,12 +238,14 @@ def _cases(site: Site, starts: datetime, ends: datetime) -> list[CaseRow]:
     # Namesakes whom this site knows: a mark must not tell of people at other sites.
     known = PatientSite.objects.filter(patient=OuterRef("pk"), site=site)
     twins = Patient.objects.filter(Exists(known), search_name=OuterRef("patient__search_name")).exclude(pk=OuterRef("patient_id"))
-    waiting = AppointmentFinding.objects.filter(appointment=OuterRef("pk"), gone_at=None).filter(
-        Q(severity="pending") | Q(stands=True)
-    )
+    said = AppointmentFinding.objects.filter(appointment=OuterRef("pk"), gone_at=None)
     found = (
         Appointment.objects.filter(site=site, starts_at__gte=starts, starts_at__lt=ends)
-        .annotate(has_twin=Exists(twins), is_waiting=Exists(waiting))
+        .annotate(
+            has_twin=Exists(twins),
+            is_waiting=Exists(said.filter(severity="pending")),
+            is_refused=Exists(said.filter(stands=True)),
+        )
         .order_by("starts_at", "pk")
         .values_list(
             "pk", "public_id", "version", "status", "side", "levels", "regions",
@@ -250,7 +253,7 @@ def _cases(site: Site, starts: datetime, ends: datetime) -> list[CaseRow]:
             "patient__first_name", "patient__last_name", "patient__birth_date", "patient__deceased_on", "patient__language",
             "procedure__short_name", "procedure__category", "procedure__family", "procedure__level_scheme",
             "procedure__regions",
-            "has_twin", "is_waiting",
+            "has_twin", "is_waiting", "is_refused",
         )
     )  # fmt: skip
     return [CaseRow._make(row) for row in found]

@@ -53,7 +53,8 @@ class Bar:
     status: str
     hue: str
     flags: tuple[Flag, ...]
-    is_ready: bool
+    is_waiting: bool  # for something that is not on file yet
+    is_refused: bool  # a rule stands against it
     is_selected: bool
 
 
