@@ -1,4 +1,4 @@
-"""Other times that a patient may choose: free for everything the case needs, and allowed without anybody's override."""
+"""Other times that a patient may choose: free for everything the case needs, allowed and covered without anybody's override."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.errors import Conflict
 from scheduling import booking, openings
+from scheduling.assessing import covering, wish_of
 from scheduling.availability import Opening
 from scheduling.booking import staging
+from scheduling.intervals import local_day
 from scheduling.models import BEFORE_ARRIVAL, Allocation, Appointment, Kind, Resource
 
 OFFERED = 3
@@ -26,14 +28,18 @@ def offers(*, appointment: Appointment, by: Actor, at: datetime) -> tuple[Openin
     if appointment.status not in BEFORE_ARRIVAL or appointment.arrives_at < at + NOTICE:
         return ()
     zone = ZoneInfo(appointment.site.time_zone)
-    halves = [iter(found) for found in _free(appointment, at)]
+    rules = covering(wish=wish_of(appointment), patient=appointment.patient, at=at, moving=appointment)
+    first = rules.first((at + NOTICE).astimezone(zone).date())
+    if first is None:
+        return ()
+    halves = [iter(found) for found in _free(appointment, first, at)]
     chosen: dict[date, Opening] = {}
     judged = 0
     while halves and len(chosen) < OFFERED and judged < LOOKED_AT:
         half = halves.pop(0)
         for opening in half:
             day = opening.starts_at.astimezone(zone).date()
-            if day in chosen or opening.starts_at == appointment.starts_at:
+            if day in chosen or opening.starts_at == appointment.starts_at or rules.blocking(day):
                 continue
             judged += 1
             if _is_allowed(appointment, opening, by, at):
@@ -57,27 +63,30 @@ def place(*, appointment: Appointment, starts_at: datetime, units: Collection[in
         units=units,
         patient=appointment.patient,
         moving=appointment,
-        options=openings.Options(sedation=appointment.sedation),
+        options=openings.Options(sedation=appointment.sedation, guidance=appointment.guidance),
     )
     if fit.opening is None:
         raise booking.SlotTaken
     return fit.opening
 
 
-def _free(appointment: Appointment, at: datetime) -> list[Sequence[Opening]]:
-    """Return the first free mornings and afternoons: who asks for another time may need the other half of the day."""
+def _free(appointment: Appointment, first: date, at: datetime) -> list[Sequence[Opening]]:
+    """Return the first free mornings and afternoons from a day on: who asks for another time may need the other half of it."""
     physician = _physician_of(appointment)
+    earliest = max(at + NOTICE, local_day(first, ZoneInfo(appointment.site.time_zone)).starts_at)
+    if earliest >= at + AHEAD:
+        return []
     return [
         openings.find_openings(
             procedure=appointment.procedure,
             at=at,
-            earliest=at + NOTICE,
+            earliest=earliest,
             latest=at + AHEAD,
             site=appointment.site,
             physician=physician,
             patient=appointment.patient,
             moving=appointment,
-            options=openings.Options(sedation=appointment.sedation),
+            options=openings.Options(sedation=appointment.sedation, guidance=appointment.guidance),
             part_of_day=half,
             grid_minutes=GRID,
             per_day=1,

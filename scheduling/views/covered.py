@@ -1,9 +1,9 @@
-"""From when on what is asked for is covered: beside the first free time, and as a filter of times."""
+"""From when on what is asked for is covered: beside the first free time, as a filter of times, and where a case may go."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -15,12 +15,25 @@ from procedures import levels as anatomy
 from procedures.models import Procedure
 from procedures.rules import Finding
 from scheduling.agenda import words
-from scheduling.agenda.shapes import BookPage
-from scheduling.assessing import Covering, Wish, covering
+from scheduling.agenda.shapes import BookPage, Line, OpeningLine
+from scheduling.assessing import Covering, Wish, covering, wish_of
 from scheduling.availability import Opening
 from scheduling.booking import Target
+from scheduling.models import Appointment
 from scheduling.openings import OpeningsFound
 from scheduling.views import doors
+
+NEVER = "Waiting alone does not help."
+FREE = 3  # of the times before the first covered day, so many are shown besides
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Free times for a case that stands or stood, with what rules say of their days and from when on none is in the way."""
+
+    lines: tuple[OpeningLine, ...] = ()
+    told: str = ""
+    against: tuple[Line, ...] = ()
 
 
 class Asking(Protocol):
@@ -76,13 +89,49 @@ def told(
     first = desk.covering.first(free)
     page = replace(page, uncovered=tuple(doors.line_of(finding, desk.by, {}) for finding in bad))
     if first is None:
-        return replace(page, covered="Waiting alone does not help."), replace(found, openings=()) if wanted else found
+        return replace(page, covered=NEVER), replace(found, openings=()) if wanted else found
     later = search(first)
     fitting = _fitting(desk, later)
     if fitting:
         page = replace(page, first_covered=doors.offer(fitting[0], later.units, later.sites))
-    page = replace(page, covered=f"Free on {words.short_day(free)}, covered from {words.short_day(first)}.")
+    page = replace(page, covered=_from(free, first))
     return page, replace(later, openings=fitting) if wanted else found
+
+
+def of_case(
+    row: Appointment, found: OpeningsFound, *, by: Actor, at: datetime, search: Callable[[date], OpeningsFound] | None = None
+) -> Times:
+    """Return where a case may go, each time marked whose day a rule does not allow; two statements more than the search.
+
+    With `search`, which looks again from a day on: where the first free day is not covered, the covered times follow it.
+    """
+    if not found.openings:
+        return Times()
+    zone = ZoneInfo(row.site.time_zone)
+    wish = replace(wish_of(row), starts_at=found.openings[0].starts_at)
+    rules = covering(wish=wish, patient=row.patient, at=at, moving=row)
+    bad, first = rules.blocking(wish.on), None
+    shown, units, sites = found.openings, found.units, found.sites
+    if bad and search is not None:
+        first = rules.first(wish.on)
+    if first is not None and search is not None:
+        later = search(first)
+        fitting = [each for each in later.openings if not rules.blocking(each.starts_at.astimezone(zone).date())]
+        before = [each for each in shown if each.starts_at.astimezone(zone).date() < first][:FREE]
+        shown, units, sites = (*before, *fitting), {**units, **later.units}, {**sites, **later.sites}
+    lines = []
+    for each in shown:
+        against_it = rules.blocking(each.starts_at.astimezone(zone).date())
+        mark: dict[str, Any] = {"worst": "deny", "line_count": len(against_it)} if against_it else {}
+        lines.append(replace(doors.offer(each, units, sites), **mark))
+    if not bad or search is None:
+        return Times(tuple(lines))
+    told = NEVER if first is None else _from(wish.on, first)
+    return Times(tuple(lines), told, tuple(doors.line_of(finding, by, {}) for finding in bad))
+
+
+def _from(free: date, first: date) -> str:
+    return f"Free on {words.short_day(free)}, covered from {words.short_day(first)}."
 
 
 def against(desk: Asking, opening: Opening) -> dict[str, Any]:

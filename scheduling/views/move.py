@@ -29,7 +29,7 @@ from scheduling.intervals import exists, instant, local_day
 from scheduling.models import BEFORE_ARRIVAL, Allocation, Appointment, Kind, Resource
 from scheduling.models.appointments import InvalidMove
 from scheduling.openings import FoundUnit, OpeningsFound
-from scheduling.views import doors
+from scheduling.views import covered, doors
 from scheduling.views.cases import form_key
 
 NEARBY, FIRST, PER_DAY, GRID = 6, 9, 3, 15
@@ -242,7 +242,7 @@ class _Mover:
         )
         choices = {field: self._choices(field) for field in BY_FIELD}
         shown = {field: next((each.value for each in given if each.is_selected), "") for field, given in choices.items()}
-        title, nearby = self._offers(error, is_checked=preview is not None)
+        title, times = self._offers(error, is_checked=preview is not None)
         form = MovePage(
             checked=self._checked({**self.typed, **shown}),
             action=reverse("scheduling:move", args=[self.row.public_id]),
@@ -266,8 +266,10 @@ class _Mover:
                 line.severity not in ("structural",) and (line.can_waive or line.severity in ("info", "pending"))
                 for line in lines
             ),
-            nearby=nearby,
+            nearby=times.lines,
             nearby_title=title,
+            covered=times.told,
+            uncovered=times.against,
             length=self._length(preview),
             errors=errors,
             refusal=self._refusal(error) if error else None,
@@ -320,26 +322,41 @@ class _Mover:
             return f"It takes {now} minutes in the room."
         return f"It will take {new} minutes in the room instead of {now}, by what procedure and physician take now."
 
-    def _offers(self, error: DomainError | None, *, is_checked: bool) -> tuple[str, tuple[OpeningLine, ...]]:
+    def _offers(self, error: DomainError | None, *, is_checked: bool) -> tuple[str, covered.Times]:
         """Return free times to choose from: near by when a time was refused, else the first there are."""
         if is_checked and not isinstance(error, booking.RulesRefused):
-            return "", ()
+            return "", covered.Times()
         if error is not None and error.code in ("not_free", "slot_taken", "rules_refused"):
             return "Free near by", self._nearby()
         if self.row.status not in BEFORE_ARRIVAL or (error is not None and error.code != "stale"):
-            return "", ()
+            return "", covered.Times()
         return "First free", self._first()
 
-    def _first(self) -> tuple[OpeningLine, ...]:
+    def _first(self) -> covered.Times:
         """Return the first free times with the physician chosen, or with anybody when that one has none."""
         physician = self._physician()
-        found = self._search(physician, per_day=PER_DAY, limit=FIRST)
+        found = self._elsewhere(physician)
         is_anybody = physician is None or not found.openings
         if physician is not None and not found.openings:
-            found = self._search(None, per_day=PER_DAY, limit=FIRST)
-        elsewhere = [each for each in found.openings if each.starts_at != self.row.starts_at]
-        lines = [doors.offer(each, found.units, found.sites) for each in elsewhere]
-        return tuple(replace(line, token=ANYBODY if is_anybody else "", why="") for line in lines)
+            physician, found = None, self._elsewhere(None)
+        times = covered.of_case(
+            self.row,
+            found,
+            by=self.by,
+            at=self.at,
+            search=lambda day: self._elsewhere(physician, local_day(day, self.zone).starts_at),
+        )
+        return self._marked(times, is_anybody=is_anybody)
+
+    def _elsewhere(self, physician: Resource | None, earliest: datetime | None = None) -> OpeningsFound:
+        """Return the first free times, from an instant on, other than the one that the case has."""
+        found = self._search(physician, earliest=earliest, per_day=PER_DAY, limit=FIRST)
+        return replace(found, openings=tuple(each for each in found.openings if each.starts_at != self.row.starts_at))
+
+    @staticmethod
+    def _marked(times: covered.Times, *, is_anybody: bool) -> covered.Times:
+        token = ANYBODY if is_anybody else ""
+        return replace(times, lines=tuple(replace(line, token=token, why="") for line in times.lines))
 
     def _physician(self) -> Resource | None:
         rows = self.options.by_field["physician"]
@@ -359,11 +376,11 @@ class _Mover:
             **other,
         )
 
-    def _nearby(self) -> tuple[OpeningLine, ...]:
+    def _nearby(self) -> covered.Times:
         """Return the free times nearest to the one asked for, on that day and the two after it."""
         form = MoveForm(self.typed)
         if not form.is_valid():
-            return ()
+            return covered.Times()
         day = form.cleaned_data["day"]
         wished = instant(day, form.cleaned_data["time"], self.zone)
         around = {
@@ -377,5 +394,5 @@ class _Mover:
         if physician is not None and not found.openings:
             found = self._search(None, **around)
         nearest = sorted(found.openings, key=lambda each: (abs(each.starts_at - wished), each.starts_at))[:NEARBY]
-        lines = [doors.offer(each, found.units, found.sites) for each in sorted(nearest, key=lambda each: each.starts_at)]
-        return tuple(replace(line, token=ANYBODY if is_anybody else "", why="") for line in lines)
+        near = replace(found, openings=tuple(sorted(nearest, key=lambda each: each.starts_at)))
+        return self._marked(covered.of_case(self.row, near, by=self.by, at=self.at), is_anybody=is_anybody)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -20,9 +22,10 @@ from scheduling.agenda.shapes import ReinstateForm as ReinstatePage
 from scheduling.availability import Opening
 from scheduling.booking import staging
 from scheduling.forms import ActForm, pairs, typed_waivers, waivers_in
+from scheduling.intervals import local_day
 from scheduling.models import AWAY, Appointment
 from scheduling.models.appointments import InvalidMove
-from scheduling.views import doors
+from scheduling.views import covered, doors
 from scheduling.views.cases import form_key
 
 OFFERED, PER_DAY, GRID = 9, 3, 15
@@ -92,6 +95,9 @@ class _Back:
         lines = tuple(doors.line_of(finding, self.by, typed_waivers(self.request.POST)) for finding in findings)
         is_away = self.row.status in AWAY
         can = is_away and not any(line.severity == "structural" for line in lines) and not isinstance(problem, booking.SlotTaken)
+        is_refused = any(line.severity == "deny" for line in lines)
+        is_offered = is_away and (self.line is not None or not can or is_refused)
+        times = self._others() if is_offered else covered.Times()
         form = ReinstatePage(
             action=reverse("scheduling:reinstate", args=[self.row.public_id]),
             version=self.row.version,
@@ -102,7 +108,9 @@ class _Back:
             refusal=self._refusal(problem) if problem else None,
             opening=self.line or doors.offer_of(staging.old_place(self.row), self.row),
             is_old_place=self.line is None,
-            others=self._others() if is_away and (self.line is not None or not can) else (),
+            others=times.lines,
+            covered=times.told,
+            uncovered=times.against,
         )
         shown = doors.shown(self.request, self.row, reinstate=form)
         return web.respond(self.request, "scheduling/reinstate.html", {"case": shown}, status=status)
@@ -131,10 +139,14 @@ class _Back:
         which = "This time" if is_chosen else "Its old time"
         return replace(told, message=f"{which} was taken meanwhile.", next_act="Choose another time below.")
 
-    def _others(self) -> tuple[OpeningLine, ...]:
-        """Return the first free times at the case's site, whoever has them."""
-        found = openings.find_openings(
-            procedure=self.row.procedure, at=self.at, site=self.row.site, patient=self.row.patient,
+    def _others(self) -> covered.Times:
+        """Return the first free times at the case's site, whoever has them, and from when on the rules let it be."""
+        zone = ZoneInfo(self.row.site.time_zone)
+        search = lambda day: self._free(local_day(day, zone).starts_at)  # noqa: E731
+        return covered.of_case(self.row, self._free(), by=self.by, at=self.at, search=search)
+
+    def _free(self, earliest: datetime | None = None) -> openings.OpeningsFound:
+        return openings.find_openings(
+            procedure=self.row.procedure, at=self.at, earliest=earliest, site=self.row.site, patient=self.row.patient,
             options=doors.options_of(self.row), grid_minutes=GRID, per_day=PER_DAY, limit=OFFERED, with_reasons=False,
         )  # fmt: skip
-        return tuple(doors.offer(each, found.units, found.sites) for each in found.openings)

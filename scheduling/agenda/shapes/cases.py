@@ -84,6 +84,8 @@ class MoveForm:
     can_move: bool = False
     nearby: tuple[OpeningLine, ...] = ()
     nearby_title: str = ""
+    covered: str = ""  # from when on no rule stands in the way, where that is not the first free time
+    uncovered: tuple[Line, ...] = ()
     length: str = ""
     errors: tuple[Pair, ...] = ()
     refusal: Refusal | None = None
@@ -147,6 +149,8 @@ class ReinstateForm:
     opening: OpeningLine | None = None
     is_old_place: bool = True
     others: tuple[OpeningLine, ...] = ()  # where else it could go, when it cannot have its old place
+    covered: str = ""  # from when on no rule stands in the way, where that is not the first free time
+    uncovered: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,7 @@ class Case:
     sedation: str
     guidance: str
     where: str = ""  # on the body, where no level says it
+    role: str = ""  # what it is done for, where somebody has said so
     uses: tuple[Use, ...] = ()
     legs: tuple[LegLine, ...] = ()
     lines: tuple[Line, ...] = ()

@@ -437,6 +437,29 @@ def test_nothing_is_offered_that_a_rule_refuses(visit: Appointment, phone: Phone
     assert "Please call me" in phone.page
 
 
+def test_only_covered_times_are_offered_however_far_ahead_they_begin(
+    visit: Appointment, phone: Phone, clinic: SmallClinic
+) -> None:
+    tables.load(by=Actor.system("tests"), at=NOW)
+    taken = Medication.objects.create(
+        patient=clinic.patient, recorded_at=NOW, kind="antithrombotic", drug="clopidogrel", name="Clopidogrel",
+        last_dose_at=NOW + timedelta(days=20),
+    )  # fmt: skip
+    found = answers.offers(appointment=visit, by=Actor.system("link"), at=NOW)
+    assert len(found) == 3
+    assert min(one.starts_at for one in found) >= NOW + timedelta(days=25)
+    phone.get("another-time/")
+    tokens = offered(phone.page)
+    assert len(tokens) == 3
+    assert phone.press("move", offer=tokens[0]).status_code == 200
+    assert Appointment.objects.get().starts_at == found[0].starts_at
+
+    taken.last_dose_at = NOW + timedelta(days=70)
+    taken.save()
+    visit.refresh_from_db()
+    assert answers.offers(appointment=visit, by=Actor.system("link"), at=NOW) == ()
+
+
 def test_visit_within_a_day_is_moved_by_telephone_only(visit: Appointment, phone: Phone, settings: Any, tmp_path: Path) -> None:
     turn_clock(settings, tmp_path, visit.arrives_at - timedelta(hours=23))
     phone.get("another-time/")
