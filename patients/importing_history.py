@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import transaction
 
@@ -95,15 +95,12 @@ class HistoryImport:
     outcome: Outcome = field(default_factory=Outcome)
     _sites: dict[str, Site] = field(default_factory=dict)
     _procedures: dict[str, Procedure] = field(default_factory=dict)
+    required: ClassVar[Mapping[str, tuple[str, ...]]] = REQUIRED
 
     def run(self, sheet: Sheet, progress: Callable[[Outcome], None] = lambda outcome: None) -> Outcome:
         """Take every row of the sheet in; report each that stays out."""
-        for site in Site.objects.order_by("pk"):
-            self._sites.update({folded(site.slug): site, folded(site.name): site})
-        for row in Procedure.objects.order_by("pk"):
-            self._procedures.update({str(row.public_id): row, folded(row.code): row, folded(row.name): row})
-        rows = sheet.rows()
-        take = self._procedure if self.what == "procedures" else self._score
+        self.prepare()
+        rows, take = sheet.rows(), self.taking()
         while batch := list(islice(rows, BATCH)):
             with transaction.atomic():
                 known = self._patients(batch)
@@ -112,6 +109,17 @@ class HistoryImport:
                 transaction.set_rollback(self.is_dry_run)
             progress(self.outcome)
         return self.outcome
+
+    def prepare(self) -> None:
+        """Read once what cells may name."""
+        for site in Site.objects.order_by("pk"):
+            self._sites.update({folded(site.slug): site, folded(site.name): site})
+        for row in Procedure.objects.order_by("pk"):
+            self._procedures.update({str(row.public_id): row, folded(row.code): row, folded(row.name): row})
+
+    def taking(self) -> Callable[[Mapping[str, str], Patient], bool]:
+        """Return what takes one row in and says whether it is new."""
+        return self._procedure if self.what == "procedures" else self._score
 
     def _patients(self, batch: list[SheetRow]) -> dict[str, Patient]:
         wanted = {row.cells.get("patient_external_id", "")[:80] for row in batch}
@@ -123,7 +131,7 @@ class HistoryImport:
         try:
             if row.problem:
                 raise RowRefused("row", row.problem)
-            for needed in REQUIRED[self.what]:
+            for needed in self.required[self.what]:
                 if not row.cells.get(needed):
                     raise RowRefused(needed, "is missing")
             patient = known.get(row.cells["patient_external_id"][:80])
@@ -134,7 +142,7 @@ class HistoryImport:
         except RowRefused as refusal:
             self._refuse(row.line, refusal.field, str(refusal), name)
         except DomainError as error:
-            self._refuse(row.line, str(error.details.get("field", "row")), error.message, name)
+            self._refuse(row.line, str(error.details.get("field") or "row"), error.message, name)
         else:
             self.outcome.new += is_new
             self.outcome.same += not is_new
@@ -148,8 +156,8 @@ class HistoryImport:
             "done_on": self._day("done_on", cells["done_on"]),
             "procedure": procedure,
             "other_name": "" if procedure is not None else cells["procedure"][:160],
-            "side": _side(cells.get("side", "")),
-            "levels": _levels(cells.get("levels", "")),
+            "side": side_in(cells.get("side", "")),
+            "levels": levels_in(cells.get("levels", "")),
             "site": site,
             "is_elsewhere": site is None,
             "where_elsewhere": "" if site is not None else cells.get("site", "")[:160],
@@ -165,7 +173,7 @@ class HistoryImport:
         if cells.get("steroid"):
             given = {
                 "performed": performed, "kind": DrugKind.STEROID, "drug": cells["steroid"][:40], "given_on": values["done_on"],
-                "dose_mg": _number("steroid_mg", cells["steroid_mg"]) if cells.get("steroid_mg") else None,
+                "dose_mg": number_in("steroid_mg", cells["steroid_mg"]) if cells.get("steroid_mg") else None,
                 "origin": Origin.IMPORT,
             }  # fmt: skip
             records.record(kind=GivenDrug, patient=patient, values=given, by=self.by, at=self.at)
@@ -178,7 +186,7 @@ class HistoryImport:
         if aspect not in Aspect.values:
             raise RowRefused("aspect", f"is none of {', '.join(Aspect.values)}")
         session = self._session(cells.get("procedure_external_id", ""), patient)
-        value = _number("value", cells["value"])
+        value = number_in("value", cells["value"])
         is_before = session is not None and day <= session.done_on
         phase = Phase.ROUTINE if session is None else Phase.BEFORE if is_before else Phase.FOLLOW_UP
         same = {"patient": patient, "measure": cells["measure"], "aspect": aspect, "scored_on": day, "performed": session}
@@ -201,12 +209,12 @@ class HistoryImport:
             raise RowRefused("procedure_external_id", "is no procedure of this patient; import the procedures first")
         return found
 
-    def _day(self, name: str, cell: str) -> date:
+    def _day(self, name: str, cell: str, *, may_come: bool = False) -> date:
         try:
             day = read_date(cell, self.date_order)
         except CellError as error:
             raise RowRefused(name, str(error)) from error
-        if day > self.at.date():
+        if day > self.at.date() and not may_come:
             raise RowRefused(name, "is in the future")
         return day
 
@@ -215,7 +223,7 @@ class HistoryImport:
         self.tell(Problem(line, field_name, reason, external_id=external_id[:80]))
 
 
-def _side(cell: str) -> str:
+def side_in(cell: str) -> str:
     if not cell:
         return ""
     for side, words in SIDES.items():
@@ -224,14 +232,14 @@ def _side(cell: str) -> str:
     raise RowRefused("side", "is not a side known here; give it a meaning with --map FILE")
 
 
-def _levels(cell: str) -> list[str]:
+def levels_in(cell: str) -> list[str]:
     try:
         return list(targets.read_levels(cell)) if cell else []
     except ValueError as error:
         raise RowRefused("levels", str(error)) from error
 
 
-def _number(name: str, cell: str) -> Decimal:
+def number_in(name: str, cell: str) -> Decimal:
     try:
         value = Decimal(cell.replace(",", "."))
     except InvalidOperation as error:

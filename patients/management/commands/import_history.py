@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,18 +18,22 @@ from patients.sheets import Report, SheetError, add_file_arguments, mapping_of, 
 
 
 class Command(BaseCommand):
+    name, permissions = "import_history", PERMISSIONS
+    synonyms: Mapping[str, Mapping[str, tuple[str, ...]]] = SYNONYMS
+    required: Mapping[str, tuple[str, ...]] = REQUIRED
+    imports: type[HistoryImport] = HistoryImport
     help = "Take past procedures, or scores, in from a CSV file; what is there already stays as it is, the rest is reported."
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_file_arguments(parser)
-        parser.add_argument("--what", choices=sorted(SYNONYMS), required=True, help="what the rows of the file are")
+        parser.add_argument("--what", choices=sorted(self.synonyms), required=True, help="what the rows of the file are")
 
     def handle(self, *args: Any, **options: Any) -> None:
         what = options["what"]
         try:
             sheet = open_sheet(
-                Path(options["file"]), synonyms=SYNONYMS[what], required=REQUIRED[what],
-                mapping=mapping_of(options["map"], tuple(SYNONYMS[what])), encoding=options["encoding"],
+                Path(options["file"]), synonyms=self.synonyms[what], required=self.required[what],
+                mapping=mapping_of(options["map"], tuple(self.synonyms[what])), encoding=options["encoding"],
             )  # fmt: skip
         except SheetError as error:
             raise CommandError(str(error)) from error
@@ -37,22 +42,21 @@ class Command(BaseCommand):
             self.stderr.write(f"Columns not used: {', '.join(sheet.ignored)}.")
         with ExitStack() as stack:
             report = Report(stack, options["report"], self.stderr)
-            run = HistoryImport(
-                what=what, by=_actor(options["user"]), at=now(), tell=report.tell, date_order=options["date_order"],
+            run = self.imports(
+                what=what, by=self._actor(options["user"]), at=now(), tell=report.tell, date_order=options["date_order"],
                 is_dry_run=options["dry_run"],
             )  # fmt: skip
             outcome = run.run(sheet)
             report.close()
-        self.stdout.write(f"import_history: {outcome.summary()}{' (dry run, nothing kept)' if options['dry_run'] else ''}")
+        self.stdout.write(f"{self.name}: {outcome.summary()}{' (dry run, nothing kept)' if options['dry_run'] else ''}")
 
-
-def _actor(username: str) -> Actor:
-    if not username:
-        return Actor.system("import_history", *PERMISSIONS)
-    user = User.objects.filter(username=username, is_active=True).first()
-    if user is None:
-        raise CommandError(f"There is no active member of staff named {username}.")
-    actor = Actor.of_user(user)
-    if not actor.may("patients.import_history"):
-        raise CommandError(f"{username} may not import.")
-    return replace(actor, permissions=actor.permissions | set(PERMISSIONS))
+    def _actor(self, username: str) -> Actor:
+        if not username:
+            return Actor.system(self.name, *self.permissions)
+        user = User.objects.filter(username=username, is_active=True).first()
+        if user is None:
+            raise CommandError(f"There is no active member of staff named {username}.")
+        actor = Actor.of_user(user)
+        if not actor.may("patients.import_history"):
+            raise CommandError(f"{username} may not import.")
+        return replace(actor, permissions=actor.permissions | set(self.permissions))
