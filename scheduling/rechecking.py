@@ -101,6 +101,13 @@ def judge_cases(cases: Sequence[Appointment], at: datetime) -> dict[int, Answer]
     return {case.pk: (lambda keys, case=case: answer(case, keys)) for case in cases}  # type: ignore[misc]
 
 
+def look(*, appointment: Appointment, at: datetime) -> tuple[Finding, ...]:
+    """Return what rules say about a booked case now, what waits by the days that were said before; keep nothing."""
+    case = Appointment.objects.select_related(*JOINED).get(pk=appointment.pk)
+    findings, _ = judge_cases([case], at)[case.pk](())
+    return readiness.dated(findings, case, at, readiness.read_said([case])[case.pk].dues())
+
+
 # --- what people say about a booked case -----------------------------------------------------------------------------
 
 

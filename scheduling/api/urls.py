@@ -26,4 +26,13 @@ urlpatterns = [
     path("appointments/<uuid:public_id>/confirm/", rest.Confirm.as_view(), name="api_confirm"),
     path("appointments/<uuid:public_id>/reinstate/", rest.Reinstate.as_view(), name="api_reinstate"),
     path("appointments/<uuid:public_id>/status/", rest.MoveOn.as_view(), name="api_status"),
+    path("appointments/<uuid:public_id>/rules/", rest.Rules.as_view(), name="api_case_rules"),
+    path("appointments/<uuid:public_id>/waive/", rest.Waive.as_view(), name="api_waive"),
+    path("appointments/<uuid:public_id>/plan/", rest.Plan.as_view(), name="api_plan_case"),
+    path("appointments/<uuid:public_id>/medicines/", rest.Medicines.as_view(), name="api_medicines"),
+    path("appointments/<uuid:public_id>/medicines/<slug:drug>/ask/", rest.AskPrescriber.as_view(), name="api_ask_prescriber"),
+    path("appointments/<uuid:public_id>/medicines/<slug:drug>/answer/", rest.Clear.as_view(), name="api_clear"),
+    path("tasks/", rest.Tasks.as_view(), name="api_tasks"),
+    path("tasks/<uuid:public_id>/take/", rest.TakeTask.as_view(), name="api_task_take"),
+    path("tasks/<uuid:public_id>/close/", rest.CloseTask.as_view(), name="api_task_close"),
 ]

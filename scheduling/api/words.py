@@ -128,6 +128,7 @@ class OpeningsIn(Chosen):
     until_time = serializers.TimeField(required=False)
     limit = serializers.IntegerField(min_value=1, max_value=100, required=False, default=20)
     per_day = serializers.IntegerField(min_value=1, max_value=50, required=False)
+    details = Said(required=False)
     covered = serializers.BooleanField(
         required=False, default=False, help_text="Only times on whose date no rule refuses. Asks for a patient."
     )

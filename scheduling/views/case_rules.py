@@ -18,8 +18,7 @@ from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import DomainError
 from patients.records import FieldRefused
 from procedures import rulebook
-from procedures.rules import Finding
-from scheduling import booking, readiness, rechecking
+from scheduling import booking, rechecking
 from scheduling.forms import DetailsForm, asked_of, initial, typed_waivers, waivers_in
 from scheduling.models import Appointment
 from scheduling.views import doors
@@ -65,7 +64,7 @@ def _page(
     request: HttpRequest, row: Appointment, form: DetailsForm, *, error: DomainError | None = None, status: int = 200
 ) -> HttpResponse:
     by, at, zone = Actor.of(request), web.now(), ZoneInfo(row.site.time_zone)
-    findings = error.findings if isinstance(error, booking.RulesRefused) else _findings(row)
+    findings = error.findings if isinstance(error, booking.RulesRefused) else rechecking.look(appointment=row, at=at)
     typed = typed_waivers(request.POST) if error is not None else {}
     held = {override.code for override in row.overrides.filter(ended_at=None)}
     asked = asked_of(row.procedure, row.sedation, rulebook.usable_book())
@@ -91,11 +90,3 @@ def _page(
 
 
 ALWAYS = ("driver", "driver_name", "premedication", "rationale", "site_reason", "bilateral_reason")
-
-
-def _findings(row: Appointment) -> tuple[Finding, ...]:
-    """Return what the rules say now, waiting ones by the days that were said before."""
-    case = Appointment.objects.select_related(*rechecking.JOINED).get(pk=row.pk)
-    at = web.now()
-    findings, _ = rechecking.judge_cases([case], at)[case.pk](())
-    return readiness.dated(findings, case, at, readiness.read_said([case])[case.pk].dues())

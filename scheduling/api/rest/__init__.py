@@ -14,16 +14,21 @@ from scheduling.api.rest.courses import (
     Worklist,
 )
 from scheduling.api.rest.places import Holds, OneHold, Openings, Resources, Sites
+from scheduling.api.rest.ready import AskPrescriber, Clear, CloseTask, Medicines, Plan, Rules, TakeTask, Tasks, Waive
 
 __all__ = [
     "Appointments",
+    "AskPrescriber",
     "BookNext",
     "CallCourse",
     "Cancel",
     "ChangeCourse",
+    "Clear",
+    "CloseTask",
     "Confirm",
     "Courses",
     "Holds",
+    "Medicines",
     "Move",
     "MoveOn",
     "OneAppointment",
@@ -31,12 +36,17 @@ __all__ = [
     "OneHold",
     "Openings",
     "Pathways",
+    "Plan",
     "Reinstate",
     "Resources",
     "RestartCourse",
+    "Rules",
     "Sites",
     "SnoozeCourse",
     "StopCourse",
     "Swap",
+    "TakeTask",
+    "Tasks",
+    "Waive",
     "Worklist",
 ]

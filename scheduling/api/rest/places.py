@@ -116,6 +116,7 @@ class Openings(rest.View):
             regions=touched(levels, regions),
             guidance=target.guidance or usual(procedure),
             sedation=target.sedation,
+            details=target.details,
         )
         return covering(wish=wish, patient=patient, at=at)
 

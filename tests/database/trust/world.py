@@ -83,6 +83,7 @@ NAMED = {
     "/api/v1/holds/": "hold",
     "/api/v1/appointments/": "case",
     "/api/v1/coverage/": "cover",
+    "/api/v1/tasks/": "task",
     "/rules/": "rule",
     "/api/v1/authorizations/": "authorization",
 }
@@ -351,6 +352,12 @@ def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
         "appointments_confirm": {},
         "appointments_reinstate": {},
         "appointments_status": {"to": "arrived"},
+        "appointments_waive": {"waivers": [{"code": "consent_missing", "reason_code": "urgent", "text": "t"}]},
+        "appointments_plan": {"has_driver": True},
+        "medicines_ask": {},
+        "medicines_clear": {"is_agreed": True, "answered_by": "Dr. Heart", "how": "fax"},
+        "tasks_take": {},
+        "tasks_close": {"outcome": "mended", "note": "n"},
         "patients_register": {
             "last_name": "New", "first_name": "Person", "birth_date": "1960-01-02", "home_site": str(world.site.public_id),
         },
