@@ -40,6 +40,7 @@ from scheduling.models import (
     CancelReason,
     Kind,
     Message,
+    PlannedRole,
     RuleOverride,
     Side,
     Status,
@@ -114,6 +115,7 @@ def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reaso
         sedation=sedation_word(appointment.sedation),
         guidance=MODALITIES[appointment.guidance or usual(appointment.procedure)],
         where=target_words.regions_in_words(appointment.regions),
+        role=_role(appointment),
         uses=_uses(standing, zone),
         legs=_legs(appointment, standing, zone),
         lines=_lines(rows, by),
@@ -142,6 +144,11 @@ def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reaso
         medicines_url=reverse("scheduling:medicines", args=[appointment.public_id]) if by.may("patients.view_safety") else "",
         cover_url=reverse("patients:cover", args=[appointment.patient.public_id]) if by.may("patients.view_coverage") else "",
     )
+
+
+def _role(appointment: Appointment) -> str:
+    details = getattr(appointment, "details", None)
+    return str(PlannedRole(details.role).label) if details is not None and details.role else ""
 
 
 def sedation_word(value: str) -> str:

@@ -10,14 +10,16 @@ from django.db import transaction
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.errors import Forbidden, Refused
+from procedures import pathwaybook, rulebook
 from procedures.models import Procedure
 from procedures.rules import Waiver
 from scheduling import booking
+from scheduling.assessing import Details
 from scheduling.availability import Opening
 from scheduling.booking import Target, staging
 from scheduling.booking.words import guarded
 from scheduling.courses import rolling
-from scheduling.courses.aims import spot_of
+from scheduling.courses.aims import Rulebook, spot_of
 from scheduling.courses.planning import plan
 from scheduling.courses.words import CourseNotRunning, NothingPlanned, must_work
 from scheduling.models import Appointment, Course, CourseStatus, PlannedSession, PlanState
@@ -72,7 +74,7 @@ def book_next(
                 raise RemovalMissing
             procedure, target = _what(course, str(row.companion["procedure"]), course.side)
             booking.book(patient=patient, procedure=procedure, target=target, opening=companion, by=by, at=at)
-        procedure, target = _what(course, row.procedure, row.side)
+        procedure, target = _what(course, row.procedure, row.side, role=_role(course, row))
         case = booking.book(patient=patient, procedure=procedure, target=target, opening=opening, by=by, at=at, waivers=waivers)
         plan([course.pk], at=at)
         return case
@@ -87,9 +89,19 @@ def _standing(planned: PlannedSession, course: Course) -> PlannedSession:
     return row
 
 
-def _what(course: Course, code: str, side: str) -> tuple[Procedure, Target]:
+def _role(course: Course, row: PlannedSession) -> str:
+    """Return what the step is done for, where its procedure may be done for either."""
+    offer = Rulebook(rulebook.usable_book()).offer(Procedure.objects.get(code=row.procedure))
+    pathway = pathwaybook.pathways().get(course.pathway)
+    steps = pathway.steps if pathway is not None and offer.needs_role else ()
+    return next((step.role for step in steps if step.id == row.step), "")
+
+
+def _what(course: Course, code: str, side: str, *, role: str = "") -> tuple[Procedure, Target]:
     """Return one procedure of a course and its target as booking takes them."""
     procedure = Procedure.objects.get(code=code)
     spot = spot_of(procedure, side or course.side, course.levels, course.regions)
-    target = Target(side=spot.side, levels=spot.levels, sedation=procedure.planned_sedation, regions=spot.regions)
+    target = Target(
+        side=spot.side, levels=spot.levels, sedation=procedure.planned_sedation, regions=spot.regions, details=Details(role=role)
+    )
     return procedure, target

@@ -31,7 +31,7 @@ def steroids() -> list[tuple[str, str]]:
 class SaidFields(forms.Form):
     """The part of it that is asked while booking. Nothing is required: what is empty nobody has said yet."""
 
-    role = forms.ChoiceField(required=False, choices=[NOT_SAID, *PlannedRole.choices], label="Done to")
+    role = forms.ChoiceField(required=False, choices=[NOT_SAID, *PlannedRole.choices], label="Role")
     drug = forms.ChoiceField(required=False, choices=[NOT_SAID], label="Steroid")
     dose_mg = forms.DecimalField(required=False, min_value=0.1, max_value=MOST_MG, decimal_places=2, label="Dose (mg)")
     driver = forms.ChoiceField(required=False, choices=DRIVER, label="Driver")

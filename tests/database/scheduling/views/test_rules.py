@@ -186,10 +186,78 @@ def test_board_marks_a_case_that_waits_and_one_against_which_a_rule_stands(
     case = a_case(ruled)
     desk = signed_in("desk", ruled.site)
     url = f"/board/?site={ruled.site.slug}&day={case.local_date.isoformat()}&by=room"
-    shown = desk.get(url)
-    assert b"mark-wait" in shown.content
+    marks = ("mark-wait", "Waits for something.", "mark-rule", "A rule stands against it.")
+
+    def shown() -> list[str]:
+        content = desk.get(url).content.decode()
+        return [mark for mark in marks if mark in content]
+
+    assert shown() == list(marks[:2])
     AppointmentFinding.objects.filter(appointment=case).update(gone_at=NOW)
-    assert b"mark-wait" not in desk.get(url).content
+    assert shown() == []
+    told = {"appointment": case, "code": "active_infection", "message": "Infected.", "found_at": NOW}
+    AppointmentFinding.objects.create(**told, severity="deny", stands=True)
+    assert shown() == list(marks[2:])
+
+
+def held_until_next_week(clinic: SmallClinic) -> None:
+    """Let the patient take something that has to be held for a week."""
+    put(Asked, clinic.patient, topic="infection", asked_on=TODAY)
+    put(Medication, clinic.patient, kind="antithrombotic", drug="clopidogrel", name="Clopidogrel")
+
+
+def test_move_page_says_from_when_on_it_is_covered_and_marks_the_days_before(
+    ruled: SmallClinic, signed_in: Callable[..., Client]
+) -> None:
+    held_until_next_week(ruled)
+    case = a_case(ruled)
+    page = signed_in("desk", ruled.site).get(f"/appointments/{case.public_id}/move/")
+    form, first = page.context["case"].move, TODAY + 7 * DAY
+    assert form.covered == "Free on Mon 14 Sep, covered from Mon 21 Sep."
+    assert [line.code for line in form.uncovered] == ["antithrombotic_hold:clopidogrel"]
+    marks = [(line.starts_at.date() < first, line.worst) for line in form.nearby]
+    assert set(marks) == {(True, "deny"), (False, "")}
+    assert "covered from" in page.content.decode()
+
+
+def test_move_page_says_nothing_of_it_where_the_first_free_day_is_covered(
+    ruled: SmallClinic, signed_in: Callable[..., Client]
+) -> None:
+    case = a_case(ruled)
+    form = signed_in("desk", ruled.site).get(f"/appointments/{case.public_id}/move/").context["case"].move
+    assert (form.covered, form.uncovered, {line.worst for line in form.nearby}) == ("", (), {""})
+
+
+def test_times_near_one_that_was_refused_are_marked(ruled: SmallClinic, signed_in: Callable[..., Client]) -> None:
+    held_until_next_week(ruled)
+    case = a_case(ruled)
+    asked_for = {"version": case.version, "day": TOMORROW.isoformat(), "time": "9:00", "minutes": "", "act": "preview"}
+    answered = signed_in("desk", ruled.site).post(f"/appointments/{case.public_id}/move/", {**asked_for, "time": "05:00"})
+    near = answered.context["case"].move.nearby
+    assert {line.worst for line in near} == {"deny"}
+
+
+def test_reinstating_says_from_when_on_another_time_is_covered(ruled: SmallClinic, signed_in: Callable[..., Client]) -> None:
+    held_until_next_week(ruled)
+    case = a_case(ruled, TODAY + 2 * DAY)
+    gone = {"status": "cancelled", "cancel_reason": "other", "asked_by": "patient", "cancelled_at": NOW}
+    Appointment.objects.filter(pk=case.pk).update(**gone)
+    case.allocations.update(released_at=NOW)
+    form = signed_in("desk", ruled.site).get(f"/appointments/{case.public_id}/reinstate/").context["case"].reinstate
+    assert form.covered == "Free on Mon 14 Sep, covered from Mon 21 Sep."
+    assert {line.worst for line in form.others if line.starts_at.date() >= TODAY + 7 * DAY} == {""}
+    assert "deny" in {line.worst for line in form.others}
+
+
+def test_case_shows_its_role_where_somebody_has_said_so(ruled: SmallClinic, signed_in: Callable[..., Client]) -> None:
+    case = a_case(ruled)
+    desk = signed_in("desk", ruled.site)
+    url = f"/appointments/{case.public_id}/"
+    assert desk.get(url).context["case"].role == ""
+    CaseDetails.objects.create(appointment=case, role="diagnostic")
+    panel = {"HX-Request": "true", "HX-Target": "case-panel"}
+    for page, headers in ((url, {}), (f"{url}print/", {}), (url, panel)):
+        assert "<dt>Role</dt><dd>Diagnostic</dd>" in desk.get(page, headers=headers).content.decode()
 
 
 def test_api_filters_by_coverage_and_says_from_when_on(ruled: SmallClinic, signed_in: Callable[..., Client]) -> None:
