@@ -24,6 +24,13 @@ YES_NO = [UNSAID, ("yes", "Yes"), ("no", "No")]
 SIDES = [UNSAID, ("left", "Left"), ("right", "Right"), ("bilateral", "Both"), ("midline", "Midline")]
 ROLES = [UNSAID, ("diagnostic", "Diagnostic"), ("therapeutic", "Therapeutic")]
 MOST_ROWS = 40
+# Procedures of one date: the first is typed among what is asked for, the others are rows.
+SEVERAL, FIRST = "request.procedures", -1
+DETAILS = (
+    "procedure", "levels", "side", "role", "site", "drug", "dose_mg", "bilateral_reason", "guidance", "contrast", "technique",
+    "temperature_c", "modic_type", "muscles", "body_areas", "bleeding_class",
+)  # fmt: skip
+TECHNIQUES = ("thermal", "cooled", "pulsed", "cryo", "chemical", "laser", "endoscopic", "low_temperature")
 _WORDS = re.compile(r"[,;\n]")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _PATH = re.compile(r"(\w+)(?:\[(\d+)])?\.?(\w+)?")
@@ -126,6 +133,7 @@ def parts_of(book: Book, named: tuple[tuple[str, str], ...]) -> tuple[Part, ...]
     steroids = [UNSAID, ("none", "None"), *((name, words(name)) for name in sorted(book.steroid_ids))]
     drugs = [UNSAID, *((name, words(name)) for name in sorted(book.drug_ids))]
     payers = [UNSAID, ("none", "No payer rules"), *((name, words(name)) for name in sorted(book.payer_sets))]
+    intakes = choices(*sorted(book.intakes))
     target = (
         Ask("levels", "Levels", "words", hint="As L4-L5, L5-S1; several with commas."),
         Ask("side", "Side", "choice", SIDES),
@@ -145,6 +153,20 @@ def parts_of(book: Book, named: tuple[tuple[str, str], ...]) -> tuple[Part, ...]
                 Ask("guidance", "Guidance", "choice", choices("fluoroscopy", "ct", "ultrasound", "mri", "none")),
                 Ask("contrast", "Contrast", "choice", choices("iodinated", "gadolinium", "none")),
             ), is_open=True,
+        ),
+        Part(
+            SEVERAL, "Also done on the same day", (
+                Ask("procedure", "Procedure", "choice", procedures), *target,
+                *rare(
+                    Ask("guidance", "Guidance", "choice", choices("fluoroscopy", "ct", "ultrasound", "mri", "none")),
+                    Ask("contrast", "Contrast", "choice", choices("iodinated", "gadolinium", "none")),
+                    Ask("bilateral_reason", "Why both sides"), Ask("body_areas", "Body areas", "words"),
+                    Ask("muscles", "Muscles", "words"),
+                    Ask("technique", "Technique of the lesion", "choice", choices(*TECHNIQUES)),
+                    Ask("temperature_c", "Temperature in °C", "number"), Ask("modic_type", "Modic type", "number"),
+                    Ask("bleeding_class", "Bleeding class", "choice", choices("low", "intermediate", "high")),
+                ),
+            ), is_rows=True, one="Procedure", said="Nothing else.",
         ),
         Part(
             "coverage", "Who pays, and where it is done", (
@@ -174,7 +196,7 @@ def parts_of(book: Book, named: tuple[tuple[str, str], ...]) -> tuple[Part, ...]
                     Ask("kx", "Billed with KX", "choice", YES_NO), Ask("lead_removed", "Lead removed on", "date"),
                     Ask("follow_up", "Later records", "lines", hint="One a line: 2027-01-20 60, percent relief on a day."),
                 ),
-            ), is_rows=True, is_open=True, one="Session", said="Nothing was done before.",
+            ), is_rows=True, one="Session", said="Nothing was done before.",
         ),
         Part(
             "medications", "Blood thinners and the like", (
@@ -249,6 +271,11 @@ def parts_of(book: Book, named: tuple[tuple[str, str], ...]) -> tuple[Part, ...]
             ), is_rows=True, one="Operation", said="None.",
         ),
         Part(
+            "request.intake", "What was eaten or drunk", (
+                Ask("what", "What", "choice", intakes), Ask("end", "Until", hint="2027-01-11T06:00."),
+            ), is_rows=True, one="Meal or drink", said="Nothing that is told.",
+        ),
+        Part(
             "", "The day, and reasons", (
                 Ask("as_of", "Booked on", hint="2027-01-04, or 2027-01-04T09:30; left out: today."),
                 Ask("driver", "A driver comes", "choice", YES_NO, key="request"),
@@ -256,8 +283,7 @@ def parts_of(book: Book, named: tuple[tuple[str, str], ...]) -> tuple[Part, ...]
                 Ask("bilateral_reason", "Why both sides", key="request"),
                 Ask("planned_series", "One of a fixed series", "choice", YES_NO, key="request"),
                 Ask("body_areas", "Body areas", "words", key="request"), Ask("muscles", "Muscles", "words", key="request"),
-                Ask("technique", "Technique of the lesion", "choice", choices("thermal", "cooled", "pulsed", "cryo", "chemical",
-                    "laser", "endoscopic", "low_temperature"), key="request"),
+                Ask("technique", "Technique of the lesion", "choice", choices(*TECHNIQUES), key="request"),
                 Ask("temperature_c", "Temperature in °C", "number", key="request"),
                 Ask("modic_type", "Modic type", "number", key="request"),
                 Ask("bleeding_class", "Bleeding class", "choice", choices("low", "intermediate", "high"), key="request",
@@ -277,12 +303,15 @@ class Shown:
     form: forms.Form | None
     rows: list[forms.Form]
     count_name: str = ""
+    is_asked: bool = False  # for a further row, just now
 
     @property
     def is_open(self) -> bool:
         """Say whether the part shows at once: an important one, one with something in it, or one with a problem."""
         held = [self.form] if self.form is not None else self.rows
-        return self.part.is_open or any(one.errors or any(_has(one, name) for name in one.fields) for one in held)
+        return (
+            self.part.is_open or self.is_asked or any(one.errors or any(_has(one, name) for name in one.fields) for one in held)
+        )
 
     @property
     def more(self) -> str:
@@ -328,6 +357,7 @@ class AssessForm:
         self.problems: list[str] = []
         self._places: dict[str, list[int]] = {}
         more = data.get("more", "") if data is not None else ""
+        case = None if case is None else _taken_apart(case)
         for part in parts_of(book, tuple(sorted((names or {}).items()))):
             prefix = part.path.replace(".", "-") or "more"
             if not part.is_rows:
@@ -335,13 +365,15 @@ class AssessForm:
                 self.parts.append(Shown(part, part.form(data, prefix=prefix, initial=start), []))
                 continue
             held: list[Any] = _at(case, part.path) or [] if case is not None else []
-            many = _count(data, prefix) if data is not None else len(held)
-            many += 2 if more == prefix or data is None else 0
+            is_asked = more == prefix
+            many = (_count(data, prefix) if data is not None else len(held)) + is_asked
             rows = []
-            for place in range(min(max(many, 1), MOST_ROWS)):
+            for place in range(min(many, MOST_ROWS)):
                 start = _row_start(part, held[place]) if place < len(held) else {}
                 rows.append(part.form(data, prefix=f"{prefix}-{place}", initial=start))
-            self.parts.append(Shown(part, None, rows, f"{prefix}-many"))
+            if is_asked:  # who asked for a row types there next
+                next(iter(rows[-1].fields.values())).widget.attrs["autofocus"] = True
+            self.parts.append(Shown(part, None, rows, f"{prefix}-many", is_asked))
 
     def is_valid(self) -> bool:
         """Say whether everything has the shape of its field."""
@@ -369,8 +401,17 @@ class AssessForm:
         request = found.setdefault("request", {})
         if "time" in request:
             request["starts_at"] = f"{request.pop('date', '')}T{request.pop('time')}"
+        self._put_together(request)
         found.setdefault("as_of", today.isoformat())
         return found
+
+    def _put_together(self, request: dict[str, Any]) -> None:
+        """Make one list of the procedures of the day, where there are several."""
+        others = request.pop("procedures", [])
+        if others:
+            first = {name: request.pop(name) for name in DETAILS if name in request}
+            request["procedures"] = [*([first] if first else []), *others]
+            self._places[SEVERAL] = [*([FIRST] if first else []), *self._places[SEVERAL]]
 
     def refuse(self, problems: Iterable[CaseProblem]) -> None:
         """Carry what the reader found to the fields; what has none stands above all."""
@@ -399,6 +440,8 @@ class AssessForm:
             if part.is_rows and path.startswith(f"{part.path}["):
                 match = _PATH.match(path[len(part.path.rpartition(".")[0]) :].lstrip("."))
                 if match and match[2]:
+                    if self._places[part.path][int(match[2]) - 1] == FIRST:
+                        return self._field(f"request.{match[3] or 'procedure'}")
                     form = shown.rows[self._places[part.path][int(match[2]) - 1]]
                     name = match[3] or ""
                     return form, name if name in form.fields else part.asks[0].name
@@ -441,6 +484,15 @@ def _put(case: dict[str, Any], path: str, name: str, value: Any) -> None:
     for step in filter(None, path.split(".")):
         held = held.setdefault(step, {})
     held[name] = value
+
+
+def _taken_apart(case: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a case whose first procedure stands among what is asked for, as the form has it, and the others beside it."""
+    request = case.get("request", {})
+    if not request.get("procedures"):
+        return case
+    first, *others = request["procedures"]
+    return {**case, "request": {**request, **first, "procedures": others}}
 
 
 def _start(part: Part, case: Mapping[str, Any]) -> dict[str, Any]:

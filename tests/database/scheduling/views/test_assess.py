@@ -28,12 +28,8 @@ BOOK = tables.book_of_files()
 FOLDER = Path(__file__).parents[3] / "data" / "cases"
 ZONE = ZoneInfo("America/New_York")
 WRITTEN = [case for path in sorted(FOLDER.glob("*.yaml")) for case in cases.read_cases(path, BOOK, zone=ZONE)]
-# What only a file can say: other rules, meals to the hour, several procedures on one date.
-BY_FORM = [
-    case
-    for case in WRITTEN
-    if case.switches == Switches() and not case.facts.request.intake and len(case.facts.request.wanted) == 1
-]  # fmt: skip
+# What only a file can say: other rules.
+BY_FORM = [case for case in WRITTEN if case.switches == Switches()]
 BLOCK = {
     "request-procedure": "mbb_lumbar", "request-levels": "L4-L5", "request-side": "left", "request-date": "2027-01-11",
     "coverage-payer_rules": "medicare_multi_mac_2026", "more-as_of": "2027-01-04",
@@ -160,7 +156,30 @@ def test_more_rows_are_given_without_scripts_and_nothing_typed_is_lost(physician
     response = physician.post("/assess/", {**BLOCK, **BEFORE, "more": "history"})
 
     shown = next(shown for shown in response.context["form"].parts if shown.part.path == "history")
-    assert (len(shown.rows), shown.filled, response.context["answer"]) == (3, 1, None)
+    assert (len(shown.rows), shown.filled, shown.is_open, response.context["answer"]) == (2, 1, True, None)
+    assert response.content.count(b"autofocus") == 1
+
+
+def test_only_what_is_asked_for_is_drawn(physician: Client) -> None:
+    shown = physician.get("/assess/").context["form"].parts
+
+    assert sum(len(one.fields) for part in shown for one in part.all) < 60
+    assert all(not part.rows for part in shown if part.part.is_rows)
+
+
+def test_procedures_of_one_day_are_judged_together_and_their_faults_found(physician: Client) -> None:
+    both = {
+        **BLOCK, **BEFORE, "request-procedures-many": "1", "request-procedures-0-procedure": "esi_il_lumbar",
+        "request-procedures-0-levels": "L4-L5",
+    }  # fmt: skip
+    told = answer(physician, both)
+    assert "mcr_esi_same_day" in {step.code for step in told.refusing}
+
+    wrong = physician.post("/assess/", {**both, "request-levels": "X9", "request-procedures-0-levels": "Y9"})
+    assert [one[0] for one in wrong.context["form"].errors] == ["id_request-levels", "id_request-procedures-0-levels"]
+    alone = {name: value for name, value in both.items() if name not in ("request-procedure", "request-levels", "request-side")}
+    told = answer(physician, alone)
+    assert "mcr_esi_same_day" not in {step.code for step in told.steps}
 
 
 def test_rows_have_an_end(physician: Client) -> None:
