@@ -29,7 +29,7 @@ from tests.bench.measuring import Line, line
 ON = date(2027, 3, 9)
 WORKS = ("esi_tf_lumbar", "mbb_lumbar", "rfa_facet_lumbar", "tpi", "si_joint_ia", "joint_major")
 COUNT, SESSIONS, ROWS = 400, 40, 500
-READS, NIGHT = 100, 1000
+READS, NIGHT, WITHIN = 100, 20_000, 300
 LEAST, LEAST_WITH_MANY = 1000, 500
 
 
@@ -164,7 +164,13 @@ def live(by: BenchClinic) -> list[Line]:
 
 
 def night(by: BenchClinic) -> list[Line]:
-    """Return how long a night's asking about 20,000 coming cases would take, from some hundreds: the first time and again."""
+    """Return how long a night's asking about 20,000 coming cases takes, the first time and again; from fewer, what it would.
+
+    Everybody is covered, so that payers' rules speak too. All batches are of one transaction that is taken back: the commit
+    of each is not in the figures.
+    """
+    covered = {"payer": "Bench", "payer_rules": "medicare_multi_mac_2026", "plan_type": "original_medicare", "recorded_at": by.at}
+    Coverage.objects.bulk_create((Coverage(patient_id=pk, **covered) for pk in by.patients[1:]), batch_size=2000)
     coming = Appointment.objects.filter(status__in=BEFORE_ARRIVAL, is_history=False, starts_at__gt=by.at).order_by("pk")
     cases = list(coming.values_list("pk", "patient_id")[:NIGHT])
     found = []
@@ -173,16 +179,11 @@ def night(by: BenchClinic) -> list[Line]:
         for start in range(0, len(cases), rechecking.BATCH):
             batch = cases[start : start + rechecking.BATCH]
             rechecking.recheck([patient for _, patient in batch], at=by.at, cases=[case for case, _ in batch])
-        whole = (time.perf_counter() - begun) / max(len(cases), 1) * 20_000
-        found.append(
-            Line(
-                f"rules: a night over 20,000 coming cases ({name}), from {len(cases)}",
-                whole,
-                "s",
-                target="< 300 s",
-                ok=whole < 300,
-            )
-        )
+        took = time.perf_counter() - begun
+        whole = took / max(len(cases), 1) * NIGHT
+        how = f"all {NIGHT} of them" if len(cases) == NIGHT else f"told from {len(cases)} of them"
+        called = f"rules: a night over {NIGHT} coming cases ({name}), {how}"
+        found.append(Line(called, whole, "s", target=f"< {WITHIN} s", ok=whole < WITHIN))
     return found
 
 
