@@ -18,7 +18,7 @@ from scheduling.courses import BeforeWindow, CourseNotRunning, NothingPlanned, R
 from scheduling.models import Allocation, Appointment, Course, FoundOpenings, Kind
 from tests import factories
 from tests.database.scheduling.courses.conftest import FACET, Ward, current
-from tests.factories import NEW_YORK, NOW, TODAY
+from tests.factories import NEW_YORK, NOW, TODAY, local
 
 DAY = timedelta(days=1)
 
@@ -121,6 +121,26 @@ def test_booking_from_the_list_books_once_and_is_in_the_plan_at_once(ward: Ward)
         courses.book_next(planned=planned, opening=opening, by=ward.desk, at=NOW)
     assert Appointment.objects.count() == 1
     assert courses.sweep(at=NOW).changed == 0  # the cause that the booking left finds everything said
+
+
+def test_a_step_is_booked_with_its_role_where_its_procedure_may_be_done_for_either(ward: Ward) -> None:
+    factories.privilege(of=ward.clinic.physician, for_procedure=Procedure.objects.get(code="si_joint_ia"))
+    works = {"diagnostic": "si_joint_ia", "therapeutic": "si_joint_ia"}
+    course = ward.start(Terms("si_pathway", works, side="right"), since=TODAY)
+    planned = current(course)
+    assert planned.step == "diagnostic", planned.for_what
+    found = openings.find_openings(
+        procedure=Procedure.objects.get(code="si_joint_ia"), at=NOW, site=ward.clinic.site, limit=1,
+        earliest=NOW if planned.earliest is None else local(planned.earliest, "8:00"),
+    )  # fmt: skip
+    case = courses.book_next(planned=planned, opening=found.openings[0], by=ward.desk, at=NOW)
+    assert case.details.role == "diagnostic"
+
+    facet = ward.start(since=TODAY)
+    courses.refresh(at=NOW)
+    first = FoundOpenings.objects.get(planned=current(facet)).openings[0]
+    plain = courses.book_next(planned=current(facet), opening=opened(ward, first), by=ward.desk, at=NOW)
+    assert not hasattr(plain, "details")
 
 
 def test_a_taken_opening_books_nothing(ward: Ward) -> None:
