@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 
 HALF, MOST = Fraction(50), Fraction(80)
 Readings = Sequence[tuple[date, Fraction]]
@@ -38,6 +39,7 @@ class Lasting:
         return self.lost_on is None
 
 
+@lru_cache(maxsize=4096)  # of a few scores on a few scales
 def percent(baseline: Fraction, later: Fraction, *, is_lower_better: bool = True) -> Fraction | None:
     """Return by how many percent `later` is better than `baseline`; negative when worse, None for a baseline of 0."""
     if baseline == 0:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from patients import relief
@@ -48,9 +49,15 @@ def sure_day(written: str) -> date:
     return date.fromisoformat(written[:10])
 
 
+@lru_cache(maxsize=4096)  # the same few scores and doses come again and again, and reading one takes longer than finding it
+def exact(written: str) -> Fraction:
+    """Return a figure exactly as it is written."""
+    return Fraction(written)
+
+
 def figure(written: str | None) -> Fraction | None:
     """Return a figure exactly as it is on file."""
-    return None if written is None else Fraction(written)
+    return None if written is None else exact(written)
 
 
 def performed_sessions(performed: Rows, given: Rows, scores: Rows) -> tuple[Session, ...]:
@@ -115,21 +122,23 @@ def scores_of(on: date, scored: Sequence[_Scored]) -> tuple[Score, ...]:
 def _relief(scored: Sequence[_Scored], measures: Mapping[str, bool]) -> list[tuple[date, Fraction]]:
     """Return relief on the scale with a score before and the most after it."""
     told = [one for one in scored if one.measure in measures and one.value is not None]
-    baselines = {(one.measure, one.aspect): Fraction(one.value or 0) for one in told if one.phase == BEFORE}
+    if not told:
+        return []
+    baselines = {(one.measure, one.aspect): exact(one.value or "0") for one in told if one.phase == BEFORE}
     counted = Counter((one.measure, one.aspect) for one in told if one.phase in AFTER)
     usable = [(count, scale) for scale, count in counted.items() if baselines.get(scale)]
     if not usable:
         return []
     scale = max(usable)[1]
     after = [
-        (sure_day(one.on), Fraction(one.value or 0)) for one in told if (one.measure, one.aspect) == scale and one.phase in AFTER
+        (sure_day(one.on), exact(one.value or "0")) for one in told if (one.measure, one.aspect) == scale and one.phase in AFTER
     ]
     return list(relief.reliefs(baselines[scale], after, is_lower_better=measures[scale[0]]))
 
 
 def _percents(scored: Sequence[_Scored]) -> list[tuple[date, Fraction]]:
     return [
-        (sure_day(one.on), Fraction(one.value))
+        (sure_day(one.on), exact(one.value))
         for one in scored
         if one.measure == PERCENT and one.value is not None and one.phase in AFTER
     ]

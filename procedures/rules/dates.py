@@ -6,10 +6,12 @@ import calendar
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 
 DAY = timedelta(days=1)
 
 
+@lru_cache(maxsize=32_768)  # the days of some years, by the few lengths that tables have
 def plus_months(day: date, months: int) -> date:
     """Return the same day of another month; where that month has no such day, its last one."""
     years, month = divmod(day.month - 1 + months, 12)

@@ -153,7 +153,7 @@ class Session:
         """Return the recorded gain of function by day; on one day the better figure first."""
         return _records((score.on, score.function) for score in self.scores)
 
-    @property
+    @cached_property
     def told(self) -> str:
         """Return the session as evidence shows it."""
         where = " ".join(
@@ -313,6 +313,11 @@ class Facts:
     presentation: Presentation = field(default=Presentation(), kw_only=True)
     coverage: Coverage = field(default=Coverage(), kw_only=True)
     is_complete: bool = field(default=False, kw_only=True)
+
+    @cached_property
+    def kept(self) -> dict[object, object]:
+        """Hold what rules work out of these facts once, each under a key of its own."""
+        return {}
 
     @cached_property
     def families(self) -> frozenset[str]:

@@ -5,11 +5,14 @@ All of it applies only when the request contains a steroid.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from itertools import accumulate
+from math import floor, lcm
 
 from procedures.rules.dates import DAY, Period, Window, told
 from procedures.rules.facts import Facts, Session, Wanted
@@ -78,6 +81,28 @@ class CervicalLevel(Ruled):
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What was given up to each session, in the order of their days, in whole `parts` of a milligram-equivalent."""
+
+    days: tuple[date, ...]
+    upto: tuple[int, ...]
+    parts: int
+
+    def places(self, first: date, end: date) -> tuple[int, int]:
+        """Return the places between which the sessions of some days lie, the last day left out."""
+        return bisect_left(self.days, first), bisect_left(self.days, end)
+
+
+def sums_of(sessions: Sequence[Session], equal_mg: Mapping[str, Fraction]) -> Sums:
+    """Return the sums exactly: whole numbers over one denominator, since adding fractions takes most of an assessment."""
+    keys = [(one.drug, *(one.dose_mg.as_integer_ratio() if one.dose_mg is not None else (0, 1))) for one in sessions]
+    doses = {key: mpe(key[0], Fraction(key[1], key[2]), equal_mg) for key in set(keys)}
+    parts = lcm(*(dose.denominator for dose in doses.values()))
+    whole = {key: dose.numerator * (parts // dose.denominator) for key, dose in doses.items()}
+    return Sums(tuple(one.on for one in sessions), (0, *accumulate(whole[key] for key in keys)), parts)
+
+
 @dataclass(frozen=True)
 class Total(Ruled):
     """The total of a rolling window, planned dose included; reported also when it is kept.
@@ -96,13 +121,14 @@ class Total(Ruled):
         if not facts.has_steroid or (is_known and not self._applies(facts)):
             return None
         planned = sum((mpe(one.drug, one.dose_mg, self.equal_mg) for one in facts.request.wanted), Fraction(0))
-        first = self.window.first(on, anchor=None, episode=None)
-        held = [one for one in facts.steroid_sessions if first <= one.on < on]
-        total = sum((mpe(one.drug, one.dose_mg, self.equal_mg) for one in held), planned)
+        sums = self._sums(facts)
+        begins, ends = sums.places(self.window.first(on, anchor=None, episode=None), on)
+        held = facts.steroid_sessions[begins:ends]
+        total = planned + Fraction(sums.upto[ends] - sums.upto[begins], sums.parts)
         is_over = total > self.most
         if not is_known and not is_over:
             return None  # whoever it may apply to, it is kept
-        earliest = self._first_fit(planned, facts.steroid_sessions, on) if is_over else None
+        earliest = self._first_fit(planned, sums, on) if is_over else None
         message = (
             f"{one_decimal(total)} mg methylprednisolone-equivalent in {self.window} {on}, the planned {one_decimal(planned)} mg "
             f"included; the limit is {float(self.most):g}."
@@ -125,15 +151,22 @@ class Total(Ruled):
             return has
         return not has and (facts.age is None or facts.age >= 18)
 
-    def _first_fit(self, planned: Fraction, sessions: Sequence[Session], on: date) -> date | None:
-        given = [(one.on, mpe(one.drug, one.dose_mg, self.equal_mg)) for one in sessions]
+    def _sums(self, facts: Facts) -> Sums:
+        """Return the sums of what was given, worked out once for all totals of a patient."""
+        sessions = facts.steroid_sessions
+        found = facts.kept.get(id(self.equal_mg))
+        if not isinstance(found, Sums):
+            found = facts.kept[id(self.equal_mg)] = sums_of(sessions, self.equal_mg)
+        return found
+
+    def _first_fit(self, planned: Fraction, sums: Sums, on: date) -> date | None:
+        room = floor((self.most - planned) * sums.parts)
 
         def fits(day: date) -> bool:
-            first = self.window.first(day, anchor=None, episode=None)
-            return sum((dose for at, dose in given if first <= at < day), planned) <= self.most
+            begins, ends = sums.places(self.window.first(day, anchor=None, episode=None), day)
+            return sums.upto[ends] - sums.upto[begins] <= room
 
-        days = self.window.turns([at for at, _ in given], on, anchor=None)
-        return next((day for day in days if fits(day)), None)
+        return next((day for day in self.window.turns(sums.days, on, anchor=None) if fits(day)), None)
 
 
 def _plain(value: Fraction) -> Plain:
