@@ -327,6 +327,8 @@ SPECTACULAR_SETTINGS = {
         "CourseStatus": "scheduling.models.courses.CourseStatus",
         "ResourceKind": "scheduling.models.resources.Kind",
         "TaskKind": "scheduling.models.desk_tasks.TaskKind",
+        "TaskOutcome": "scheduling.models.desk_tasks.TaskOutcome",
+        "CallOutcome": "scheduling.models.courses.CallOutcome",
         "TaskRole": "scheduling.models.desk_tasks.TaskRole",
         "PlannedRole": "scheduling.models.readiness.PlannedRole",
         "MedicineKind": "patients.models.clinical.MedicineKind",
