@@ -38,6 +38,7 @@ CHANGEABLE = (
     "deceased_on",
     "home_site",
 )
+REGISTERING = 730_601  # the class of the advisory locks under which people are registered, by birth date
 SEQUENCE = "pg_get_serial_sequence('patients_patient', 'id')"
 
 
@@ -105,6 +106,7 @@ def register(
         PossibleDuplicate: the same name and birth date are on file, and nobody said that this is another person.
         ExternalIdTaken: another patient has this external id.
         Forbidden: the actor does not work at the home site.
+        Busy: somebody born on the same day is just being registered, for longer than anybody should wait.
     """
     if not by.may_at(home_site.pk):
         raise Forbidden("not_your_site", "You can register patients only at a site where you work.")
@@ -129,6 +131,7 @@ def register(
     _check_death(values["birth_date"], values["deceased_on"])
     with translated(TAKEN), transaction.atomic():
         if not is_another_person:
+            _one_at_a_time(values["birth_date"])
             found = same_person(values["last_name"], values["first_name"], values["birth_date"])
             if found:
                 raise PossibleDuplicate(found)
@@ -141,6 +144,12 @@ def register(
             details={"is_another_person": True} if is_another_person else None,
         )  # fmt: skip
     return patient
+
+
+def _one_at_a_time(birth_date: date) -> None:
+    """Wait until nobody of this birth date is being registered: two desks at once would both find nobody on file."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [REGISTERING, birth_date.toordinal()])
 
 
 def amend(*, patient: Patient, changes: Mapping[str, Any], by: Actor, at: datetime, version: int | None = None) -> Patient:
