@@ -79,10 +79,8 @@ def _complaints(mail: Mail, ours: UUID | None) -> Iterator[Report]:
 
 def _blocks(part: Mail) -> list[Mail]:
     """Return a part's groups of fields; a part that cannot be read has none."""
-    payload = part.get_payload()
-    if isinstance(payload, list):
-        return [block for block in payload if isinstance(block, Mail)]
-    return [message_from_bytes(str(payload).encode("utf-8", "replace"), policy=policy.compat32)]
+    payload = part.get_payload()  # the parser takes every message/* apart
+    return [block for block in payload if isinstance(block, Mail)] if isinstance(payload, list) else []
 
 
 def _recipients(fields: Mail, *names: str) -> tuple[str, ...]:

@@ -184,7 +184,7 @@ def _days(visit: Visit, pct: Fraction) -> tuple[int, bool]:
         for on, value in session.pain:
             if value >= pct:
                 shown, is_over = (on - session.on).days, False
-            elif not is_over:
+            else:
                 is_over = True
     return shown, is_over
 

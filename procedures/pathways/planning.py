@@ -254,15 +254,12 @@ class _Search:
     def first(self, from_: date) -> date | None:
         """Return the first day from one on on which nothing stands in the way; None when waiting alone never helps."""
         day = from_
-        for _ in range(MOST_ROUNDS):
+        while True:  # it ends: the limit moves the day on at most once for each session that it counts
             fits = self._fits_from(day)
-            if fits is None:
-                return None
             covered = earliest_covered(self._rules, self.facts, fits, turns=self._turns)
             if covered is None or covered == fits:
                 return covered
             day = covered
-        return None
 
     def calm(self, from_: date) -> date | None:
         """Return the first day from one on that needs no reason either; None when that does not come by waiting."""
@@ -334,20 +331,23 @@ class _Search:
         first = limit.period.before(day)
         return [on for on in self._days(limit) if first < on < day]
 
-    def _fits_from(self, day: date) -> date | None:
+    def _fits_from(self, day: date) -> date:
         """Return the first day from one on on which the pathway's limit leaves room."""
         limit = self.pathway.limit
         if limit is None or not self._asks_for(limit):
             return day
         days = self._days(limit)
-        # What is booked later counts too: the window that holds it must not be filled up from below.
-        for candidate in sorted({day, *(limit.period.left_on(on) for on in days)}):
-            if candidate >= day and all(
+        # What is booked later counts too: the window that holds it must not be filled up from below. When the last of
+        # them has left the window there is room, since a limit is of one session or more.
+        return next(
+            candidate
+            for candidate in sorted({day, *(limit.period.left_on(on) for on in days)})
+            if candidate >= day
+            and all(
                 sum(limit.period.before(end) < on <= end for on in (*days, candidate)) <= limit.most
                 for end in (candidate, *(on for on in days if on > candidate))
-            ):
-                return candidate
-        return None
+            )
+        )
 
 
 def _asking(facts: Facts, wanted: Wanted, on: date, aim: Aim, *, without: Sequence[Session]) -> Facts:

@@ -226,14 +226,8 @@ def _events(appointment: Appointment) -> list[AuditEvent]:
 
 
 def _history(appointment: Appointment) -> list[Any]:
-    history = appointment._meta.get_field("events").related_model if _has_events() else None
-    if history is None:
-        return []
+    history: Any = Appointment._meta.get_field("events").related_model
     return list(history._default_manager.filter(pgh_obj_id=appointment.pk).order_by("pgh_created_at", "pgh_id"))
-
-
-def _has_events() -> bool:
-    return any(field.name == "events" for field in Appointment._meta.get_fields())
 
 
 def _uses(rows: Iterable[Allocation], zone: ZoneInfo) -> tuple[Use, ...]:

@@ -47,7 +47,7 @@ def home(*, user: User, by: Actor, at: datetime, sites: tuple[Site, ...]) -> Hom
     may_board = by.may("scheduling.view_board") and site is not None
     board_url = words.board_url(site=site.slug, day=local.date()) if site and may_board else ""
     part = "morning" if local.hour < 12 else "afternoon" if local.hour < 18 else "evening"
-    next_cases, is_own = _next_cases(user, by, at, site, zone) if may_board else ((), False)
+    next_cases, is_own = _next_cases(user, at, site, zone) if site and may_board else ((), False)
     may_book = by.may("scheduling.book_appointment")
     return Home(
         greeting=f"Good {part}, {user.shown_name}",
@@ -111,7 +111,7 @@ def _home_acts(by: Actor, board_url: str) -> tuple[HomeAct, ...]:
     return tuple(act for permission, act in wanted if act.url and by.may(permission))
 
 
-def _next_cases(user: User, by: Actor, at: datetime, site: Site | None, zone: ZoneInfo) -> tuple[tuple[CaseLine, ...], bool]:
+def _next_cases(user: User, at: datetime, site: Site, zone: ZoneInfo) -> tuple[tuple[CaseLine, ...], bool]:
     """Return today's next cases; a physician's own, anybody else's whole site."""
     day = local_day(at.astimezone(zone).date(), zone)
     coming = (
@@ -122,7 +122,7 @@ def _next_cases(user: User, by: Actor, at: datetime, site: Site | None, zone: Zo
     is_own = hasattr(user, "resource")
     if is_own:
         coming = coming.filter(pk__in=user.resource.allocations.filter(released_at=None).values("appointment"))
-    elif site is not None:
+    else:
         coming = coming.filter(site=site)
     rows = list(coming.exclude(status=Status.DISCHARGED).select_related(*JOINED).order_by("starts_at", "pk")[:8])
     return cases.lines_of(rows, day_shown=False, with_patient=True), is_own

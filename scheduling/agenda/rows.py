@@ -309,7 +309,8 @@ def _hours(site: Site, days: Sequence[date]) -> tuple[dict[int, list[HoursRow]],
         row = HoursRow._make(values)
         if row.who is not None:
             hours[row.who].append(row)
-        elif row.on is not None:
+        else:
+            assert row.on is not None  # a closure is of one day
             closures.setdefault(row.on, row.name)
     return hours, closures
 

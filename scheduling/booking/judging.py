@@ -27,6 +27,7 @@ OVERRIDES = {Severity.NEEDS_OVERRIDE: "scheduling.override_warn", Severity.BLOCK
 
 def findings_of(
     scene: Scene,
+    patient: Patient,
     *,
     others: Sequence[Appointment],
     lacking: Sequence[Lack],
@@ -46,9 +47,8 @@ def findings_of(
     found += _about_blocks(scene, blocks)
     found += pairs.findings_of(scene, others)
     found += pairs.findings_of_done(scene, at, case)
-    if scene.patient is not None:
-        scene.judged = _by_the_rules(scene, scene.patient, others, at, case)
-        found += scene.judged.findings
+    scene.judged = _by_the_rules(scene, patient, others, at, case)
+    found += scene.judged.findings
     return ordered(found)
 
 

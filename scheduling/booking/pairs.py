@@ -83,13 +83,11 @@ def _trials_done(scene: Scene, today: date, case: Appointment | None) -> list[da
 
 
 def refuse_to_part(case: Appointment, others: Sequence[Appointment]) -> None:
-    """Refuse to cancel a removal of leads whose trial stands, or was done and has no other.
+    """Refuse to cancel this removal of leads if its trial stands, or was done, and has no other.
 
     Raises:
         RemovalNeeded: with the day of the trial.
     """
-    if case.procedure.family != REMOVAL:
-        return
     left = [one.local_date for one in _of(REMOVAL, others) if one.pk != case.pk]
     for trial in _of(TRIAL, others):
         if _fits(trial.local_date, case.local_date) and not any(_fits(trial.local_date, day) for day in left):

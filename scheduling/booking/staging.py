@@ -136,13 +136,13 @@ def judged(
     Raises:
         SlotTaken: a unit is allocated to somebody else.
     """
+    patient = scene.patient
+    assert patient is not None  # only a hold may not know it, and a hold is not judged
     board = look(scene, at)
     if not is_rehearsal:
         board.refuse_what_is_taken()
     away = {one.pk for one in (leaving_out, also_leaving_out) if one is not None}
-    others = []
-    if scene.patient is not None:
-        others = [other for other in open_cases([scene.patient.pk], at) if other.pk not in away]
+    others = [other for other in open_cases([patient.pk], at) if other.pk not in away]
     blocks = reading.block_times(
         [
             pk
@@ -150,7 +150,7 @@ def judged(
             if any(unit.pk == resource and run[0] < ends_at and starts_at < run[1] for unit, run in board.runs)
         ]
     )
-    findings = judging.findings_of(scene, others=others, lacking=board.lacking, blocks=blocks, at=at, case=leaving_out)
+    findings = judging.findings_of(scene, patient, others=others, lacking=board.lacking, blocks=blocks, at=at, case=leaving_out)
     return findings, board
 
 

@@ -138,9 +138,7 @@ def _lack(
 
 
 def _is_free(unit: Unit, demand: Demand, arrival: int) -> bool:
-    if arrival < 0:
-        return False
-    wanted = 0
+    wanted = 0  # the frame begins with the day of the arrival: no slot lies before it
     for offset, length in demand.runs_of(unit):
         wanted |= ones(arrival + offset, arrival + offset + length)
     return unit.free & wanted == wanted

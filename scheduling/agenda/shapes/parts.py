@@ -29,10 +29,6 @@ class Field:
     choices: tuple[Choice, ...] = ()
     autocomplete: str = "off"
 
-    @property
-    def id(self) -> str:
-        return f"id_{self.name}"
-
 
 @dataclass(frozen=True, slots=True)
 class Pair:
