@@ -12,7 +12,7 @@ from django import forms
 
 from pain_clinic.texts import PlainField
 from patients.amending import Drug, Harm
-from patients.models import ComplicationKind, DrugKind, GivenDrug, PerformedProcedure, Role
+from patients.models import ComplicationKind, ComplicationSeverity, DrugKind, GivenDrug, PerformedProcedure, Role
 from procedures import levels as targets
 from procedures.guidance import MODALITIES
 from procedures.models import Procedure, Sedation
@@ -54,9 +54,7 @@ class AmendForm(forms.Form):
     is_image_saved = forms.ChoiceField(label="Image saved", choices=UNKNOWN, required=False)
     note = PlainField(label="Remark", max_length=300, required=False)
     harm_kind = forms.ChoiceField(label="Complication since", choices=[("", "none"), *ComplicationKind.choices], required=False)
-    harm_severity = forms.ChoiceField(
-        label="How bad", choices=[("minor", "Minor"), ("moderate", "Moderate"), ("severe", "Severe")], required=False
-    )
+    harm_severity = forms.ChoiceField(label="How bad", choices=ComplicationSeverity.choices, required=False)
     harm_on = forms.DateField(
         label="Noticed on", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     )

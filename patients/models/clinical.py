@@ -242,11 +242,16 @@ class Vaccination(Recorded):
         return self.get_kind_display()
 
 
+class SurgeryKind(models.TextChoices):
+    ARTHROPLASTY = "arthroplasty", "Joint replacement"
+    OTHER = "other", "Other"
+
+
 @pghistory.track()
 class PlannedSurgery(Recorded):
     """An operation that is planned elsewhere."""
 
-    kind = models.CharField(max_length=16, choices=[("arthroplasty", "Joint replacement"), ("other", "Other")])
+    kind = models.CharField(max_length=16, choices=SurgeryKind.choices)
     site = models.CharField(max_length=80, blank=True)  # for example right_knee
     planned_on = models.DateField()
 

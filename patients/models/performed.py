@@ -134,13 +134,19 @@ class ComplicationKind(models.TextChoices):
     OTHER = "other", "Other"
 
 
+class ComplicationSeverity(models.TextChoices):
+    MINOR = "minor", "Minor"
+    MODERATE = "moderate", "Moderate"
+    SEVERE = "severe", "Severe"
+
+
 @pghistory.track()
 class Complication(Recorded):
     """Something that went wrong during or after a procedure."""
 
     performed = models.ForeignKey(PerformedProcedure, on_delete=models.PROTECT, related_name="complications")
     kind = models.CharField(max_length=16, choices=ComplicationKind.choices)
-    severity = models.CharField(max_length=8, choices=[("minor", "Minor"), ("moderate", "Moderate"), ("severe", "Severe")])
+    severity = models.CharField(max_length=8, choices=ComplicationSeverity.choices)
     noticed_on = models.DateField()
     outcome = models.CharField(max_length=200, blank=True)
 

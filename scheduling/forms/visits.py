@@ -13,7 +13,7 @@ from django.http import QueryDict
 
 from pain_clinic.texts import PlainField, clean_lines
 from patients import notes
-from patients.models import Aspect, ComplicationKind, DrugKind, Phase
+from patients.models import Aspect, ComplicationKind, ComplicationSeverity, DrugKind, Phase
 from procedures import levels as targets
 from procedures.guidance import MODALITIES
 from procedures.models import Procedure, Sedation
@@ -61,9 +61,7 @@ class CompleteForm(forms.Form):
     )
     is_image_saved = forms.BooleanField(label="Image saved", required=False)
     harm_kind = forms.ChoiceField(label="Complication", choices=[("", "none"), *ComplicationKind.choices], required=False)
-    harm_severity = forms.ChoiceField(
-        label="How bad", choices=[("minor", "Minor"), ("moderate", "Moderate"), ("severe", "Severe")], required=False
-    )
+    harm_severity = forms.ChoiceField(label="How bad", choices=ComplicationSeverity.choices, required=False)
     harm_outcome = PlainField(label="What came of it", max_length=200, required=False)
     remark = PlainField(label="Remark", max_length=300, required=False)
     is_signed = forms.BooleanField(label="Sign the note now", required=False, initial=True)
