@@ -345,3 +345,12 @@ def test_a_steroid_of_no_procedure_keeps_its_reason_in_its_note(clinic: SmallCli
 
     assert (kept.dose_mg, kept.note, Amendment.objects.count()) == (Decimal(8), "Elsewhere; Letter came", 0)
     assert amending.withdraw_part(row=kept, reason="Twice", by=doctor, at=at, version=2).is_in_error
+
+
+def test_yes_no_and_not_said_are_told_in_words(done: PerformedProcedure, doctor: Actor, at: datetime) -> None:
+    first = amend(done, doctor, at, changes={"is_image_saved": True})
+    done.refresh_from_db()
+    second = amend(done, doctor, at, changes={"is_image_saved": False, "levels": ["L4-L5", "L5-S1"]})
+
+    assert first.changes == [["Image saved", "", "yes"]]
+    assert second.changes == [["Levels", "L4-L5", "L4-L5 L5-S1"], ["Image saved", "yes", "no"]]

@@ -274,3 +274,16 @@ def test_api_refuses_a_plan_of_another_patient(signed_in: Callable[..., Client],
 
     assert refused.status_code == 400
     assert not Authorization.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "told"),
+    [
+        (None, None, "no dates"),
+        (TODAY, None, "from 2026-09-14"),
+        (None, TODAY, "until 2026-09-14"),
+        (TODAY, TODAY + DAY, "2026-09-14 to 2026-09-15"),
+    ],
+)
+def test_a_stretch_of_days_is_told_with_the_ends_it_has(begins: date | None, ends: date | None, told: str) -> None:
+    assert coverage.span(begins, ends) == told

@@ -314,3 +314,22 @@ def test_what_was_refused_is_not_told_as_if_it_had_happened(clinic: SmallClinic,
     )
 
     assert "x" not in {line.who for line in found.lines}
+
+
+@pytest.mark.parametrize("missing", ["first_name", "last_name", "birth_date"])
+def test_half_a_name_finds_nobody(clinic: SmallClinic, missing: str) -> None:
+    whole: dict[str, Any] = {"first_name": "Vera", "last_name": "Marlow", "birth_date": date(1958, 3, 2)}
+    assert emergencies.find(**whole) == clinic.patient
+    with pytest.raises(emergencies.NobodyFound):
+        emergencies.find(**whole | {missing: None if missing == "birth_date" else " "})
+    with pytest.raises(emergencies.NobodyFound):
+        emergencies.find()
+
+
+def test_only_who_may_notes_that_an_emergency_was_looked_at(clinic: SmallClinic, stranger: User) -> None:
+    access = opened(clinic, stranger)
+    desk, auditor = (factories.user(role=role, sites=(clinic.site,)) for role in ("desk", "auditor"))
+    for user, by in ((desk, desk), (auditor, desk), (desk, auditor)):
+        with pytest.raises(Forbidden):
+            emergencies.review(access=access, user=user, by=Actor.of_user(by), at=NOW)
+    assert emergencies.review(access=access, user=auditor, by=Actor.of_user(auditor), at=NOW).reviewed_at == NOW

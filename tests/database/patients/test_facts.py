@@ -242,3 +242,9 @@ def test_stamp_changes_with_the_rows_behind_a_fact_and_with_no_others(patient: P
     put(Medication, patient, kind="antithrombotic", drug="apixaban", name="Apixaban")
     assert stamps()[0] == before[0]
     assert stamps()[1] != before[1]
+
+
+@pytest.mark.parametrize(("ended", "icd10"), [(ON + DAY, "M54.16"), (ON, None)])
+def test_problem_that_is_over_on_the_day_is_none_any_more(patient: Patient, ended: date, icd10: str | None) -> None:
+    put(Presentation, patient, name="Right leg", icd10="M54.16", ended_on=ended)
+    assert filled(patient).presentation.icd10 == icd10

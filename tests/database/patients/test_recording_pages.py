@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -176,3 +176,40 @@ def test_every_family_has_a_template_and_its_text_names_the_case(clinic: SmallCl
 
     assert f"{clinic.procedure.name}, left, L4-L5, fluoroscopy." in said["technique"]
     assert "{" not in "".join(said.values())
+
+
+def test_signing_twice_changes_nothing_and_nobody_signs_what_another_signed(
+    clinic: SmallClinic, note: ClinicalNote, physician: User, at: datetime
+) -> None:
+    first, second = (Actor.of_user(one) for one in (physician, factories.user(role="physician", sites=(clinic.site,))))
+    signed = notes.sign(note=note, by=first, at=at)
+    assert notes.sign(note=note, by=first, at=at + timedelta(hours=1)).signed_at == signed.signed_at == at
+    with pytest.raises(notes.NoteSigned):
+        notes.sign(note=note, by=second, at=at)
+    cosigned = notes.cosign(note=note, by=second, at=at)
+    assert notes.cosign(note=note, by=second, at=at + timedelta(hours=1)).version == cosigned.version
+
+
+def test_an_addendum_says_something_about_a_signed_note(note: ClinicalNote, physician: User, at: datetime) -> None:
+    doctor = Actor.of_user(physician)
+    with pytest.raises(notes.NotSigned):
+        notes.add(note=note, text="Called: well.", by=doctor, at=at)
+    signed = notes.sign(note=note, by=doctor, at=at)
+    for text in ("", "  ", "x" * (notes.LONGEST + 1)):
+        with pytest.raises(records.FieldRefused) as refusal:
+            notes.add(note=signed, text=text, by=doctor, at=at)
+        assert refusal.value.details["field"] == "text"
+    assert len(notes.add(note=signed, text="x" * notes.LONGEST, by=doctor, at=at).text) == notes.LONGEST
+
+
+@pytest.mark.parametrize(
+    ("sections", "code"), [({"horoscope": "x"}, "field_unknown"), ({"plan": "x" * (notes.LONGEST + 1)}, "unusable")]
+)
+def test_a_note_has_the_sections_of_its_template_and_no_book_in_them(
+    note: ClinicalNote, physician: User, at: datetime, sections: dict[str, str], code: str
+) -> None:
+    with pytest.raises(records.FieldRefused) as refusal:
+        notes.edit(note=note, sections=sections, by=Actor.of_user(physician), at=at)
+    assert refusal.value.code == code
+    longest = {"plan": "x" * notes.LONGEST}
+    assert notes.edit(note=note, sections=longest, by=Actor.of_user(physician), at=at).sections["plan"] == longest["plan"]

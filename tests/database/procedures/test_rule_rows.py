@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
 from pain_clinic.accounts.actors import Actor
-from procedures import tables
+from procedures import rulerows, tables
 from procedures.cases import judged
 from procedures.models import RuleRow
 from procedures.tables import reports
@@ -209,3 +209,14 @@ def test_assess_names_what_is_malformed_and_prints_no_json(tmp_path: Path) -> No
     assert assess(str(tmp_path / "missing.yaml"), "--tables", str(tables.DATA)) == (
         2, "", "missing.yaml: case -: field -: expected a file that can be read\n",
     )  # fmt: skip
+
+
+def test_what_nobody_sees_of_a_row_is_no_change_of_its_history() -> None:
+    load()
+    row = rule("mcr_tpi_cap")
+    row.position += 1
+    row.save(update_fields=["position"])
+    assert rulerows.versions(row) == []
+    row.severity = "warn"
+    row.save(update_fields=["severity"])
+    assert [len(one.changes) for one in rulerows.versions(row)] == [1]

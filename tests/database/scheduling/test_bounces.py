@@ -396,3 +396,36 @@ def test_unknown_provider_and_reading_find_nothing() -> None:
 def test_without_a_secret_in_the_settings_there_is_no_such_address(settings: Any) -> None:
     settings.MAIL_WEBHOOK_SECRET = ""
     assert told({}).status_code == 404
+
+
+def test_complaint_that_takes_itself_back_is_none(sent: Message, box: Path) -> None:
+    put(box, complaint(sent).replace(b"Feedback-Type: abuse", b"Feedback-Type: not-spam"))
+    assert swept(box) == {"no_report": 1}
+    assert not BouncingAddress.objects.exists()
+
+
+def test_mail_that_breaks_the_reader_holds_up_no_other(sent: Message, box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = delivery_reports.read
+
+    def stumble(raw: bytes) -> tuple[delivery_reports.Report, ...]:
+        if b"stumble" in raw:
+            raise ValueError(raw)
+        return read(raw)
+
+    monkeypatch.setattr(delivery_reports, "read", stumble)
+    put(box, b"Subject: stumble\n\n")
+    put(box, returned(sent), "2.b")
+    assert swept(box) == {"unreadable": 1, "noted": 1}
+    assert list((box / "new").iterdir()) == []  # neither is read again
+
+
+def test_second_mail_that_comes_back_leaves_the_first_reason_with_the_address(sent: Message, box: Path) -> None:
+    put(box, returned(sent))
+    swept(box)
+    other = messages.lay_down(appointment=sent.appointment, kind=MessageKind.CHANGE, at=NOW)
+    Message.objects.filter(pk=other.pk).update(state=MessageState.SENT, done_at=timezone.now())
+    put(box, returned(other, status="5.2.1"), "2.b")
+    assert swept(box) == {"noted": 1}
+    assert BouncingAddress.objects.get().reason == "5.1.1"
+    other.refresh_from_db()
+    assert other.reason == "bounced_5.2.1"

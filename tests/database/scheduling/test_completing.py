@@ -10,7 +10,7 @@ import pytest
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
-from pain_clinic.errors import Forbidden
+from pain_clinic.errors import Forbidden, Refused
 from patients import notes, records
 from patients.models import (
     Authorization,
@@ -240,3 +240,20 @@ def test_completing_draws_one_unit_of_what_the_payer_authorised_for_it(
     use = AuthorizationUse.objects.get()
     assert (use.performed.public_id, use.units, use.used_on) == (done.performed, 1, factories.TODAY)
     assert AuditEvent.objects.filter(act="patients.draw_down_authorization").count() == 1
+
+
+def test_a_checklist_takes_known_answers_from_who_may_and_keeps_what_is_unchanged(
+    case: Appointment, nurse: Actor, by: Actor, at: datetime
+) -> None:
+    with pytest.raises(Forbidden):
+        visits.answer_checks(appointment=case, moment="before", answers={}, by=by, at=at)  # the desk
+    for wrong in ({"horoscope": ("yes", "")}, {"consent": ("maybe", "")}):
+        with pytest.raises(Refused) as refusal:
+            visits.answer_checks(appointment=case, moment="before", answers=wrong, by=nurse, at=at)
+        assert refusal.value.code == "check_unknown"
+    checked(case, nurse, at)
+    later = at + timedelta(minutes=5)
+    answers = {"consent": ("no", "asks for time"), "side": ("yes", "")}
+    visits.answer_checks(appointment=case, moment="before", answers=answers, by=nurse, at=later)
+    given = dict(Check.objects.filter(appointment=case).values_list("item", "answered_at"))
+    assert (given["consent"], given["side"]) == (later, at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
@@ -83,3 +84,15 @@ def test_desk_of_another_site_sees_no_task(case: Appointment) -> None:
     open_for(case)
     assert DeskTask.objects.visible_to(factories.user(role="desk", sites=(case.site,))).open().in_order().count() == 1
     assert DeskTask.objects.visible_to(factories.user(role="desk", sites=(factories.site(),))).count() == 0
+
+
+def test_taking_what_is_ones_own_already_is_recorded_once(case: Appointment, by: Actor) -> None:
+    task = open_for(case)
+    for _ in range(2):
+        assert desk_tasks.take(task=task, by=by, at=NOW).owner_id == by.user_id
+    assert AuditEvent.objects.filter(act="scheduling.take_task").count() == 1
+
+
+def test_anything_else_that_the_database_refuses_is_not_taken_for_an_open_task(case: Appointment) -> None:
+    with pytest.raises(IntegrityError):
+        open_for(case, at=None, due_at=NOW)

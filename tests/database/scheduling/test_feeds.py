@@ -20,7 +20,7 @@ from pain_clinic.audit.models import AuditEvent
 from pain_clinic.errors import Forbidden, Refused
 from pain_clinic.logs import masked
 from scheduling import feeds
-from scheduling.models import Appointment, CalendarFeed, Resource
+from scheduling.models import Allocation, Appointment, CalendarFeed, Resource
 from tests import factories
 from tests.factories import NEW_YORK, NOW, SmallClinic, local
 
@@ -188,3 +188,12 @@ def test_page_offers_physicians_and_rooms_of_ones_sites_only(clinic: SmallClinic
     assert not any(name in page for name in ("Room elsewhere", "C-arm 1", "Nurse Kim"))
     stranger = signed_in("nurse", factories.site())
     assert stranger.post("/feeds/", {"resource": str(clinic.room.public_id)}).status_code == 422
+
+
+def test_a_room_that_is_taken_for_two_legs_is_named_once(clinic: SmallClinic, desk: User) -> None:
+    case = case_on(clinic, near(3))
+    Allocation.objects.create(
+        resource=clinic.room, site=clinic.site, appointment=case, kind="room", legs=["turnover"], starts_at=case.ends_at,
+        ends_at=case.ends_at + timedelta(minutes=10), created_at=NOW,
+    )  # fmt: skip
+    assert b"SUMMARY:V. M.\\, Room 1\r\n" in fetched(made(clinic.physician, desk)).content

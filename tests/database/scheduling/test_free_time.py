@@ -209,3 +209,20 @@ def test_free_and_allocated_never_meet(clinic: SmallClinic) -> None:
     taken = [Interval(row.starts_at, row.ends_at) for row in Allocation.objects.filter(resource=clinic.room)]
     assert not any(one.overlaps(other) for one in free for other in taken)
     assert sum((each.length for each in free + taken), timedelta()) == timedelta(hours=9)
+
+
+def test_hours_that_lie_wholly_in_a_skipped_hour_are_none_that_day(db: None) -> None:
+    room = factories.resource(kind=Kind.ROOM)
+    factories.weekly_hours(of=room, weekdays=[6], starts="02:00", ends="03:00")
+    factories.build_free_time(at=NOW)
+
+    assert free_on(room, SPRING_FORWARD) == []
+    assert len(free_on(room, SPRING_FORWARD + 7 * DAY)) == 1
+
+
+def test_rebuild_of_no_resource_changes_nothing(clinic: SmallClinic) -> None:
+    Absence.objects.create(resource=clinic.nurse, starts_at=local(TOMORROW, "9:00"), ends_at=local(TOMORROW, "10:00"))
+
+    assert free_time.rebuild(at=NOW, resources=[]) == 0
+    assert free_on(clinic.nurse, TOMORROW) == from_to(TOMORROW, "8:00", "17:00")
+    assert free_time.rebuild(at=NOW, resources=[clinic.nurse.pk]) == 1

@@ -352,3 +352,12 @@ def test_who_may_see_and_who_may_not(case: Appointment, signed_in: Callable[...,
     assert signed_in("biller", clinic.site).get(address).status_code == 403
     assert signed_in("desk", clinic.site).post(f"{address}apixaban/", {"act": "ask"}).status_code == 403
     assert signed_in("nurse", factories.site()).get(address).status_code == 404
+
+
+def test_letter_about_a_decision_names_no_moments(case: Appointment, takes: Any) -> None:
+    takes("aspirin_primary")
+
+    content = holdplan.clearance_letter(case=case, line=plan(case).lines[0], at=NOW)
+
+    assert (content["is_hold"], content["last"], content["restart"]) == (False, "", "")
+    assert content["day"] == holdplan.told(SLOT)

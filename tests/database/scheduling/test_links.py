@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pain_clinic.accounts.actors import Actor
+from pain_clinic.audit.models import AuditEvent
 from pain_clinic.errors import Gone
 from scheduling import links, messages
 from scheduling.models import Appointment, Link, LinkPurpose, Message, MessageKind, Status
@@ -145,3 +146,11 @@ def test_fifth_wrong_birth_date_closes_the_link_even_for_the_right_one() -> None
         links.prove(link=link, birth_date=born + timedelta(days=1), by=PATIENT)
     assert links.is_closed_for_proof(link)
     assert not links.prove(link=link, birth_date=born, by=PATIENT)
+
+
+def test_revoking_links_that_are_ended_already_is_not_recorded() -> None:
+    about = message()
+    issued(about)
+    given = {"appointment": about.appointment, "by": PATIENT, "at": NOW}
+    assert (links.revoke(**given), links.revoke(**given)) == (1, 0)  # type: ignore[arg-type]
+    assert AuditEvent.objects.filter(act="scheduling.revoke_links").count() == 1

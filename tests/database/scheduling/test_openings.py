@@ -417,3 +417,40 @@ def test_fit_says_when_nobody_or_nothing_there_could(clinic: SmallClinic) -> Non
     assert [each.code for each in fit(**asked, site=bare).findings] == ["not_privileged"]
     factories.privilege(of=clinic.physician, for_procedure=procedure)
     assert [each.code for each in fit(**asked, site=clinic.site).findings] == ["resource_unfit"]
+
+
+def test_find_openings_takes_nobody_for_a_leg_without_length(clinic: SmallClinic) -> None:
+    type(clinic.procedure).objects.filter(pk=clinic.procedure.pk).update(recovery_minutes=0)
+    clinic.procedure.refresh_from_db()
+
+    opening = found(clinic, limit=1).openings[0]
+
+    assert set(opening.units) == {"physician", "nurse", "room", "c_arm"}
+    assert opening.leaves_at == opening.ends_at
+
+
+@pytest.mark.parametrize(("has_colleague", "helps"), [(False, ["later"]), (True, ["physician", "later"])])
+def test_another_physician_helps_only_at_the_site_that_was_asked_for(
+    clinic: SmallClinic, has_colleague: bool, helps: list[str]
+) -> None:
+    second = factories.small_clinic()
+    factories.privilege(of=second.physician, for_procedure=clinic.procedure)
+    if has_colleague:
+        colleague = factories.resource(kind=Kind.PHYSICIAN, at_site=clinic.site)
+        factories.weekly_hours(of=colleague)
+        factories.privilege(of=colleague, for_procedure=clinic.procedure)
+    Absence.objects.create(resource=clinic.physician, starts_at=local(TODAY, "0:00"), ends_at=local(TOMORROW + DAY, "0:00"))
+    free_time.rebuild(at=NOW)
+
+    answer = found(clinic, site=clinic.site, physician=clinic.physician, latest=local(TOMORROW + DAY, "0:00"))
+
+    assert answer.explanation is not None
+    assert [each.kind for each in answer.explanation.helps] == helps
+
+
+def test_fit_says_nothing_of_another_case_of_the_day_that_is_not_in_the_way(clinic: SmallClinic) -> None:
+    book(clinic, "13:00", of=clinic.patient)
+    asked = {"procedure": clinic.procedure, "site": clinic.site, "at": NOW, "patient": clinic.patient}
+
+    assert {one.code for one in fit(**asked, starts_at=local(TOMORROW, "7:00")).findings} == {"outside_hours"}
+    assert {one.code for one in fit(**asked, starts_at=local(TOMORROW, "13:00")).findings} == {"patient_elsewhere"}

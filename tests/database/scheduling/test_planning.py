@@ -271,6 +271,26 @@ def test_second_exception_for_the_same_place_is_refused() -> None:
         cadence.add_exception(of=general, values={**values, "offset_days": 1}, by=SYSTEM, at=NOW, family="facet_rfa")
 
 
+@pytest.mark.parametrize(("days", "months", "is_fine"), [(-730, 0, True), (-731, 0, False), (-17, -23, True), (-18, -23, False)])
+def test_message_leaves_at_most_two_years_from_the_visit(days: int, months: int, is_fine: bool) -> None:
+    general = CadenceStep.objects.get(code="preparation", family="", site=None)
+    values = {"offset_days": days, "offset_months": months}
+    if is_fine:
+        assert cadence.change(step=general, values=values, by=SYSTEM, at=NOW).offset_days == days
+        return
+    with pytest.raises(cadence.StepRefused) as refusal:
+        cadence.change(step=general, values=values, by=SYSTEM, at=NOW)
+    assert refusal.value.code == "too_far"
+
+
+def test_exception_has_to_be_for_something() -> None:
+    general = CadenceStep.objects.get(code="preparation", family="", site=None)
+    values = {name: getattr(general, name) for name in cadence.CHANGEABLE}
+    with pytest.raises(cadence.StepRefused) as refusal:
+        cadence.add_exception(of=general, values=values, by=SYSTEM, at=NOW)
+    assert refusal.value.code == "no_scope"
+
+
 def test_step_switched_off_is_withdrawn_and_comes_back_when_switched_on() -> None:
     appointment = case()
     lay(appointment)

@@ -118,3 +118,7 @@ def test_medians_interval_holds_the_median_in_at_least_95_of_100_draws_and_no_na
     low = median(range(1, n + 1)).low
     assert low is not None
     assert held(int(low)) >= 0.95 > held(int(low) + 1)
+
+
+def test_share_of_nobody_is_not_known() -> None:
+    assert share(0, 0) == Estimate(0, None)

@@ -31,6 +31,7 @@ from procedures.rules.facts import (
     Wanted,
 )
 from procedures.rules.offers import bleeding_class
+from procedures.rules.payer.criteria import DiagnosisList
 from procedures.rules.places import sites_of
 from procedures.rules.rows import latest
 
@@ -572,3 +573,11 @@ def test_gain_that_is_not_on_record_waits_with_the_response() -> None:
 def test_the_latest_of_several_dates_never_comes_when_one_does_not() -> None:
     early, late = date(2027, 1, 1), date(2027, 2, 1)
     assert (latest([late, early]), latest([early, late]), latest([early, None]), latest([])) == (late, late, None, None)
+
+
+def test_a_list_of_diagnoses_says_nothing_about_other_work() -> None:
+    facts = live(want("tpi"), presentation=Presentation(icd10="M54.5"))
+    listed = next(rule for rule in BOOK.rules(facts, ON) if isinstance(rule, DiagnosisList))
+    assert listed.check(facts, ON) is not None
+    other = live(want("esi_il_cervical", levels=("C7-T1",)), presentation=Presentation(icd10="M54.5"))
+    assert listed.check(other, ON) is None

@@ -264,3 +264,10 @@ def test_session_booked_for_the_day_asked_for_or_later_is_left_out_and_an_earlie
 
     assert answer(physician, {**BLOCK, **booked, "history-0-date": "2027-01-11"}).decision == "allowed"
     assert answer(physician, {**BLOCK, **booked, "history-0-date": "2027-01-10"}).decision == "denied"
+
+
+def test_patient_of_whom_nobody_knows_who_pays_is_tried_without_a_payer(physician: Client, clinic: SmallClinic) -> None:
+    page = physician.get(f"/assess/?patient={clinic.patient.public_id}")
+
+    assert "who pays" in page.context["start"].unknown
+    assert "coverage" not in page.context["start"].case

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import pytest
 
-from procedures.pathways import Proposed, Stopped, Waiting, next_step, open_days
+from procedures.pathways import Answer, Proposed, Stopped, Waiting, next_step, open_days
 from procedures.pathways.gates import Changed, Longer, NoMoreMedicine, Review, SameTarget, TooLittle
 from procedures.pathways.words import Gate, Opened, Scene, Visit
 from procedures.rules import Facts, Finding, Severity
@@ -172,3 +172,38 @@ def test_rules_that_push_each_other_on_without_end_wait_for_somebody() -> None:
     told = next_step(patient.pathway, patient.known(START), START, aim=patient.aim, book=Bars(span(0, 2000)))
     assert isinstance(told, Waiting)
     assert told.for_what == "Barred."
+
+
+def test_what_needs_a_reason_day_after_day_leaves_the_ideal_day_where_it_is() -> None:
+    assert asked(Bars(warned=span(0, 2000))).ideal == START + days(7)
+
+
+def test_a_day_that_the_limit_puts_off_and_the_rules_then_bar_for_ever_stops_the_course() -> None:
+    patient = Patient.on("esi_as_needed")
+    for count in range(4):
+        on = START + days(91 * count)
+        patient.has("epidural", on, scores=scored((on, 80), (on + days(90), 60)))
+    asked_on = START + days(91 * 3 + 90)
+    freed = START.replace(year=START.year + 1)  # when the first of the four leaves the year
+
+    def told(bars: Bars) -> Answer:
+        return next_step(patient.pathway, patient.known(asked_on), asked_on, aim=patient.aim, book=bars)
+
+    free = told(Bars())
+    assert isinstance(free, Proposed)
+    assert free.earliest >= freed
+    barred = told(Bars(frozenset(free.earliest + days(count) for count in range(400)), is_for_ever=True))
+    assert isinstance(barred, Stopped)
+    assert barred.code == "cap_met"
+
+
+def test_a_session_of_which_nobody_said_the_role_is_no_step_of_a_course_that_asks_for_one() -> None:
+    patient = Patient.on("si_pathway")
+    patient.has("diagnostic", START, role="", scores=scored((START, 90)))
+    told = patient.ask(START + days(1))
+    assert isinstance(told, Proposed)
+    assert told.step == "diagnostic"
+    patient.sessions[0] = replace(patient.sessions[0], role="diagnostic")  # the control
+    told = patient.ask(START + days(1))
+    assert isinstance(told, Proposed)
+    assert told.step == "therapeutic"

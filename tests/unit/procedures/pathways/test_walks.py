@@ -399,3 +399,11 @@ def test_older_spacing_keeps_two_months_between_injections_and_stops_without_rel
     assert proposed(patient.ask(START + days(15)), "injection").earliest == date(2026, 5, 2)
     patient.sessions[0] = replace(patient.sessions[0], scores=scored((START + days(14), 40)))
     stopped(patient.ask(START + days(15)), "relief_not_reached")
+
+
+def test_sympathetic_relief_that_was_lost_twice_ended_when_it_was_lost_first() -> None:
+    patient = Patient.on("sympathetic_series")
+    second = START + days(7)
+    patient.has("block_1", START, scores=scored((START, 60), (START + days(3), 40), (START + days(4), 20)))
+    patient.has("block_2", second, scores=scored((second, 60), (second + days(1), 10), (second + days(2), 5)))
+    assert "lasted 0 days, not longer than the 3" in stopped(patient.ask(second + days(3)), "relief_not_longer").reason
