@@ -198,6 +198,7 @@ MEANT: dict[tuple[str, str], str] = {
     ("procedures/api/rest.py", OBJECTS): OF_THE_WHOLE_CLINIC,
     ("procedures/views.py", OBJECTS): OF_THE_WHOLE_CLINIC,
     ("scheduling/views/rules.py", OBJECTS): OF_THE_WHOLE_CLINIC,
+    ("scheduling/views/pathways.py", OBJECTS): OF_THE_WHOLE_CLINIC,
     ("scheduling/views/move.py", OBJECTS): "the pool is that of a case that was reached",
 }
 
@@ -248,6 +249,7 @@ def is_door(name: str) -> bool:
     return bool(re.search(r"/(views|api)(/|\.py$)", name))
 
 
+@cache
 def broken() -> dict[tuple[str, str], list[str]]:
     """Return what breaks which rule where, by file and rule."""
     found: dict[tuple[str, str], list[str]] = {}
