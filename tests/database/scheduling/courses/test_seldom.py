@@ -12,8 +12,9 @@ from django.urls import reverse
 
 from patients.models import Medication
 from procedures.models import Procedure
+from procedures.tables.courses import shipped_pathways
 from scheduling import courses, worklist
-from scheduling.courses import Terms, judging, offering
+from scheduling.courses import Terms, judging, offering, telling
 from scheduling.models import Course, FoundOpenings, PlanCause, PlannedSession
 from tests import factories
 from tests.database.scheduling.courses.conftest import Ward, current
@@ -155,6 +156,8 @@ def test_openings_are_looked_for_until_nothing_is_left(ward: Ward, monkeypatch: 
 
 def test_what_may_follow_is_told_until_the_pathway_repeats_itself_or_ends(ward: Ward) -> None:
     assert [stop.name for stop in courses.stops(ward.start(), None, at=NOW)] == []
-    told = {name: len(courses.telling._later(courses.telling.shipped_pathways()[name], first, frozenset())) for name, first in (
-        ("scs_trial_to_implant", "trial"), ("esi_as_needed", "epidural"))}  # fmt: skip
+    told = {
+        name: len(telling._later(shipped_pathways()[name], first, frozenset()))
+        for name, first in (("scs_trial_to_implant", "trial"), ("esi_as_needed", "epidural"))
+    }
     assert told == {"scs_trial_to_implant": 2, "esi_as_needed": 1}
