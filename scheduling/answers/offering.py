@@ -18,6 +18,7 @@ from scheduling.models import BEFORE_ARRIVAL, Allocation, Appointment, Kind, Res
 OFFERED = 3
 LOOKED_AT = 8  # openings judged at most for one page
 NOTICE = timedelta(hours=24)  # neither leaving nor taking a place at shorter notice: that goes by telephone
+APART = timedelta(hours=2)  # what lies nearer to the present time is no other time
 AHEAD = timedelta(days=60)
 GRID = 15
 HALVES = ((time(0), time(12)), (time(12), time(23, 59)))
@@ -39,7 +40,7 @@ def offers(*, appointment: Appointment, by: Actor, at: datetime) -> tuple[Openin
         half = halves.pop(0)
         for opening in half:
             day = opening.starts_at.astimezone(zone).date()
-            if day in chosen or opening.starts_at == appointment.starts_at or rules.blocking(day):
+            if day in chosen or abs(opening.starts_at - appointment.starts_at) < APART or rules.blocking(day):
                 continue
             judged += 1
             if _is_allowed(appointment, opening, by, at):

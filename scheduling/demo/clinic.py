@@ -22,7 +22,7 @@ PASSWORD = "pain-clinic-demo"  # noqa: S105  a public password for invented data
 NORTH, LAKE = "northside", "lakeside"
 SITES = (
     (NORTH, "Northside (demo)", "America/New_York", "12 Harbour Street", "+1 212 555 0100"),
-    (LAKE, "Lakeside (demo)", "America/Chicago", "4 Pier Road", "+13125550100"),
+    (LAKE, "Lakeside (demo)", "America/Chicago", "4 Pier Road", "+1 312 555 0100"),
 )
 BOTH = (NORTH, LAKE)
 # User name, role, shown name, sites.

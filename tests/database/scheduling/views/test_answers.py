@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from gettext import GNUTranslations
 from pathlib import Path
@@ -24,6 +24,7 @@ from patients import records
 from patients.models import Medication
 from procedures import tables
 from scheduling import answers, booking, clearing, links, openings
+from scheduling.answers import offering
 from scheduling.models import Allocation, Appointment, DeskTask, Link, LinkPurpose, Message, Status, TaskKind, Wording
 from tests import factories
 from tests.factories import NOW, SmallClinic, local
@@ -403,6 +404,20 @@ def test_three_other_times_are_offered_and_the_chosen_one_is_taken(visit: Appoin
     event = AuditEvent.objects.get(act="scheduling.move")
     assert (event.actor_kind, event.reason_code) == ("patient", "patient_link")
     assert Link.objects.get(digest=Link.digest_of(phone.secret)).answer == "moved"
+
+
+def test_what_lies_next_to_the_present_time_is_no_other_time(
+    visit: Appointment, by: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def free(*clocks: str) -> list[Any]:
+        return [replace(found, starts_at=local(IN_A_WEEK, clock)) for clock in clocks]
+
+    [found] = openings.find_openings(procedure=visit.procedure, at=NOW, earliest=NOW + answers.NOTICE, limit=1).openings
+    monkeypatch.setattr(offering, "_is_allowed", lambda *_: True)
+    monkeypatch.setattr(offering, "_free", lambda *_: [free("7:05", "9:00", "10:55"), free("11:00")])
+    assert [each.starts_at for each in answers.offers(appointment=visit, by=by, at=NOW)] == [local(IN_A_WEEK, "11:00")]
+    monkeypatch.setattr(offering, "_free", lambda *_: [free("7:00"), free("8:55")])
+    assert [each.starts_at for each in answers.offers(appointment=visit, by=by, at=NOW)] == [local(IN_A_WEEK, "7:00")]
 
 
 def test_offered_time_that_was_taken_meanwhile_is_refused_with_fresh_ones(
