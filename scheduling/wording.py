@@ -108,7 +108,8 @@ def preview(*, key: str, language: str, text: str, at: datetime) -> Letter:
     known = Known(
         link=LINK, unsubscribe=LINK, asks=key in {"ask", "subject_reminder_ask", "opening_reminder_ask"},
         is_question=key.endswith("_ask"),
-        has_plan=key == "medicines_ready", old_arrives_at=at + timedelta(days=2), old_place=_SITE["name"],
+        has_plan=key == "medicines_ready", old_arrives_at=message.appointment.arrives_at - timedelta(days=2, hours=1),
+        old_place=_SITE["name"],
         own={**own, (key, language): text},
     )  # fmt: skip
     return letters.write(message, at=at, known=known)
@@ -128,7 +129,9 @@ def _somebody(language: str) -> Patient:
 def _example(key: str, at: datetime) -> Appointment:
     is_plain = key in {"fasting_none", "driver_unsure"}
     driver = Driver.REQUIRED_IF_SEDATED if key == "driver_unsure" else Driver.REQUIRED
-    day = (at + timedelta(days=10)).astimezone(ZoneInfo(_SITE["time_zone"])).replace(hour=9, minute=0, second=0, microsecond=0)
+    day = (at + timedelta(days=10)).astimezone(ZoneInfo(_SITE["time_zone"])).replace(hour=10, minute=0, second=0, microsecond=0)
+    if day.isoweekday() > 5:
+        day += timedelta(days=8 - day.isoweekday())
     return Appointment(
         site=Site(**_SITE), procedure=Procedure(name="Example", driver=driver), sedation="none" if is_plain else "moderate",
         status="confirmed" if key == "manage_confirmed" else "booked", arrives_at=day, starts_at=day + timedelta(minutes=15),

@@ -66,6 +66,7 @@ _FINISH = """
            calendar_sequence = %(sequence)s, lease_until = NULL, lease_token = NULL, done_at = clinic_now()
     WHERE id = %(id)s AND lease_token = %(token)s::uuid AND (%(is_sent)s OR state = 'due')
 """
+FIRST = 20  # mails claimed by a worker that does not know yet how fast they leave
 GLANCE = 2.0  # seconds of sending between two looks at what is due, so that a booking's mail waits for no pile of reminders
 
 
@@ -87,15 +88,22 @@ class _Flight:
 
 
 def sweep(*, limit: int = BATCH, gateway: Gateway | None = None, budget: timedelta = BUDGET) -> Counter[str]:
-    """Claim what is due and deliver it, a few seconds' worth at a time; return how many had which outcome."""
-    few = max(1, min(limit, round(settings.MESSAGES_PER_SECOND * GLANCE)))
+    """Claim what is due and deliver it, a few seconds' worth at a time; return how many had which outcome.
+
+    How many that is follows from how fast the last ones left: what a worker holds at its end waits for its leases.
+    """
+    most = max(1, min(limit, round(settings.MESSAGES_PER_SECOND * GLANCE)))
+    few = min(FIRST, most)
     restoring.mind_a_restore()
     with _Round(gateway, budget) as tour:
         while not tour.is_over and (left := limit - tour.count) > 0:
+            began = time.monotonic()
             claimed = claim_due(limit=min(few, left))
             if not claimed:
                 break
             tour.send(claimed)
+            rate = len(claimed) / max(time.monotonic() - began, 0.001)
+            few = max(min(FIRST, most), min(most, round(rate * GLANCE)))
     return tour.tally
 
 

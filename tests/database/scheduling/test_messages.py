@@ -10,7 +10,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
@@ -18,6 +18,7 @@ from email.parser import BytesParser
 from gettext import GNUTranslations
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
@@ -846,6 +847,36 @@ def test_move_while_the_mail_leaves_is_recorded_as_sent_and_followed_by_a_change
 
     assert swept(Recorder(then=moved_meanwhile)) == {"sent": 1}
     assert (again(message).state, newer[0].kind, newer[0].state) == ("sent", CHANGE, "due")
+
+
+@pytest.mark.parametrize(
+    ("per_second", "seconds", "claims"),
+    [
+        (1000, 0.05, [20, 40, 40]),  # twenty a second: two seconds' worth
+        (1000, 1.0, [20, 20, 20, 20, 20]),  # slower than that: never fewer than at first
+        (5, 0.05, [10, 10, 10, 10, 10, 10, 10, 10, 10, 10]),  # nor more than the clinic's pace allows
+    ],
+)
+def test_worker_holds_no_more_than_leaves_within_a_glance(
+    db: None, set_clock: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, per_second: int, seconds: float, claims: list[int]
+) -> None:
+    settings.MESSAGES_PER_SECOND = per_second
+    now, taken = [0.0], []
+
+    def claim(*, limit: int) -> tuple[sending.Claim, ...]:
+        taken.append(limit)
+        return tuple(sending.Claim(0, uuid4()) for _ in range(limit))
+
+    def send(tour: Any, claimed: Sequence[sending.Claim]) -> None:
+        now[0] += len(claimed) * seconds
+        tour.tally["sent"] += len(claimed)
+
+    monkeypatch.setattr(sending, "claim_due", claim)
+    monkeypatch.setattr(sending._Round, "send", send)
+    monkeypatch.setattr(sending, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    assert messages.sweep(limit=100, budget=timedelta(hours=1)) == {"sent": 100}
+    assert taken == claims
 
 
 def test_time_that_is_up_gives_the_rest_back(db: None, set_clock: Any) -> None:
