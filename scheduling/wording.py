@@ -27,6 +27,7 @@ SHOWN_IN: Mapping[str, str] = {
     "button_plan": MessageKind.PLAN_READY, "answer_score": MessageKind.FOLLOW_UP, "button_score": MessageKind.FOLLOW_UP,
     "late": MessageKind.ARRIVAL, "cancelled_medicines": MessageKind.CANCELLATION, "cancelled_other": MessageKind.CANCELLATION,
     "call_for_another": MessageKind.NO_SHOW, "call_for_next": MessageKind.RECALL, "worried": MessageKind.FOLLOW_UP,
+    "course_call": MessageKind.COURSE,
 }  # fmt: skip
 
 
