@@ -37,6 +37,7 @@ def main() -> int:
         counting,
         courses,
         history,
+        joint,
         measuring,
         messages,
         outcomes,
@@ -68,6 +69,7 @@ def main() -> int:
         "outcomes": outcomes.lines,
         "history": history.lines,
         "courses": courses.lines,
+        "several sessions together": joint.lines,
     }
     if unknown := set(asked.only or ()) - set(parts):
         parser.error(f"there is no part {min(unknown)!r}; the parts are {', '.join(parts)}")

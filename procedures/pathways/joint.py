@@ -1,0 +1,566 @@
+"""Dates for several sessions together: intervals, caps and shared days given as data, every rule asked. Pure.
+
+An answer is better than another by these, in this order, and nothing of a later one outweighs an earlier one:
+
+1. more sessions have a date;
+2. fewer of them need a reason;
+3. fewer days beyond their windows, added up;
+4. fewer journeys: dates on which the patient would not come anyway;
+5. nearer to the ideal days, the distances added up;
+6. earlier, the dates added up.
+
+The search is branch and bound. It is exact unless it gives up after so many days tried, which it then says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
+from typing import TypeAlias
+
+from procedures.rules.dates import Period
+
+# Days tried: about what a second allows.
+MOST_TRIES = 10_000
+STRAYS = (0, 2, 5)  # how far the first walks may stray from the most promising days, over all sessions
+FINE, NEEDS_REASON, BLOCKED = 0, 1, 2
+Placed: TypeAlias = Mapping[int, date]  # sessions by their place in the question -> the date
+# What the rules say of one session on a date while others are placed: FINE, NEEDS_REASON or BLOCKED. A session more,
+# other than one that it comes after, may only make it worse; what lies after its date says nothing about it.
+Judge: TypeAlias = Callable[[int, date, Placed], int]
+# Whether the day has time for all these sessions. One less never makes it worse.
+Packs: TypeAlias = Callable[[date, tuple[int, ...]], bool]
+Cost: TypeAlias = tuple[int, int, int, int, int, int]
+
+
+def _all_fine(session: int, day: date, placed: Placed) -> int:
+    return FINE
+
+
+def _all_fit(day: date, sessions: tuple[int, ...]) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One session to be given a date: the days on which it could be, which of them is best, and where its window ends.
+
+    Where a gap with an ideal leads to it, that gap says what is ideal and when the window ends.
+    """
+
+    days: tuple[date, ...]
+    ideal: date
+    latest: date
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The second session comes so many days after the first, not without it. `most` ends its window, or binds."""
+
+    first: int
+    second: int
+    least: int = 0
+    ideal: int | None = None
+    most: int | None = None
+    is_bound: bool = False  # neither is without the other, and `most` is a bound
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Two sessions, whichever is first, are so many days apart, or on one day where they may be."""
+
+    one: int
+    other: int
+    least: int
+    may_share: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """At most so many dates of these sessions, and of what is held already, within so long."""
+
+    members: frozenset[int]
+    most: int
+    period: Period
+    held: frozenset[date] = frozenset()
+
+
+@dataclass(frozen=True)
+class Together:
+    """The question. A gap's first session stands before its second one."""
+
+    parts: tuple[Part, ...]
+    gaps: tuple[Gap, ...] = ()
+    aparts: tuple[Apart, ...] = ()
+    caps: tuple[Cap, ...] = ()
+    comes_anyway: frozenset[date] = frozenset()
+    is_one_weekday: bool = False
+    judge: Judge = _all_fine
+    packs: Packs = _all_fit
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """The answer: a date or none for each session, what it costs, and whether nothing better can exist."""
+
+    days: tuple[date | None, ...]
+    cost: Cost
+    is_proven: bool = True
+
+
+def place(question: Together, *, most_tries: int = MOST_TRIES) -> Joint:
+    """Return the best dates for these sessions."""
+    best: _Best | None = None
+    is_proven = True
+    weekdays = range(7) if question.is_one_weekday else (None,)
+    for weekday in weekdays:
+        search = _Search(question, weekday, most_tries // len(weekdays), best)
+        search.run()
+        best, is_proven = search.best, is_proven and search.is_proven
+    assert best is not None
+    cost, ordinals = best
+    days = tuple(None if day is None else date.fromordinal(day) for day in ordinals)
+    return Joint(days, cost, is_proven)
+
+
+def cost_of(question: Together, days: Sequence[date | None]) -> Cost | None:
+    """Return what given dates cost; None when they break a bound. Slow and plain: it says what the search means."""
+    placed = {index: day for index, day in enumerate(days) if day is not None}
+    if any(day not in question.parts[index].days for index, day in placed.items()) or not _keeps_bounds(question, placed):
+        return None
+    words = [question.judge(index, day, _without(placed, index)) for index, day in placed.items()]
+    if BLOCKED in words:
+        return None
+    late = distance = 0
+    for index, day in placed.items():
+        ideal, latest = _window(question, index, placed)
+        late += max(0, (day - latest).days)
+        distance += abs((day - ideal).days)
+    journeys = len(set(placed.values()) - question.comes_anyway)
+    return (
+        len(days) - len(placed), words.count(NEEDS_REASON), late, journeys, distance,
+        sum(day.toordinal() for day in placed.values()),
+    )  # fmt: skip
+
+
+def _keeps_bounds(question: Together, placed: Placed) -> bool:
+    for gap in question.gaps:
+        first, second = placed.get(gap.first), placed.get(gap.second)
+        if first is None and second is None:
+            continue
+        if first is None or (second is None and gap.is_bound):
+            return False
+        if second is not None and not _is_kept(gap, (second - first).days):
+            return False
+    for apart in question.aparts:
+        one, other = placed.get(apart.one), placed.get(apart.other)
+        if one is not None and other is not None and not _are_apart(apart, abs((one - other).days)):
+            return False
+    if question.is_one_weekday and len({day.weekday() for day in placed.values()}) > 1:
+        return False
+    by_day: dict[date, list[int]] = {}
+    for index, day in sorted(placed.items()):
+        by_day.setdefault(day, []).append(index)
+    return all(_has_room(cap, placed) for cap in question.caps) and all(
+        question.packs(day, tuple(members)) for day, members in by_day.items()
+    )
+
+
+def _is_kept(gap: Gap, days: int) -> bool:
+    return days >= gap.least and not (gap.is_bound and gap.most is not None and days > gap.most)
+
+
+def _are_apart(apart: Apart, days: int) -> bool:
+    return days >= apart.least or (days == 0 and apart.may_share)
+
+
+def _has_room(cap: Cap, placed: Placed) -> bool:
+    """Say whether a cap is kept wherever these sessions play a part; what was done before may be over it by itself."""
+    own = {day for index, day in placed.items() if index in cap.members}
+    dates = own | cap.held
+    windows = ([day for day in dates if cap.period.before(end) < day <= end] for end in dates)
+    return all(len(window) <= cap.most or own.isdisjoint(window) for window in windows)
+
+
+def _window(question: Together, index: int, placed: Placed) -> tuple[date, date]:
+    """Return the ideal day of a session and the end of its window, while these are placed."""
+    part = question.parts[index]
+    leading = [gap for gap in question.gaps if gap.second == index and gap.ideal is not None]
+    if not leading:
+        return part.ideal, part.latest
+    ideal = max(placed[gap.first] + timedelta(days=gap.ideal or 0) for gap in leading)
+    ends = [placed[gap.first] + timedelta(days=gap.most) for gap in leading if gap.most is not None]
+    return ideal, max(ends, default=date.max)
+
+
+def _without(placed: Placed, index: int) -> Placed:
+    return {other: day for other, day in placed.items() if other != index}
+
+
+_Best: TypeAlias = tuple[Cost, tuple["int | None", ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """What the sessions looked at so far have come to; the days used and the sessions skipped are bits."""
+
+    skipped: int = 0
+    used: int = 0
+    late: int = 0
+    distance: int = 0
+
+    def with_day(self, bit: int, late: int, distance: int) -> _Spent:
+        """Return this with one more session on a day."""
+        return _Spent(self.skipped, self.used | 1 << bit, self.late + late, self.distance + distance)
+
+    def without(self, at: int) -> _Spent:
+        """Return this with one more session skipped."""
+        return _Spent(self.skipped | 1 << at, self.used, self.late, self.distance)
+
+
+@dataclass
+class _Search:
+    """One walk of the tree. Days are bits of a number, so that a bound on many days is one operation."""
+
+    question: Together
+    weekday: int | None
+    left: int
+    best: _Best | None
+    is_proven: bool = True
+    days: dict[int, int] = field(default_factory=dict)  # session -> bit of its day
+    words: dict[int, int] = field(default_factory=dict)  # session -> what the rules say
+    _masks: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    _leasts: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    _rooms: dict[tuple[int, frozenset[int]], int] = field(default_factory=dict)
+    _starts: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    @cached_property
+    def base(self) -> int:
+        """Return the first day of all, as a number."""
+        return min((day.toordinal() for part in self.question.parts for day in part.days), default=0)
+
+    @cached_property
+    def width(self) -> int:
+        """Return how many days there are from the first to the last."""
+        return max((day.toordinal() for part in self.question.parts for day in part.days), default=0) - self.base + 1
+
+    @cached_property
+    def open_days(self) -> tuple[int, ...]:
+        """Return the bits of all days that any session may have."""
+        found = 0
+        for at in range(len(self.question.parts)):
+            found |= self._domain(at)
+        return tuple(_bits(found))
+
+    @cached_property
+    def before(self) -> tuple[tuple[Gap, ...], ...]:
+        """Return for each session the gaps that lead to it."""
+        return tuple(tuple(gap for gap in self.question.gaps if gap.second == at) for at in range(len(self.question.parts)))
+
+    @cached_property
+    def leading(self) -> tuple[tuple[Gap, ...], ...]:
+        """Return of these the ones that say what is ideal."""
+        return tuple(tuple(gap for gap in gaps if gap.ideal is not None) for gaps in self.before)
+
+    @cached_property
+    def related(self) -> tuple[tuple[int, ...], ...]:
+        """Return for each session the later ones whose days its own day bounds."""
+        pairs = {(gap.first, gap.second) for gap in self.question.gaps}
+        pairs |= {(min(apart.one, apart.other), max(apart.one, apart.other)) for apart in self.question.aparts}
+        return tuple(tuple(sorted(to for one, to in pairs if one == at)) for at in range(len(self.question.parts)))
+
+    @cached_property
+    def following(self) -> tuple[int, ...]:
+        """Return for each session all that cannot be without it, as bits."""
+        found = [0] * len(self.question.parts)
+        for at in reversed(range(len(found))):
+            for gap in self.question.gaps:
+                if gap.first == at:
+                    found[at] |= 1 << gap.second | found[gap.second]
+        return tuple(found)
+
+    @cached_property
+    def anyway(self) -> int:
+        """Return the days on which the patient comes anyway."""
+        found = 0
+        for day in self.question.comes_anyway:
+            if 0 <= day.toordinal() - self.base < self.width:
+                found |= 1 << (day.toordinal() - self.base)
+        return found
+
+    @cached_property
+    def sharing(self) -> tuple[int, ...]:
+        """Return for each session the sessions with which it could share a day, as bits."""
+        count = len(self.question.parts)
+        found = [(1 << count) - 1 for _ in range(count)]
+        pairs = [(gap.first, gap.second) for gap in self.question.gaps if gap.least > 0]
+        pairs += [(apart.one, apart.other) for apart in self.question.aparts if apart.least > 0 and not apart.may_share]
+        for one, other in pairs:
+            found[one] &= ~(1 << other)
+            found[other] &= ~(1 << one)
+        return tuple(found)
+
+    @cached_property
+    def onward(self) -> tuple[dict[int, int], ...]:
+        """Return for each session and its bit the least distance that all which follows from it must have."""
+        parts = self.question.parts
+        found: list[dict[int, int]] = [{} for _ in parts]
+        bits = [list(_bits(self._domain(at))) for at in range(len(parts))]
+        for at in reversed(range(len(parts))):
+            followers = [gap for gap in self.question.gaps if gap.first == at and self.leading[gap.second] == (gap,)]
+            for bit in bits[at]:
+                least = 0
+                for gap in followers:
+                    target = bit + (gap.ideal or 0)
+                    steps = [abs(to - target) + found[gap.second][to] for to in bits[gap.second] if _is_kept(gap, to - bit)]
+                    least += min(steps, default=0)
+                found[at][bit] = least
+        return tuple(found)
+
+    def _domain(self, at: int) -> int:
+        found = 0
+        for day in self.question.parts[at].days:
+            if self.weekday is None or day.weekday() == self.weekday:
+                found |= 1 << (day.toordinal() - self.base)
+        return found
+
+    def run(self) -> None:
+        """Walk the whole tree, or as far as the tries last; first near the promising days only, for a good answer to beat."""
+        domains = [self._domain(at) for at in range(len(self.question.parts))]
+        for number, cap in enumerate(self.question.caps):
+            for at in cap.members:
+                domains[at] &= self._room(number, frozenset())
+        whole = self.left
+        for strays in STRAYS:
+            self.left = whole // (2 * len(STRAYS))
+            self._walk(0, domains, _Spent(), strays)
+        self.left, self.is_proven = whole // 2, True
+        self._walk(0, domains, _Spent(), self.width * len(domains))
+
+    def _walk(self, at: int, domains: list[int], spent: _Spent, strays: int) -> None:
+        bound = self._bound(at, domains, spent)
+        if self._is_no_better(bound):
+            return
+        if at == len(domains):
+            found = (self.days[index] + self.base if index in self.days else None for index in range(at))
+            self.best = (bound, tuple(found))
+            return
+        if self.left <= 0 and self.best is not None:
+            self.is_proven = False
+            return
+        if not self._must_skip(at, spent.skipped):
+            ideal, latest = self._targets(at)
+            days = self._in_order(at, self._worth(domains[at], bound, spent), spent.used, ideal, latest)
+            for stray, bit in enumerate(days[: strays + 1]):
+                if self.left <= 0 and self.best is not None:
+                    self.is_proven = False
+                    break
+                after = spent.with_day(bit, max(0, bit - latest), abs(bit - ideal))
+                if not self._is_no_better(self._least_cost(at, bit, bound, after)):
+                    self._take(at, bit, domains, after, strays - stray)
+        if not any(gap.is_bound and gap.first in self.days for gap in self.before[at]):
+            self._walk(at + 1, domains, spent.without(at), strays)
+
+    def _take(self, at: int, bit: int, domains: list[int], spent: _Spent, strays: int) -> None:
+        """Give a session a day, go on, and take it back."""
+        kept = self.words
+        self.left -= 1
+        self.days[at] = bit
+        after = list(domains)
+        for later in self.related[at]:
+            after[later] &= self._mask(at, bit, later)
+        for number, cap in enumerate(self.question.caps):
+            if at in cap.members:
+                with_room = self._room(number, frozenset(self.days[one] for one in cap.members if one in self.days))
+                for later in cap.members:
+                    if later > at:
+                        after[later] &= with_room
+        if not self._is_no_better(self._bound(at + 1, after, spent)):
+            self.words = dict(kept)
+            if self._stands(at, bit):
+                self._walk(at + 1, after, spent, strays)
+        del self.days[at]
+        self.words = kept
+
+    def _is_no_better(self, bound: Cost) -> bool:
+        return self.best is not None and bound >= self.best[0]
+
+    def _least_cost(self, at: int, bit: int, bound: Cost, spent: _Spent) -> Cost:
+        """Return a first bound for a session on a day, before anything is worked out."""
+        unplaced, reasons, late, journeys, _, days = bound
+        new = (spent.used & ~self.anyway).bit_count()
+        onward = self.onward[at][bit] if unplaced == spent.skipped.bit_count() else 0  # what is skipped has no distance
+        return unplaced, reasons, max(late, spent.late), max(journeys, new), spent.distance + onward, days
+
+    def _worth(self, domain: int, bound: Cost, spent: _Spent) -> int:
+        """Return the days that can still win: where one more journey would lose, those on which the patient comes."""
+        if self.best is None or bound[:3] != self.best[0][:3]:
+            return domain
+        known = spent.used | self.anyway
+        return domain & known if (spent.used & ~self.anyway).bit_count() >= self.best[0][3] else domain
+
+    def _must_skip(self, at: int, skipped: int) -> bool:
+        return any(skipped >> gap.first & 1 for gap in self.before[at])
+
+    def _stands(self, at: int, bit: int) -> bool:
+        """Ask the caps, the day's time and the rules, about this session and about those that it comes before."""
+        question = self.question
+        placed = {index: date.fromordinal(self.base + day) for index, day in self.days.items()}
+        day = placed[at]
+        members = tuple(sorted(index for index, other in self.days.items() if other == bit))
+        if len(members) > 1 and not question.packs(day, members):
+            return False
+        for index in sorted(self.days, key=lambda index: index != at):
+            if index != at and self.days[index] < bit:
+                continue  # what lies after a session says nothing about it
+            word = question.judge(index, placed[index], _without(placed, index))
+            if word == BLOCKED:
+                return False
+            self.words[index] = word
+        return True
+
+    def _targets(self, at: int) -> tuple[int, int]:
+        """Return the ideal day of a session and the end of its window, as bits; what leads to it is placed."""
+        part = self.question.parts[at]
+        leading = self.leading[at]
+        if not leading:
+            return part.ideal.toordinal() - self.base, part.latest.toordinal() - self.base
+        ideal = max(self.days[gap.first] + (gap.ideal or 0) for gap in leading)
+        ends = [self.days[gap.first] + gap.most for gap in leading if gap.most is not None]
+        return ideal, max(ends, default=date.max.toordinal())
+
+    def _in_order(self, at: int, domain: int, used: int, ideal: int, latest: int) -> list[int]:
+        """Return the days of a session, the promising ones first."""
+        known = used | self.anyway
+        onward = self.onward[at]
+
+        def rank(bit: int) -> tuple[int, int, int, int]:
+            return max(0, bit - latest), not known >> bit & 1, abs(bit - ideal) + onward[bit], bit
+
+        return sorted(_bits(domain), key=rank)
+
+    def _bound(self, at: int, domains: list[int], spent: _Spent) -> Cost:
+        """Return what any way on costs at least; exactly that at its end.
+
+        Whoever skips more than is counted here is worse by the first component, so all others may count on no skips.
+        """
+        missing, used = spent.skipped, spent.used
+        known = used | self.anyway
+        late, distance = spent.late, spent.distance
+        days = sum(self.days.values()) + self.base * len(self.days)
+        new: list[int] = []
+        open_ones: list[int] = []
+        for later in range(at, len(domains)):
+            domain = domains[later]
+            if not domain or (missing and any(missing >> gap.first & 1 for gap in self.before[later])):
+                missing |= 1 << later
+                continue
+            open_ones.append(later)
+            days += _lowest(domain) + self.base
+            if not domain & known and not any(self.sharing[later] >> other & 1 and domains[other] & domain for other in new):
+                new.append(later)
+        journeys = (used & ~self.anyway).bit_count() + len(new)
+        unplaced, reasons = missing.bit_count(), sum(word == NEEDS_REASON for word in self.words.values())
+        best = self.best
+        # Where one more journey would lose, only the days on which the patient comes are looked at.
+        is_tight = best is not None and (unplaced, reasons, late, journeys) >= best[0][:4]
+        for later in open_ones:
+            if all(gap.first in self.days for gap in self.leading[later]):
+                ideal, latest = self._targets(later)
+                late += max(0, _lowest(domains[later]) - latest)
+                domain = domains[later] & known if is_tight and not new else domains[later]
+                distance += self._least(later, domain, ideal, is_alone=bool(missing & self.following[later]))
+        return unplaced, reasons, late, journeys, distance, days
+
+    def _least(self, at: int, domain: int, ideal: int, *, is_alone: bool) -> int:
+        """Return the least distance of a session and of all that follows from it; endless where no day is left."""
+        if not domain:
+            return date.max.toordinal()
+        onward = self.onward[at]
+        near = _nearest(domain, ideal)
+        if is_alone or (not near and not onward.get(ideal)):
+            return near
+        key = (at, domain, ideal)
+        found = self._leasts.get(key)
+        if found is None:
+            found = self._leasts[key] = min(abs(bit - ideal) + onward[bit] for bit in _bits(domain))
+        return found
+
+    def _mask(self, at: int, bit: int, later: int) -> int:
+        """Return the days left to a later session once this one is on its day."""
+        key = (at, bit, later)
+        found = self._masks.get(key)
+        if found is None:
+            found = self._masks[key] = self._pair(at, bit, later)
+        return found
+
+    def _room(self, number: int, days: frozenset[int]) -> int:
+        """Return the days left to the members of a cap while these are taken."""
+        found = self._rooms.get((number, days))
+        if found is None:
+            found = self._rooms[number, days] = self._room_beside(number, days)
+        return found
+
+    def _room_beside(self, number: int, days: frozenset[int]) -> int:
+        cap = self.question.caps[number]
+        taken = {*days, *(day.toordinal() - self.base for day in cap.held)}
+        windows = [
+            (start, end, sum(start < day <= end for day in taken)) for end in taken for start in [self._begun(number, end)]
+        ]
+        found = 0
+        for bit in self.open_days:
+            is_new = bit not in taken
+            start = self._begun(number, bit)
+            if sum(start < day <= bit for day in taken) + is_new > cap.most:
+                continue
+            if all(many + is_new <= cap.most for start, end, many in windows if start < bit <= end):
+                found |= 1 << bit
+        return found
+
+    def _begun(self, number: int, bit: int) -> int:
+        """Return after which day the window of a cap begins that ends on a day."""
+        found = self._starts.get((number, bit))
+        if found is None:
+            day = date.fromordinal(self.base + bit)
+            found = self._starts[number, bit] = self.question.caps[number].period.before(day).toordinal() - self.base
+        return found
+
+    def _pair(self, at: int, bit: int, later: int) -> int:
+        everything = (1 << self.width) - 1
+        found = everything
+        for gap in self.before[later]:
+            if gap.first == at:
+                found &= everything >> (bit + gap.least) << (bit + gap.least)
+                if gap.is_bound and gap.most is not None:
+                    found &= (1 << (bit + gap.most + 1)) - 1
+        for apart in self.question.aparts:
+            if {apart.one, apart.other} == {at, later} and apart.least > 0:
+                first = max(0, bit - apart.least + 1)
+                near = (1 << (bit + apart.least)) - (1 << first)
+                found &= ~(near & ~(1 << bit) if apart.may_share else near)
+        return found
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+def _lowest(mask: int) -> int:
+    return (mask & -mask).bit_length() - 1
+
+
+def _nearest(mask: int, to: int) -> int:
+    """Return how far the nearest day is."""
+    if to < 0:
+        return _lowest(mask) - to
+    below = mask & ((1 << (to + 1)) - 1)
+    above = mask >> to
+    ways = [to - below.bit_length() + 1] if below else []
+    if above:
+        ways.append(_lowest(above))
+    return min(ways)

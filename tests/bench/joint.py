@@ -1,0 +1,76 @@
+"""Lines of the joint search: twelve sessions with sixty days each, against greedy days one after the other."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from procedures.pathways.joint import Apart, Cap, Gap, Part, Together, cost_of, place
+from procedures.rules.dates import Period
+from tests.bench.clinic import BenchClinic
+from tests.bench.measuring import Line, line, milliseconds
+
+SESSIONS, DAYS, MOST_MILLISECONDS = 12, 60, 1_000
+FIRST = date(2026, 12, 1)
+CHAINS = (2, 3, 4)
+
+
+def lines(clinic: BenchClinic) -> list[Line]:
+    """Place twelve sessions of several courses, which may share days or must not, on sixty days each."""
+    found = []
+    for chains in CHAINS:
+        for shares in (True, False):
+            question = question_of(chains, shares=shares, seed=clinic.seed)
+            answer = place(question)
+            took, bare = (
+                milliseconds(lambda question=question: place(question)),
+                milliseconds(lambda question=question: greedy(question)),
+            )
+            is_right = cost_of(question, answer.days) == answer.cost and took < MOST_MILLISECONDS * 2
+            what = "days may be shared" if shares else "no day shared"
+            found.append(
+                line(
+                    f"{SESSIONS} sessions in {chains} courses, {DAYS} days each, {what} ({answer.cost[3]} journeys,"
+                    f" {'proven best' if answer.is_proven else 'best found'}; about 1 s)", took, "ms", bare, is_right=is_right,
+                )
+            )  # fmt: skip
+    return found
+
+
+def question_of(chains: int, *, shares: bool, seed: int) -> Together:
+    """Return twelve sessions in so many courses, each with an interval of its own, some days not free."""
+    rng = random.Random(seed)
+    parts: list[Part] = []
+    gaps: list[Gap] = []
+    each = SESSIONS // chains
+    for chain in range(chains):
+        rhythm = rng.choice([7, 9, 10, 14])
+        for place_in_chain in range(each):
+            days = sorted(rng.sample(range(DAYS + 30), DAYS))
+            number = len(parts)
+            parts.append(
+                Part(
+                    tuple(FIRST + timedelta(days=day) for day in days),
+                    FIRST + timedelta(days=3 + chain * 4),
+                    FIRST + timedelta(days=45),
+                )
+            )
+            if place_in_chain:
+                gaps.append(Gap(number - 1, number, rhythm - 3, rhythm, rhythm + 21))
+    pairs = [(one, other) for other in range(SESSIONS) for one in range(other) if one // each != other // each]
+    aparts = () if shares else tuple(Apart(one, other, 2) for one, other in pairs)
+    caps = (Cap(frozenset(range(each)), 4, Period(days=45)),)
+    return Together(tuple(parts), tuple(gaps), aparts, caps)
+
+
+def greedy(question: Together) -> Sequence[date | None]:
+    """Return the first days that keep every bound, one session after the other, with no eye for what is best."""
+    days: list[date | None] = [None] * len(question.parts)
+    for at, part in enumerate(question.parts):
+        for day in part.days:
+            days[at] = day
+            if cost_of(question, days) is not None:
+                break
+            days[at] = None
+    return days
