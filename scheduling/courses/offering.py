@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 
 from procedures.models import Procedure
@@ -18,7 +18,7 @@ from scheduling.availability import Opening
 from scheduling.courses import rolling
 from scheduling.courses.aims import aim_of
 from scheduling.courses.judging import World, day_of, read_world
-from scheduling.models import Course, CourseStatus, FoundOpenings, Kind, PlannedSession, PlanState
+from scheduling.models import Allocation, Course, CourseStatus, FoundOpenings, Kind, PlannedSession, PlanState
 from scheduling.openings import OpeningsFound, Options, find_openings
 
 BEST = 3
@@ -28,6 +28,8 @@ OVERDUE = timedelta(days=42)  # how far to look once the window is over
 LOOKED_AT = 120  # openings, one a day, before the rules are asked
 SOME = 8  # planned sessions a transaction
 BUDGET = timedelta(seconds=20)
+RECENT = 2_000  # allocations, the newest, that may have taken what was found
+LAG = timedelta(seconds=5)  # a booking may be written so long after it was begun
 _DAY = timedelta(days=1)
 
 
@@ -40,8 +42,15 @@ class Search:
 
 
 def refresh(*, at: datetime, budget: timedelta = BUDGET) -> int:
-    """Look again for what has no fresh openings, the oldest first; return how many planned sessions were looked at."""
+    """Look again for what has no fresh openings: those first of which somebody took one, then the oldest.
+
+    Returns how many planned sessions were looked at.
+    """
     count, ends = 0, monotonic() + budget.total_seconds()
+    touched = taken_since(at)
+    while touched and monotonic() < ends:
+        count += refresh_some(at=at, only=touched[:SOME], is_touched=True)
+        touched = touched[SOME:]
     while monotonic() < ends:
         found = refresh_some(at=at)
         count += found
@@ -50,10 +59,11 @@ def refresh(*, at: datetime, budget: timedelta = BUDGET) -> int:
     return count
 
 
-def refresh_some(*, at: datetime, only: Sequence[int] = (), limit: int = SOME) -> int:
-    """Look again for some planned sessions that nobody has in hand, in one transaction."""
+def refresh_some(*, at: datetime, only: Sequence[int] = (), limit: int = SOME, is_touched: bool = False) -> int:
+    """Look again for some planned sessions that nobody has in hand, in one transaction; touched ones however fresh."""
     with transaction.atomic():
-        stale = Q(found=None) | Q(found__found_at__lt=at - FRESH)
+        stale = Q(found=None) | Q(found__found_at__lt=at - FRESH) | Q(found__found_at__lt=F("planned_at"))
+        stale = Q() if is_touched else stale
         rows = PlannedSession.objects.select_for_update(no_key=True, skip_locked=True, of=("self",)).filter(
             stale, is_current=True, state=PlanState.PROPOSED, appointment=None, course__status=CourseStatus.ACTIVE,
             earliest__lte=(at + AHEAD).date(),
@@ -73,26 +83,102 @@ def refresh_some(*, at: datetime, only: Sequence[int] = (), limit: int = SOME) -
     return len(planned)
 
 
+_TAKEN = """
+WITH recent AS MATERIALIZED (
+  SELECT resource_id, starts_at, ends_at, created_at FROM (
+    SELECT * FROM scheduling_allocation ORDER BY id DESC LIMIT %(most)s
+  ) newest WHERE released_at IS NULL AND created_at > %(since)s
+)
+SELECT DISTINCT found.planned_id
+  FROM scheduling_foundopenings found,
+       jsonb_array_elements(found.openings) opening,
+       jsonb_each(opening -> 'units') kind,
+       jsonb_array_elements(kind.value) unit
+  JOIN recent ON recent.resource_id = unit::text::bigint
+ WHERE found.found_at > %(since)s AND recent.created_at > found.found_at - %(lag)s * interval '1 second'
+   AND recent.starts_at < (opening ->> 'leaves_at')::timestamptz
+   AND recent.ends_at > (opening ->> 'arrives_at')::timestamptz
+ ORDER BY found.planned_id
+"""
+
+
+def taken_since(at: datetime) -> list[int]:
+    """Return the planned sessions of whose openings somebody took people or things since they were found."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKEN, {"most": RECENT, "since": at - FRESH, "lag": LAG.total_seconds()})
+        return [row[0] for row in cursor.fetchall()]
+
+
+def still_free(rows: Sequence[PlannedSession]) -> dict[int, list[dict[str, Any]]]:
+    """Return for each planned session, its found openings joined, those of which nobody took anything since: one statement."""
+    found = {row.pk: row.found for row in rows if getattr(row, "found", None) is not None}
+    units = {unit for each in found.values() for one in each.openings for part in parts_of(one) for unit in units_of(part)}
+    taken: list[tuple[int, datetime, datetime, datetime]] = []
+    if units:
+        first = min(each.found_at for each in found.values())
+        allocations = Allocation.objects.filter(resource__in=units, released_at=None, ends_at__gt=first, created_at__gt=first)
+        taken = list(allocations.values_list("resource_id", "starts_at", "ends_at", "created_at"))
+    return {
+        pk: [
+            one
+            for one in each.openings
+            if not any(
+                made > each.found_at and clashes(part, unit, starts, ends)
+                for unit, starts, ends, made in taken
+                for part in parts_of(one)
+            )
+        ]
+        for pk, each in found.items()
+    }
+
+
+def parts_of(packed: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return an opening and what is booked together with it."""
+    return [packed, packed["removal"]] if packed.get("removal") else [packed]
+
+
+def units_of(packed: Mapping[str, Any]) -> set[int]:
+    """Return the people and things of an opening."""
+    return {unit for units in packed["units"].values() for unit in units}
+
+
+def clashes(packed: Mapping[str, Any], unit: int, starts_at: datetime, ends_at: datetime) -> bool:
+    """Say whether a unit taken for a time may be in the way of an opening: during any part of the patient's stay."""
+    arrives, leaves = (datetime.fromisoformat(packed.get(name, packed["starts_at"])) for name in ("arrives_at", "leaves_at"))
+    return unit in units_of(packed) and starts_at < leaves and ends_at > arrives
+
+
 def _found(row: PlannedSession, found: Search, at: datetime) -> FoundOpenings:
     return FoundOpenings(planned=row, openings=list(found.openings), why_none=found.why_none[:300], found_at=at)
 
 
 def search(row: PlannedSession, world: World, *, at: datetime) -> Search:
     """Return the openings nearest to the ideal day on which every rule lets the session be."""
-    course = row.course
-    procedure = world.procedures.get(row.procedure)
-    if procedure is None or row.earliest is None or row.latest is None:
+    if world.procedures.get(row.procedure) is None or row.earliest is None or row.latest is None:
         return Search((), "The procedure is not in the catalogue.")
-    first, last = window(row, day_of(course, at))
-    found = _openings(procedure, course, first, last, at, limit=LOOKED_AT)
+    found = look(row, world, at=at)
+    best: list[dict[str, Any]] = []
+    for packed in ranked(row, world, found, at=at):
+        best.append(packed)
+        if len(best) == BEST:
+            break
+    if best:
+        return Search(tuple(sorted(best, key=lambda one: str(one["starts_at"]))))
+    why = found.explanation.text if found.explanation is not None else "No free time on which the rules let it be."
+    return Search((), why)
+
+
+def ranked(row: PlannedSession, world: World, found: OpeningsFound, *, at: datetime) -> Iterator[dict[str, Any]]:
+    """Yield the openings found on whose day every rule lets the session be, the nearest to the ideal day first."""
+    course = row.course
     is_open = _by_the_rules(row, course, world, at)
     zone = ZoneInfo(course.site.time_zone)
+    first, _ = window(row, day_of(course, at))
     ideal = max(row.ideal or first, first)
 
     def nearness(opening: Opening) -> tuple[timedelta, datetime]:
         return abs(opening.starts_at.astimezone(zone).date() - ideal), opening.starts_at
 
-    best: list[dict[str, Any]] = []
     for opening in sorted(found.openings, key=nearness):
         day = opening.starts_at.astimezone(zone).date()
         if not is_open(day):
@@ -103,13 +189,14 @@ def search(row: PlannedSession, world: World, *, at: datetime) -> Search:
             if pair is None:
                 continue
             packed["removal"] = pair
-        best.append(packed)
-        if len(best) == BEST:
-            break
-    if best:
-        return Search(tuple(sorted(best, key=lambda one: str(one["starts_at"]))))
-    why = found.explanation.text if found.explanation is not None else "No free time on which the rules let it be."
-    return Search((), why)
+        yield packed
+
+
+def look(row: PlannedSession, world: World, *, at: datetime, per_day: int = 1, grid_minutes: int = 5) -> OpeningsFound:
+    """Return what is free for a planned session in its window, the rules not asked."""
+    procedure = world.procedures[row.procedure]
+    first, last = window(row, day_of(row.course, at))
+    return _openings(procedure, row.course, first, last, at, limit=LOOKED_AT * per_day, per_day=per_day, grid=grid_minutes)
 
 
 def window(row: PlannedSession, today: date) -> tuple[date, date]:
@@ -126,7 +213,9 @@ def pack(opening: Opening, found: OpeningsFound, zone: ZoneInfo) -> dict[str, An
     names = {kind: next((unit.short_name for unit in used if unit.kind == kind), "") for kind in (Kind.PHYSICIAN, Kind.ROOM)}
     return {
         "site": opening.site,
+        "arrives_at": opening.arrives_at.isoformat(),
         "starts_at": opening.starts_at.isoformat(),
+        "leaves_at": opening.leaves_at.isoformat(),
         "units": {kind: list(pks) for kind, pks in opening.units.items()},
         "local": opening.starts_at.astimezone(zone).isoformat(),
         "physician": names[Kind.PHYSICIAN],
@@ -134,7 +223,9 @@ def pack(opening: Opening, found: OpeningsFound, zone: ZoneInfo) -> dict[str, An
     }
 
 
-def _openings(procedure: Procedure, course: Course, first: date, last: date, at: datetime, *, limit: int) -> OpeningsFound:
+def _openings(
+    procedure: Procedure, course: Course, first: date, last: date, at: datetime, *, limit: int, per_day: int = 1, grid: int = 5
+) -> OpeningsFound:
     zone = ZoneInfo(course.site.time_zone)
     return find_openings(
         procedure=procedure,
@@ -145,7 +236,8 @@ def _openings(procedure: Procedure, course: Course, first: date, last: date, at:
         physician=course.physician,
         patient=course.patient,
         options=Options(sedation=procedure.planned_sedation),
-        per_day=1,
+        grid_minutes=grid,
+        per_day=per_day,
         limit=limit,
     )
 
