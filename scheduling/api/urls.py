@@ -1,6 +1,7 @@
 from django.urls import path
 
 from scheduling.api import rest
+from scheduling.api.rest import series
 
 urlpatterns = [
     path("courses/", rest.Courses.as_view(), name="api_courses"),
@@ -35,4 +36,10 @@ urlpatterns = [
     path("tasks/", rest.Tasks.as_view(), name="api_tasks"),
     path("tasks/<uuid:public_id>/take/", rest.TakeTask.as_view(), name="api_task_take"),
     path("tasks/<uuid:public_id>/close/", rest.CloseTask.as_view(), name="api_task_close"),
+    path("series/", series.AllSeries.as_view(), name="api_series"),
+    path("series/<uuid:public_id>/", series.OneSeries.as_view(), name="api_one_series"),
+    path("series/<uuid:public_id>/replan/", series.Replan.as_view(), name="api_series_replan"),
+    path("series/<uuid:public_id>/skip/", series.Skip.as_view(), name="api_series_skip"),
+    path("series/<uuid:public_id>/move/", series.MoveSession.as_view(), name="api_series_move"),
+    path("series/<uuid:public_id>/book/", series.BookSeries.as_view(), name="api_series_book"),
 ]

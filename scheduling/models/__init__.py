@@ -53,6 +53,7 @@ from scheduling.models.resources import (
     Travel,
     WeeklyHours,
 )
+from scheduling.models.series import Series, SeriesSession, SeriesStatus
 from scheduling.models.visits import (
     CauseKind,
     Check,
@@ -130,6 +131,9 @@ __all__ = [
     "Resource",
     "RuleCheck",
     "RuleOverride",
+    "Series",
+    "SeriesSession",
+    "SeriesStatus",
     "Side",
     "Source",
     "Status",

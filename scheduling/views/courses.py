@@ -169,13 +169,13 @@ def course_start(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         return web.respond(
             request, "scheduling/course_pathway.html", {"patient": patient, "form": PathwayForm(), "action": request.path}
         )
-    site = _site_for(request, patient)
+    site = site_for(request, patient)
     performed = _performed(request, patient)
     since = performed.done_on if performed else default_since(web.now().astimezone(ZoneInfo(site.time_zone)).date())
     form = CourseForm(
         request.POST or None,
         pathway=pathway,
-        physicians=_physicians(request),
+        physicians=physicians(request),
         initial=_as_performed(performed, pathway) | {"since": since},
     )
     error = None
@@ -208,7 +208,7 @@ def course_change(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     if pathway is None:
         raise Http404
     form = CourseForm(
-        request.POST or None, pathway=pathway, physicians=_physicians(request), initial=CourseForm.starting_with(row)
+        request.POST or None, pathway=pathway, physicians=physicians(request), initial=CourseForm.starting_with(row)
     )
     del form.fields["since"]
     error = None
@@ -286,7 +286,7 @@ def _the_course(request: HttpRequest, public_id: uuid.UUID) -> Course:
     return found
 
 
-def _site_for(request: HttpRequest, patient: Patient) -> Site:
+def site_for(request: HttpRequest, patient: Patient) -> Site:
     """Return the site that plans a new course: the patient's own where this person works there, else this person's first."""
     sites = web.sites_of(request)
     if not sites:
@@ -294,7 +294,7 @@ def _site_for(request: HttpRequest, patient: Patient) -> Site:
     return next((site for site in sites if site.pk == patient.home_site_id), sites[0])
 
 
-def _physicians(request: HttpRequest) -> object:
+def physicians(request: HttpRequest) -> object:
     mine = web.member(request).sites.all()
     return Resource.objects.filter(kind=Kind.PHYSICIAN, is_active=True, site__in=mine).order_by("name", "pk")
 

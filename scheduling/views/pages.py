@@ -23,6 +23,7 @@ from scheduling import agenda, messages, worklist
 from scheduling.agenda.shapes import FindingPage, Pair, Tab
 from scheduling.forms import FIRST_DAY, LAST_DAY, SpanForm, pairs
 from scheduling.models import Message, MessageKind
+from scheduling.series import showing
 from scheduling.views import doors
 
 
@@ -144,6 +145,8 @@ def patient_upcoming(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse
         "start_url": reverse("scheduling:course_start", args=[patient.public_id])
         if user.has_perm("scheduling.order_course")
         else "",
+        "series": showing.of_patient(patient=patient, user=user) if user.has_perm("scheduling.view_course") else (),
+        "series_url": reverse("scheduling:series_order", args=[patient.public_id]),
     }
     return web.respond(request, "scheduling/patient_upcoming.html", context)
 

@@ -1,0 +1,503 @@
+"""Find dates for the sessions of a series jointly: read what is free in a bounded number of statements, ask every rule.
+
+The rules are asked about each date with the other sessions of the proposal counted as booked, so that caps, intervals
+and the units of authorisations count what the proposal itself uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from patients.facts import Reading, read
+from procedures import rulebook
+from procedures.guidance import usual
+from procedures.levels import touched
+from procedures.models import Procedure
+from procedures.pathways.joint import BLOCKED, FINE, NEEDS_REASON, Apart, Cap, Gap, Joint, Part, Placed, Together, place
+from procedures.rules import Facts, Finding, Session, Severity, assess
+from procedures.rules.dates import as_date
+from procedures.rules.earliest import at_date, blocks
+from procedures.tables.courses import shipped_pathways
+from scheduling.assessing import Details, Wish, facts_for, open_cases, session_of
+from scheduling.availability import Opening
+from scheduling.courses.offering import OVERDUE, pack
+from scheduling.models import AWAY, Appointment, Series, SeriesSession, Status
+from scheduling.openings import OpeningsFound, Options, find_openings
+from scheduling.series.words import Proposal, Suggested
+
+MOST_DAYS = 60  # that a session may have to choose from
+CLOSEST_GRID, GRID = 5, 30  # minutes between the starts that are looked at: for the first of a day, and for sharing it
+STARTS = 10  # a day, where sessions may share it
+MOST_TRIES = 4_000  # days tried by one search; each may ask the rules
+MOST_LOOKS = 3  # how often the days of sessions that found none are looked for further on
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A session that is to get a date, and the days that may come into question."""
+
+    session: SeriesSession
+    procedure: Procedure
+    leader: int | None  # the place of the row that it follows
+    first: date
+    ideal: date
+    latest: date
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """What is free for one procedure, by day, and why nothing is."""
+
+    found: OpeningsFound
+    by_day: Mapping[date, Sequence[Opening]]
+
+
+def propose(*, series: Series, sessions: Sequence[SeriesSession], at: datetime) -> Proposal:
+    """Return dates for the sessions that are neither skipped nor booked. Writes nothing.
+
+    The series has its patient, site and physician joined, its sessions their course and appointment.
+    """
+    scene = Scene.read(series, sessions, at)
+    later: dict[int, date] = {}
+    for _ in range(MOST_LOOKS):
+        ground = Ground(scene, scene.rows(later))
+        answer = place(ground.question, most_tries=MOST_TRIES)
+        found = {row.session.number: ground.suggested(index, answer) for index, row in enumerate(ground.rows)}
+        moved = ground.later(answer)
+        if not moved or moved.items() <= later.items():
+            break
+        later |= moved
+    return Proposal(found, answer.is_proven)
+
+
+@dataclass
+class Scene:
+    """What was read about the patient of a series and its procedures."""
+
+    series: Series
+    sessions: Sequence[SeriesSession]
+    procedures: Mapping[str, Procedure]
+    reading: Reading
+    others: Sequence[Appointment]
+    at: datetime
+    looked: dict[tuple[str, date, date], Free] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, series: Series, sessions: Sequence[SeriesSession], at: datetime) -> Scene:
+        """Read the procedures, the patient's facts and cases: three statements."""
+        codes = {one.procedure for one in sessions}
+        procedures = {one.code: one for one in Procedure.objects.filter(code__in=codes).prefetch_related("needs").order_by("pk")}
+        return cls(series, sessions, procedures, read([series.patient]), open_cases([series.patient_id], at), at)
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.series.site.time_zone)
+
+    @cached_property
+    def today(self) -> date:
+        return as_date(self.at, self.zone)
+
+    def rows(self, later: Mapping[int, date]) -> tuple[Row, ...]:
+        """Return the sessions to be placed; `later` says from which day on to look for some of them."""
+        found: list[Row] = []
+        places: dict[int, int] = {}  # number -> place among the rows
+        by_number = {one.number: one for one in self.sessions}
+        for session in self.sessions:
+            procedure = self.procedures.get(session.procedure)
+            if session.is_skipped or is_booked(session) or procedure is None:
+                continue
+            leader = _leader(session, by_number)
+            is_led = leader is not None and leader.number in places
+            bounds = (
+                self._led(session, found[places[leader.number]]) if is_led and leader else self._own(session, leader, by_number)
+            )
+            first, ideal, latest, last = bounds
+            first = max(first, later.get(session.number, first))
+            if session.number in later:
+                last = max(last, first + OVERDUE)
+            if session.not_after is not None:
+                last = min(last, session.not_after)
+            places[session.number] = len(found)
+            found.append(
+                Row(
+                    session,
+                    procedure,
+                    places[leader.number] if is_led and leader else None,
+                    first,
+                    max(ideal, first),
+                    latest,
+                    last,
+                )
+            )
+        return tuple(found)
+
+    def _led(self, session: SeriesSession, before: Row) -> tuple[date, date, date, date]:
+        least, ideal, most = (timedelta(days=days) for days in (session.least_days, session.ideal_days, session.most_days))
+        return before.first + least, before.ideal + ideal, before.latest + most, before.last + most
+
+    def _own(
+        self, session: SeriesSession, leader: SeriesSession | None, by_number: Mapping[int, SeriesSession]
+    ) -> tuple[date, date, date, date]:
+        """Return the window of a session that follows nothing to be placed: from a case that stands, or its own."""
+        if leader is not None and leader.appointment is not None:
+            days = (session.least_days, session.ideal_days, session.most_days)
+            first, ideal, latest = (leader.appointment.local_date + timedelta(days=one) for one in days)
+        else:
+            root = _root(session, by_number)
+            assert root.earliest is not None
+            assert root.ideal is not None
+            assert root.latest is not None
+            first, ideal, latest = root.earliest, root.ideal, root.latest
+        first = max(first, self.today, self.series.not_before or first)
+        latest = max(latest, first)
+        return first, ideal, latest, latest if session.is_bound else latest + OVERDUE
+
+    def wish(self, row: Row, day: date) -> Wish:
+        """Return a session on a day as booking would judge it."""
+        session, procedure = row.session, row.procedure
+        levels = tuple(session.levels)
+        return Wish(
+            procedure=procedure,
+            site=self.series.site,
+            starts_at=datetime.combine(day, time(12), tzinfo=self.zone),
+            side=session.side,
+            levels=levels,
+            regions=touched(levels, tuple(session.regions)),
+            guidance=usual(procedure),
+            sedation=procedure.planned_sedation,
+            details=details_of(session),
+        )
+
+    def as_session(self, row: Row, day: date) -> Session:
+        """Return a session on a day as one that is booked."""
+        session = row.session
+        case = Appointment(
+            procedure=row.procedure, status=Status.BOOKED, local_date=day, side=session.side, levels=session.levels,
+            regions=list(touched(tuple(session.levels), tuple(session.regions))),
+        )  # fmt: skip
+        found = session_of(case, self.reading.book)
+        if session.drug:
+            found = replace(found, drug="" if session.drug == "none" else session.drug, dose_mg=None)
+        return replace(found, role=session.role or found.role)
+
+
+def details_of(session: SeriesSession) -> Details:
+    """Return what the order says about a case beyond its target."""
+    rationale = session.course.rationale if session.course is not None else ""
+    return Details(role=session.role, drug=session.drug, rationale=rationale)
+
+
+def is_booked(session: SeriesSession) -> bool:
+    """Say whether a session has a case that stands."""
+    return session.appointment is not None and session.appointment.status not in AWAY
+
+
+def _leader(session: SeriesSession, by_number: Mapping[int, SeriesSession]) -> SeriesSession | None:
+    """Return the session that one follows, skipped ones left out."""
+    found = by_number.get(session.after) if session.after is not None else None
+    while found is not None and found.is_skipped:
+        found = by_number.get(found.after) if found.after is not None else None
+    return found
+
+
+def _root(session: SeriesSession, by_number: Mapping[int, SeriesSession]) -> SeriesSession:
+    found = session
+    while found.earliest is None and found.after is not None:
+        found = by_number[found.after]
+    return found
+
+
+@dataclass
+class Ground:
+    """One question put together: the days that are free, and what the rules say of them."""
+
+    scene: Scene
+    rows: tuple[Row, ...]
+    _findings: dict[tuple[int, date, frozenset[tuple[int, date]]], tuple[Finding, ...]] = field(default_factory=dict)
+    _bare: dict[tuple[int, date], Facts] = field(default_factory=dict)
+    _sessions: dict[tuple[int, date], Session] = field(default_factory=dict)
+    _packed: dict[tuple[date, tuple[int, ...]], tuple[Opening, ...] | None] = field(default_factory=dict)
+
+    # --- what is free ---
+
+    @cached_property
+    def free(self) -> tuple[Free, ...]:
+        """Return what is free for each row; rows of one procedure are looked for together."""
+        found: dict[str, Free] = {}
+        for code in dict.fromkeys(row.procedure.code for row in self.rows):
+            same = [row for row in self.rows if row.procedure.code == code]
+            window = (code, min(row.first for row in same), max(row.last for row in same))
+            if window not in self.scene.looked:
+                self.scene.looked[window] = self._look(same[0].procedure, *window[1:])
+            found[code] = self.scene.looked[window]
+        return tuple(found[row.procedure.code] for row in self.rows)
+
+    def _look(self, procedure: Procedure, first: date, last: date) -> Free:
+        if last < first:
+            return Free(OpeningsFound((), None, {}, {}), {})
+        closest = self._openings(procedure, first, last, grid=CLOSEST_GRID, per_day=1)
+        further: Sequence[Opening] = ()
+        if len(self.rows) > 1 and closest.openings:
+            further = self._openings(procedure, first, last, grid=GRID, per_day=STARTS).openings
+        by_day: dict[date, list[Opening]] = {}
+        for opening in (*closest.openings, *further):
+            held = by_day.setdefault(opening.starts_at.astimezone(self.scene.zone).date(), [])
+            if all(opening.starts_at != other.starts_at for other in held):
+                held.append(opening)
+        return Free(closest, by_day)
+
+    def _openings(self, procedure: Procedure, first: date, last: date, *, grid: int, per_day: int) -> OpeningsFound:
+        series, zone = self.scene.series, self.scene.zone
+        return find_openings(
+            procedure=procedure,
+            at=self.scene.at,
+            earliest=datetime.combine(first, time(), tzinfo=zone),
+            latest=datetime.combine(last + _DAY, time(), tzinfo=zone),
+            site=series.site,
+            physician=series.physician,
+            patient=series.patient,
+            options=Options(sedation=procedure.planned_sedation),
+            grid_minutes=grid,
+            per_day=per_day,
+            limit=per_day * ((last - first).days + 1),
+        )
+
+    def days_of(self, index: int) -> tuple[date, ...]:
+        """Return the days that one row may have, at most `MOST_DAYS`, those nearest to its ideal one."""
+        row = self.rows[index]
+        days = [day for day in self.free[index].by_day if row.first <= day <= row.last]
+        if row.session.fixed_on is not None:
+            return tuple(day for day in days if day == row.session.fixed_on)
+        if row.leader is None:  # what comes before others may open a day to those, so only these are judged by themselves
+            days = [day for day in days if self.judge(index, day, {}) != BLOCKED]
+        nearest = sorted(days, key=lambda day: (abs(day - row.ideal), day))[:MOST_DAYS]
+        return tuple(sorted(nearest))
+
+    # --- the question ---
+
+    @cached_property
+    def question(self) -> Together:
+        """Return what the search is asked."""
+        rows = self.rows
+        return Together(
+            parts=tuple(Part(self.days_of(index), row.ideal, row.latest) for index, row in enumerate(rows)),
+            gaps=tuple(
+                Gap(
+                    row.leader, index, row.session.least_days, row.session.ideal_days, row.session.most_days, row.session.is_bound
+                )
+                for index, row in enumerate(rows)
+                if row.leader is not None
+            ),
+            aparts=tuple(
+                Apart(one, other, 1)
+                for other in range(len(rows))
+                for one in range(other)
+                if _is_same_work(rows[one].session, rows[other].session)
+            ),
+            caps=tuple(self._caps()),
+            comes_anyway=frozenset(case.local_date for case in self.scene.others if case.status not in AWAY),
+            is_one_weekday=self.scene.series.is_one_weekday,
+            judge=self.judge,
+            packs=lambda day, members: self.packed(day, members) is not None,
+        )
+
+    def _caps(self) -> Iterable[Cap]:
+        """Yield the pathways' own limits: what was done and what is booked counts, as for the planner."""
+        for course in {row.session.course_id: row.session.course for row in self.rows}.values():
+            pathway = shipped_pathways().get(course.pathway) if course is not None else None
+            limit = pathway.limit if pathway is not None else None
+            if limit is None:
+                continue
+            members = [
+                index
+                for index, row in enumerate(self.rows)
+                if row.session.course_id == (course.pk if course else None) and row.procedure.family in limit.families
+            ]
+            if not members:
+                continue
+            work = self.scene.as_session(self.rows[members[0]], self.scene.today)
+            held = self.facts(members[0], self.rows[members[0]].first, {}).of(limit.families)
+            if limit.per == "region":
+                held = tuple(one for one in held if one.regions & work.regions)
+            elif limit.per == "site":
+                held = tuple(one for one in held if one.sites & work.sites)
+            yield Cap(frozenset(members), limit.most, limit.period, frozenset(one.on for one in held))
+
+    # --- the rules ---
+
+    def judge(self, index: int, day: date, placed: Placed) -> int:
+        """Return what the rules say of a row on a day while others are placed."""
+        findings = self.findings(index, day, placed)
+        if any(blocks(one) for one in findings):
+            return BLOCKED
+        return NEEDS_REASON if any(one.refuses for one in findings) else FINE
+
+    def findings(self, index: int, day: date, placed: Placed) -> tuple[Finding, ...]:
+        """Return everything that the rules say of it; what lies after the day plays no part."""
+        counted = frozenset((other, on) for other, on in placed.items() if on <= day and other != index)
+        key = (index, day, counted)
+        found = self._findings.get(key)
+        if found is None:
+            facts = self.facts(index, day, dict(sorted(counted)))
+            found = self._findings[key] = assess(rulebook.in_force(self.scene.reading.book, facts, day), facts, day)
+        return found
+
+    def facts(self, index: int, day: date, placed: Placed) -> Facts:
+        """Return what is known when a row is judged on a day, the placed ones counted as booked."""
+        bare = self._bare.get((index, day))
+        if bare is None:
+            scene = self.scene
+            known = scene.reading.known[scene.series.patient_id]
+            wish = scene.wish(self.rows[index], day)
+            found = at_date(facts_for(wish, scene.reading, known, scene.others, scene.at), day)
+            bare = self._bare[index, day] = _used_up(found, [one for one in found.standing if one.status == "booked"])
+        own = [self.session(other, on) for other, on in placed.items()]
+        return _used_up(replace(bare, sessions=(*bare.sessions, *own)), own) if own else bare
+
+    def session(self, index: int, day: date) -> Session:
+        """Return a row on a day as a session that is booked."""
+        found = self._sessions.get((index, day))
+        if found is None:
+            found = self._sessions[index, day] = self.scene.as_session(self.rows[index], day)
+        return found
+
+    # --- the time of a day ---
+
+    def packed(self, day: date, members: tuple[int, ...]) -> tuple[Opening, ...] | None:
+        """Return openings of one day at which these rows can be done one after the other; the earliest end wins."""
+        key = (day, members)
+        if key not in self._packed:
+            self._packed[key] = self._pack(day, members, ())
+        return self._packed[key]
+
+    def _pack(self, day: date, members: tuple[int, ...], held: tuple[Opening, ...]) -> tuple[Opening, ...] | None:
+        if len(held) == len(members):
+            return held
+        best: tuple[Opening, ...] | None = None
+        ahead = self.free[members[len(held)]].by_day.get(day, ())
+        for opening in sorted(ahead, key=lambda one: one.starts_at):
+            if any(self._clashes(members[place], other, members[len(held)], opening) for place, other in enumerate(held)):
+                continue
+            found = self._pack(day, members, (*held, opening))
+            if found is not None and (best is None or _end(found) < _end(best)):
+                best = found
+                if len(members) - len(held) == 1:
+                    break
+        return best
+
+    def _clashes(self, one: int, first: Opening, other: int, second: Opening) -> bool:
+        """Say whether two cases of the patient would overlap, the tidying of what they use counted in."""
+        return first.arrives_at < self._over(other, second) and second.arrives_at < self._over(one, first)
+
+    def _over(self, index: int, opening: Opening) -> datetime:
+        return max(opening.leaves_at, opening.ends_at + timedelta(minutes=self.rows[index].procedure.turnover_minutes))
+
+    # --- the answer ---
+
+    def suggested(self, index: int, answer: Joint) -> Suggested:
+        """Return what is proposed for a row."""
+        day = answer.days[index]
+        placed = {other: on for other, on in enumerate(answer.days) if on is not None}
+        if day is None:
+            return Suggested(None, (), self._why_none(index, placed)[:600])
+        members = tuple(sorted(other for other, on in placed.items() if on == day))
+        packed = self.packed(day, members)
+        assert packed is not None
+        opening = packed[members.index(index)]
+        told = tuple(one for one in self.findings(index, day, placed) if one.severity is not Severity.ADVICE)
+        return Suggested(pack(opening, self.free[index].found, self.scene.zone), told)
+
+    def _why_none(self, index: int, placed: Placed) -> str:
+        row = self.rows[index]
+        if row.leader is not None and row.leader not in placed:
+            return f"It follows session {self.rows[row.leader].session.number}, which has no date."
+        if row.session.not_after is not None and row.first > row.session.not_after:
+            return f"It could not be before {row.first}, and the order says not after {row.session.not_after}."
+        days = [day for day in sorted(self.free[index].by_day) if self._could(index, day, placed)]
+        if not days:
+            told = self.free[index].found.explanation
+            return told.text if told is not None else f"Nothing is free from {row.first} to {row.last}."
+        standing = [one for one in self.findings(index, days[0], placed) if blocks(one)]
+        if standing:
+            return " ".join(dict.fromkeys(one.message for one in standing))
+        for cap in self.question.caps:
+            if index in cap.members and self._room_from(cap, days[0], placed) != days[0]:
+                return f"At most {cap.most} sessions in {cap.period} by the pathway."
+        if self.scene.series.is_one_weekday:
+            return "No free day beside the other sessions falls on the same weekday as they do."
+        return "No free day keeps the intervals and limits of this series beside its other sessions."
+
+    def _could(self, index: int, day: date, placed: Placed) -> bool:
+        row = self.rows[index]
+        if row.session.fixed_on is not None and day != row.session.fixed_on:
+            return False
+        first = row.first
+        if row.leader is not None:
+            first = max(first, placed[row.leader] + timedelta(days=row.session.least_days))
+        return first <= day <= row.last
+
+    def later(self, answer: Joint) -> dict[int, date]:
+        """Return for sessions that found no day the first one that the rules themselves name further on."""
+        placed = {other: on for other, on in enumerate(answer.days) if on is not None}
+        found: dict[int, date] = {}
+        for index, row in enumerate(self.rows):
+            if index in placed or row.session.fixed_on is not None or (row.leader is not None and row.leader not in placed):
+                continue
+            days = [day for day in sorted(self.free[index].by_day) if self._could(index, day, placed)]
+            standing = [one for one in self.findings(index, days[0], placed) if blocks(one)] if days else []
+            waits = [as_date(one.earliest, self.scene.zone) for one in standing if one.earliest is not None]
+            if len(waits) < len(standing) or not days:
+                continue
+            waits += [self._room_from(cap, days[0], placed) for cap in self.question.caps if index in cap.members]
+            if waits and max(waits) > row.first:
+                found[row.session.number] = max(waits)
+        return found
+
+    def _room_from(self, cap: Cap, day: date, placed: Placed) -> date:
+        """Return the first day from one on on which a limit of the pathway leaves room."""
+        taken = cap.held | {on for index, on in placed.items() if index in cap.members}
+        days = sorted({day, *(cap.period.left_on(on) for on in taken)})
+        return next(
+            one for one in days
+            if one >= day and sum(cap.period.before(one) < on < one for on in taken) < cap.most
+        )  # fmt: skip
+
+
+def _is_same_work(one: SeriesSession, other: SeriesSession) -> bool:
+    """Say whether two sessions are the same work at the same place, which is not done twice a day."""
+    names = ("procedure", "side", "levels", "regions")
+    return all(getattr(one, name) == getattr(other, name) for name in names)
+
+
+def _end(openings: Sequence[Opening]) -> datetime:
+    return max(one.leaves_at for one in openings)
+
+
+def _used_up(facts: Facts, sessions: Sequence[Session]) -> Facts:
+    """Return the facts with the units of authorisations taken that these sessions would use."""
+    held = list(facts.coverage.authorizations)
+    if not any(one.units_left is not None for one in held):
+        return facts
+    for session in sessions:
+        for at, one in enumerate(held):
+            if one.units_left and one.status == "approved" and _covers(one, session):
+                held[at] = replace(one, units_left=one.units_left - 1)
+                break
+    return replace(facts, coverage=replace(facts.coverage, authorizations=tuple(held)))
+
+
+def _covers(one: Any, session: Session) -> bool:
+    return (
+        one.covers in (session.procedure, session.family)
+        and (not one.sides or session.side in one.sides)
+        and (not one.levels or set(session.levels) <= one.levels)
+        and (one.valid_from is None or one.valid_from <= session.on)
+        and (one.valid_until is None or session.on <= one.valid_until)
+    )
