@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.core.paginator import Paginator
@@ -20,14 +21,17 @@ from procedures.models import ClinicPathway, Procedure
 from procedures.pathways import Pathway
 from scheduling.agenda import words
 from scheduling.agenda.shapes import Page, Pair, Tab
+from scheduling.bulk import MOST_ROWS, Result, Tried
 from scheduling.courses import Stop, rolling, stops
 from scheduling.courses.aims import spot_of
-from scheduling.models import CallOutcome, Course, CourseCall, CourseStatus, PlannedSession, PlanState
+from scheduling.courses.offering import still_free
+from scheduling.models import Appointment, CallOutcome, Course, CourseCall, CourseStatus, PlannedSession, PlanState
 
 if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
 
 PER_PAGE = 25
+BOOKABLE = ("book", "overdue", "ending", "later")
 SOON = timedelta(days=14)
 ENDING = timedelta(days=30)
 LOOKED_BACK = timedelta(days=60)
@@ -73,6 +77,7 @@ class Row:
     """One course on the list."""
 
     key: str
+    public_id: str
     patient: str
     patient_url: str
     phone: str
@@ -110,6 +115,24 @@ class Worklist:
     tomorrow: str
     may_work: bool
     may_book: bool
+    tab: str
+    bulk_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class BulkRow:
+    """One row of a dry run, or of what became of it."""
+
+    key: str
+    patient: str
+    what: str
+    course_url: str
+    told: str
+    who: str = ""
+    waits: tuple[str, ...] = ()
+    why_not: str = ""
+    token: str = ""
+    case_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +172,7 @@ class CourseShown:
     change_url: str
     stop_url: str
     restart_url: str
+    series_url: str
     tomorrow: str
 
 
@@ -208,15 +232,80 @@ def worklist(*, user: User, by: Actor, at: datetime, zone: ZoneInfo, tab: str, n
         tomorrow=(today + timedelta(days=1)).isoformat(),
         may_work=by.may("scheduling.work_course"),
         may_book=by.may("scheduling.work_course") and by.may("scheduling.book_appointment"),
+        tab=shown,
+        bulk_url=reverse("scheduling:bulk_try") if shown in BOOKABLE and page.object_list else "",
     )
+
+
+def bookable(*, user: User, at: datetime, zone: ZoneInfo, tab: str, only: Sequence[UUID] = ()) -> list[PlannedSession]:
+    """Return rows of a tab that could be booked together, the most pressing first: those named, or as many as go at once."""
+    today = at.astimezone(zone).date()
+    mine = _mine(user, today)
+    rows = mine.filter(public_id__in=only) if only else mine.filter(queues(today)[tab if tab in BOOKABLE else "book"])
+    return [rolling.shown(row, today) for row in _pressing(_joined(rows))[:MOST_ROWS]]
+
+
+def tried_rows(tried: Sequence[Tried]) -> tuple[BulkRow, ...]:
+    """Return a dry run as its page shows it; the view adds what its buttons send."""
+    procedures, pathways = _procedures([one.planned for one in tried]), pathwaybook.pathways()
+    found = []
+    for one in tried:
+        offered = _offered(one.opening) if one.opening is not None else None
+        found.append(
+            BulkRow(
+                **_named(one.planned, procedures, pathways),
+                told=f"{offered.told}, {offered.also}" if offered and offered.also else offered.told if offered else "",
+                who=offered.who if offered else "",
+                waits=tuple(dict.fromkeys(finding.message for finding in one.waits)),
+                why_not=one.why_not,
+            )
+        )
+    return tuple(found)
+
+
+def result_rows(results: Sequence[Result]) -> tuple[BulkRow, ...]:
+    """Return what became of each row."""
+    cases = {
+        case.public_id: case
+        for case in Appointment.objects.filter(public_id__in=[one.case for one in results if one.case is not None])
+    }
+    procedures, pathways = _procedures([one.planned for one in results]), pathwaybook.pathways()
+    found = []
+    for one in results:
+        case = cases.get(one.case) if one.case is not None else None
+        found.append(
+            BulkRow(
+                **_named(one.planned, procedures, pathways),
+                told=words.stamp(datetime.combine(case.local_date, case.local_time)) if case else "",
+                why_not=one.refusal.message if one.refusal is not None else "",
+                case_url=words.case_url(case.public_id) if case is not None else "",
+            )
+        )
+    return tuple(found)
+
+
+def _named(row: PlannedSession, procedures: Mapping[str, Procedure], pathways: Mapping[str, Pathway]) -> dict[str, Any]:
+    procedure = procedures.get(row.procedure)
+    parts = (procedure.short_name if procedure else _pathway_name(row.course, pathways), _target(row.course, row))
+    return {
+        "key": str(row.public_id),
+        "patient": words.full_name(row.course.patient),
+        "what": " ".join(part for part in parts if part),
+        "course_url": reverse("scheduling:course", args=[row.course.public_id]),
+    }
+
+
+def _procedures(planned: Sequence[PlannedSession]) -> dict[str, Procedure]:
+    codes = {row.procedure for row in planned} | {code for row in planned for code in row.course.works.values()}
+    return {one.code: one for one in Procedure.objects.filter(code__in=codes).order_by("pk")}
 
 
 def rows_of(planned: Sequence[PlannedSession], *, by: Actor, today: date) -> tuple[Row, ...]:
     """Return planned sessions as rows; courses, patients and openings are joined already."""
-    codes = {row.procedure for row in planned} | {code for row in planned for code in row.course.works.values()}
-    procedures = {one.code: one for one in Procedure.objects.filter(code__in=codes).order_by("pk")}
+    procedures = _procedures(planned)
     pathways = pathwaybook.pathways()
-    return tuple(_row(rolling.shown(row, today), procedures, pathways, by, today) for row in planned)
+    free = still_free(planned)
+    return tuple(_row(rolling.shown(row, today), procedures, pathways, free.get(row.pk), by, today) for row in planned)
 
 
 def course_page(*, course: Course, by: Actor, at: datetime) -> CourseShown:
@@ -256,6 +345,7 @@ def course_page(*, course: Course, by: Actor, at: datetime) -> CourseShown:
         change_url=reverse_of["course_change"],
         stop_url=reverse_of["course_stop"],
         restart_url=reverse_of["course_restart"],
+        series_url=f"{reverse('scheduling:series_order', args=[course.patient.public_id])}?course={course.public_id}",
         tomorrow=(today + timedelta(days=1)).isoformat(),
     )
 
@@ -302,7 +392,12 @@ def _rolled(name: str, today: date) -> Combinable:
 
 
 def _row(
-    row: PlannedSession, procedures: Mapping[str, Procedure], pathways: Mapping[str, Pathway], by: Actor, today: date
+    row: PlannedSession,
+    procedures: Mapping[str, Procedure],
+    pathways: Mapping[str, Pathway],
+    free: Sequence[Mapping[str, object]] | None,
+    by: Actor,
+    today: date,
 ) -> Row:
     course = row.course
     procedure = procedures.get(row.procedure) or procedures.get(course.works.get(row.step, ""))
@@ -312,6 +407,7 @@ def _row(
     urls = {name: reverse(f"scheduling:{name}", args=[row.public_id]) for name in ("plan_book", "plan_call", "plan_snooze")}
     return Row(
         key=f"p{row.pk}",
+        public_id=str(row.public_id),
         patient=words.full_name(course.patient),
         patient_url=reverse("patients:patient", args=[course.patient.public_id]),
         phone=phone or "no telephone on file",
@@ -329,9 +425,10 @@ def _row(
         told=tuple(row.blocked_by) if is_to_book else tuple(row.reasons),
         conditions=tuple(row.conditions),
         waits=row.for_what if row.state in (PlanState.WAITING, PlanState.STOPPED) else "",
-        openings=tuple(_offered(one) for one in found.openings) if found is not None and is_to_book else (),
+        openings=tuple(_offered(one) for one in free) if free is not None and is_to_book else (),
         why_none=found.why_none if found is not None else "",
-        is_searched=found is not None or not is_to_book,
+        # Where somebody has taken all that was found, it is looked for again.
+        is_searched=not is_to_book or (found is not None and bool(free or not found.openings)),
         calls=_calls(row, ZoneInfo(course.site.time_zone)),
         snoozed=f"until {words.short_day(course.snoozed_until)}: {course.snooze_reason}" if course.snoozed_until else "",
         book_url=urls["plan_book"],

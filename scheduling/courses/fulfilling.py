@@ -72,9 +72,9 @@ def book_next(
         if row.companion is not None:
             if companion is None:
                 raise RemovalMissing
-            procedure, target = _what(course, str(row.companion["procedure"]), course.side)
+            procedure, target = what(course, str(row.companion["procedure"]), course.side)
             booking.book(patient=patient, procedure=procedure, target=target, opening=companion, by=by, at=at)
-        procedure, target = _what(course, row.procedure, row.side, role=_role(course, row))
+        procedure, target = what(course, row.procedure, row.side, role=role_of(course, row))
         case = booking.book(patient=patient, procedure=procedure, target=target, opening=opening, by=by, at=at, waivers=waivers)
         plan([course.pk], at=at)
         return case
@@ -89,7 +89,7 @@ def _standing(planned: PlannedSession, course: Course) -> PlannedSession:
     return row
 
 
-def _role(course: Course, row: PlannedSession) -> str:
+def role_of(course: Course, row: PlannedSession) -> str:
     """Return what the step is done for, where its procedure may be done for either."""
     offer = Rulebook(rulebook.usable_book()).offer(Procedure.objects.get(code=row.procedure))
     pathway = pathwaybook.pathways().get(course.pathway)
@@ -97,7 +97,7 @@ def _role(course: Course, row: PlannedSession) -> str:
     return next((step.role for step in steps if step.id == row.step), "")
 
 
-def _what(course: Course, code: str, side: str, *, role: str = "") -> tuple[Procedure, Target]:
+def what(course: Course, code: str, side: str, *, role: str = "") -> tuple[Procedure, Target]:
     """Return one procedure of a course and its target as booking takes them."""
     procedure = Procedure.objects.get(code=code)
     spot = spot_of(procedure, side or course.side, course.levels, course.regions)

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from procedures import pathwaybook
 from procedures.levels import validate_target
 from procedures.models import Procedure
 from procedures.pathways import Pathway, Step, Way
 from procedures.pathways.words import IDEAL, LATEST, Span
-from procedures.tables.courses import shipped_pathways
 from scheduling.booking import pairs
+from scheduling.courses import rolling
 from scheduling.courses.aims import spot_of
 from scheduling.models import Course, CourseStatus, PlannedSession, PlanState, SeriesSession
 from scheduling.series.words import MOST_SESSIONS, FromCourse, Item, OrderRefused
@@ -38,7 +39,7 @@ def sessions_of(given: Sequence[FromCourse | Item], *, today: date, not_before: 
     found: list[SeriesSession] = []
     for one in given:
         if isinstance(one, FromCourse):
-            found += _of_course(one, len(found))
+            found += _of_course(one, len(found), today)
         else:
             found += _of_item(one, found, max(today, not_before or today))
     if not found:
@@ -51,10 +52,11 @@ def sessions_of(given: Sequence[FromCourse | Item], *, today: date, not_before: 
 # --- the next steps of a course --------------------------------------------------------------------------------------
 
 
-def _of_course(asked: FromCourse, before: int) -> list[SeriesSession]:
+def _of_course(asked: FromCourse, before: int, today: date) -> list[SeriesSession]:
     planned = PlannedSession.objects.filter(course=asked.course, is_current=True).select_related("course").first()
     course = planned.course if planned is not None else asked.course
-    pathway = shipped_pathways().get(course.pathway)
+    planned = rolling.shown(planned, today) if planned is not None else None
+    pathway = pathwaybook.pathways().get(course.pathway)
     if course.status != CourseStatus.ACTIVE or planned is None or pathway is None or planned.state != PlanState.PROPOSED:
         why = planned.for_what if planned is not None and planned.for_what else "The course does not run."
         raise OrderRefused(f"{pathway.name if pathway else course.pathway}: nothing can be ordered ahead. {why}")

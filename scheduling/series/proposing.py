@@ -14,15 +14,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from patients.facts import Reading, read
-from procedures import rulebook
+from procedures import pathwaybook, rulebook
 from procedures.guidance import usual
 from procedures.levels import touched
 from procedures.models import Procedure
+from procedures.pathways import Pathway
 from procedures.pathways.joint import BLOCKED, FINE, NEEDS_REASON, Apart, Cap, Gap, Joint, Part, Placed, Together, place
 from procedures.rules import Facts, Finding, Session, Severity, assess
 from procedures.rules.dates import as_date
 from procedures.rules.earliest import at_date, blocks
-from procedures.tables.courses import shipped_pathways
 from scheduling.assessing import Details, Wish, facts_for, open_cases, session_of
 from scheduling.availability import Opening
 from scheduling.courses.offering import OVERDUE, pack
@@ -86,15 +86,18 @@ class Scene:
     procedures: Mapping[str, Procedure]
     reading: Reading
     others: Sequence[Appointment]
+    pathways: Mapping[str, Pathway]
     at: datetime
     looked: dict[tuple[str, date, date], Free] = field(default_factory=dict)
 
     @classmethod
     def read(cls, series: Series, sessions: Sequence[SeriesSession], at: datetime) -> Scene:
-        """Read the procedures, the patient's facts and cases: three statements."""
+        """Read the procedures, the patient's facts and cases, and the pathways."""
         codes = {one.procedure for one in sessions}
         procedures = {one.code: one for one in Procedure.objects.filter(code__in=codes).prefetch_related("needs").order_by("pk")}
-        return cls(series, sessions, procedures, read([series.patient]), open_cases([series.patient_id], at), at)
+        return cls(
+            series, sessions, procedures, read([series.patient]), open_cases([series.patient_id], at), pathwaybook.pathways(), at
+        )
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -311,7 +314,7 @@ class Ground:
     def _caps(self) -> Iterable[Cap]:
         """Yield the pathways' own limits: what was done and what is booked counts, as for the planner."""
         for course in {row.session.course_id: row.session.course for row in self.rows}.values():
-            pathway = shipped_pathways().get(course.pathway) if course is not None else None
+            pathway = self.scene.pathways.get(course.pathway) if course is not None else None
             limit = pathway.limit if pathway is not None else None
             if limit is None:
                 continue

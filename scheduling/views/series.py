@@ -17,7 +17,7 @@ from pain_clinic.accounts.gates import requires
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 from patients.models import Patient
-from procedures.tables.courses import shipped_pathways
+from procedures import pathwaybook
 from scheduling import agenda, series
 from scheduling.agenda.shapes import Choice
 from scheduling.forms.series import ITEMS, BookSeriesForm, ItemForm, SeriesForm, SessionDayForm, SkipForm, VersionForm
@@ -196,5 +196,5 @@ def _the_series(request: HttpRequest, public_id: uuid.UUID) -> Series:
 
 def _courses(request: HttpRequest, patient: Patient) -> list[tuple[Course, str]]:
     rows = Course.objects.visible_to(web.member(request)).filter(patient=patient, status=CourseStatus.ACTIVE)
-    pathways = shipped_pathways()
+    pathways = pathwaybook.pathways()
     return [(row, pathways[row.pathway].name) for row in rows.in_order() if row.pathway in pathways]

@@ -44,6 +44,8 @@ from scheduling.models import (
     LinkPurpose,
     Message,
     PlannedSession,
+    Series,
+    SeriesSession,
 )
 from tests import factories
 from tests.factories import NOW, TODAY, TOMORROW, SmallClinic, local
@@ -67,6 +69,8 @@ NAMED = {
     "/tasks/": "task",
     "/worklist/": "plan",
     "/courses/": "course",
+    "/series/": "series",
+    "/api/v1/series/": "series",
     "/settings/sites/": "site",
     "/settings/resources/": "room",
     "/settings/absences/": "absence",
@@ -182,6 +186,8 @@ class World:
                 return str(self.task(user).public_id)
             case "course":
                 return str(self.course().public_id)
+            case "series":
+                return str(self.series().public_id)
             case "plan":
                 return str(self.course().plans.get().public_id)
             case "room":
@@ -237,6 +243,21 @@ class World:
         )  # fmt: skip
         return made
 
+    def series(self) -> Series:
+        """Return an order of several sessions of the patient."""
+        there = Series.objects.filter(patient=self.patient, status="open").first()
+        if there is not None:
+            return there
+        made = Series.objects.create(patient=self.patient, site=self.site, created_at=NOW)
+        SeriesSession.objects.bulk_create(
+            SeriesSession(
+                series=made, number=number, name="Epidural", procedure=self.clinic.procedure.code, side="left",
+                regions=["lumbar"], earliest=TOMORROW, ideal=TOMORROW, latest=TOMORROW + timedelta(days=40),
+            )
+            for number in (1, 2)
+        )  # fmt: skip
+        return made
+
     def rival(self) -> Appointment:
         """Return another patient's case of the same day, to change places with."""
         there = Appointment.objects.filter(site=self.site).exclude(pk=self.case.pk).first()
@@ -270,6 +291,8 @@ class World:
                 return found["pattern"].partition("|")[0]
             if "/coverage/" in pattern and found["name"] in {"kind", "fact"}:
                 return "plans" if found["name"] == "kind" else self.of("cover", user)
+            if found["name"] == "number":
+                return "1"
             if found["name"] == "kind" and "/performed/" in pattern:
                 return "procedures"
             if found["name"] in WORDS:
@@ -358,6 +381,14 @@ def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
         "medicines_clear": {"is_agreed": True, "answered_by": "Dr. Heart", "how": "fax"},
         "tasks_take": {},
         "tasks_close": {"outcome": "mended", "note": "n"},
+        "series_order": {
+            "patient": str(world.patient.public_id), "site": str(world.site.public_id),
+            "items": [{"procedure": world.clinic.procedure.code, "side": "left", "regions": ["lumbar"]}],
+        },
+        "series_replan": {},
+        "series_skip": {"session": 1},
+        "series_move": {"session": 1, "on": None},
+        "series_book": {"how": "whole"},
         "patients_register": {
             "last_name": "New", "first_name": "Person", "birth_date": "1960-01-02", "home_site": str(world.site.public_id),
         },

@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         ('accounts', '0004_place_of_service'),
         ('patients', '0010_amendments'),
         ('pghistory', '0007_auto_20250421_0444'),
-        ('scheduling', '0017_readiness'),
+        ('scheduling', '0020_plan_causes_of_pathways'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
