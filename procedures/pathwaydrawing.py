@@ -8,8 +8,8 @@ from typing import Any
 
 from procedures.pathwayrows import span_told
 
-LEFT, TOP, BOX, TALL, PITCH = 1, 30, 200, 46, 104
-LANE_AT, LANE, ROUND, LABEL = 228, 34, 8, 104
+LEFT, TOP, BOX, TALL, PITCH = 1, 30, 200, 60, 118
+LANE_AT, LANE, ROUND, LABEL = 228, 34, 8, 132
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,11 @@ class Box:
 
     @property
     def name_y(self) -> int:
-        return self.y + 20
+        return self.y + 27
 
     @property
     def families_y(self) -> int:
-        return self.y + 36
+        return self.y + 44
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,15 @@ def _beside(side: _Side, lane: int, column: int) -> Arrow:
         f"M {edge} {side.begins} H {x - turn} Q {x} {side.begins} {x} {side.begins + way} V {side.ends - way} "
         f"Q {x} {side.ends} {x - turn} {side.ends} H {edge + 7}"
     )
-    return Arrow(side.number, line, x, (side.begins + side.ends) // 2, _label(side.way), column, bool(side.way.get("is_off")))
+    return Arrow(
+        side.number,
+        line,
+        x,
+        (side.begins + side.ends) // 2,
+        f"{side.number}: {_label(side.way)}",
+        column,
+        bool(side.way.get("is_off")),
+    )
 
 
 def _label(way: Mapping[str, Any]) -> str:

@@ -223,7 +223,8 @@ def span_told(span: Span | None) -> str:
     """Return an interval as people write it: 14 days, 2 years 1 day."""
     if not span:
         return ""
-    return " ".join(f"{count} {unit if count != 1 else unit.removesuffix('s')}" for unit, count in span.items())
+    told = [(unit, span[unit]) for unit in reversed(UNITS) if unit in span]
+    return " ".join(f"{count} {unit if count != 1 else unit.removesuffix('s')}" for unit, count in told)
 
 
 def read_span(text: str) -> Span | None:

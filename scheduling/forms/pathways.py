@@ -39,7 +39,7 @@ class Part:
 
     title: str
     told: str
-    fields: tuple[forms.BoundField, ...]
+    groups: tuple[tuple[forms.BoundField, ...], ...]
 
 
 class PathwayEditForm(forms.Form):
@@ -67,7 +67,7 @@ class PathwayEditForm(forms.Form):
         )
         self.fields["months"] = forms.IntegerField(label="within so many months", min_value=1, max_value=120, required=False)
         self.fields["per"] = forms.ChoiceField(label="for", choices=PER)
-        self._names: list[tuple[str, str, list[str]]] = []
+        self._names: list[tuple[str, str, list[list[str]]]] = []
         for step in row.data["steps"]:
             gates = step.get("begins", {}).get("gates", [])
             if gates:
@@ -83,7 +83,7 @@ class PathwayEditForm(forms.Form):
             self.fields[key] = SpanField(label=SPAN_WORDS[kind], help_text=SPAN_HINTS.get(kind, ""))
             self.initial[key] = span_told(way.get(kind))
             names.append(key)
-        names += self._add_gates(name, way["gates"])
+        gates = self._add_gates(name, way["gates"])
         more, switch = f"{name}.more", f"{name}.off"
         self.fields[more] = forms.ChoiceField(
             label="One more gate", required=False, choices=[("", "none"), *((kind, GATES[kind]) for kind in MORE)]
@@ -91,10 +91,10 @@ class PathwayEditForm(forms.Form):
         self.fields[switch] = forms.ChoiceField(label="This way", choices=[("no", "On"), ("yes", "Off")])
         self.initial[switch] = "yes" if way.get("is_off") else "no"
         to = next(one["name"] for one in self.row.data["steps"] if one["id"] == way["to"])
-        self._names.append((f"After {step}: {to}", way["why"], [*names, more, switch]))
+        self._names.append((f"After {step}: {to}", way["why"], [names, *gates, [more, switch]]))
 
-    def _add_gates(self, name: str, gates: Any) -> list[str]:
-        names = []
+    def _add_gates(self, name: str, gates: Any) -> list[list[str]]:
+        groups = []
         for place, gate in enumerate(gates):
             start = f"{name}.gates.{place}"
             self.fields[f"{start}.on"] = forms.ChoiceField(
@@ -103,7 +103,8 @@ class PathwayEditForm(forms.Form):
                 help_text=f"{gate_told(gate)[:1].upper()}{gate_told(gate)[1:]}.",
             )
             self.initial[f"{start}.on"] = "no" if gate.get("is_off") else "yes"
-            names.append(f"{start}.on")
+            names = [f"{start}.on"]
+            groups.append(names)
             if "pct" in gate:
                 self.fields[f"{start}.pct"] = forms.IntegerField(
                     label="Per cent", min_value=1, max_value=100, help_text=f"Of the gate {GATES[gate['kind']]}."
@@ -114,7 +115,7 @@ class PathwayEditForm(forms.Form):
                 self.fields[f"{start}.for"] = SpanField(label="for at least", help_text="Empty: that it was reached is enough.")
                 self.initial[f"{start}.for"] = span_told({unit: gate[unit] for unit in UNITS if unit in gate})
                 names.append(f"{start}.for")
-        return names
+        return groups
 
     def general(self) -> list[forms.BoundField]:
         """Return the fields of the pathway as a whole."""
@@ -122,8 +123,8 @@ class PathwayEditForm(forms.Form):
 
     def parts(self) -> Iterator[Part]:
         """Give the fields of each way, in the pathway's order."""
-        for title, told, names in self._names:
-            yield Part(title, told, tuple(self[name] for name in names))
+        for title, told, groups in self._names:
+            yield Part(title, told, tuple(tuple(self[name] for name in names) for names in groups))
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}

@@ -20,7 +20,7 @@ def test_every_step_and_way_is_drawn_inside_and_apart(row: dict[str, Any]) -> No
     assert [box.name for box in picture.boxes] == [step["name"] for step in row["steps"]]
     assert [arrow.number for arrow in picture.arrows] == list(range(1, 1 + sum(len(step["then"]) for step in row["steps"])))
     assert all(0 < arrow.x < picture.width and 0 < arrow.y < picture.height for arrow in picture.arrows)
-    assert all(one.y + 46 < other.y for one, other in zip(picture.boxes, picture.boxes[1:], strict=False))
+    assert all(one.y + 60 < other.y for one, other in zip(picture.boxes, picture.boxes[1:], strict=False))
     for one, other in combinations(picture.arrows, 2):
         assert abs(one.x - other.x) + abs(one.y - other.y) >= 12, (one, other)
         assert one.line != other.line
@@ -31,4 +31,4 @@ def test_a_way_that_is_off_is_drawn_as_such() -> None:
     way = {**row["steps"][0]["then"][0], "is_off": True}
     off = {**row, "steps": [{**row["steps"][0], "then": [way]}]}
     assert [arrow.is_off for arrow in draw(off).arrows] == [True]
-    assert [arrow.label for arrow in draw(off).arrows] == ["from 6 weeks"]
+    assert [arrow.label for arrow in draw(off).arrows] == ["1: from 6 weeks"]
