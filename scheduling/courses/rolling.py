@@ -46,7 +46,7 @@ def is_said(row: PlannedSession, values: Mapping[str, Any], today: date) -> bool
     """Say whether a row says these values already, as of a day; in texts that hold a lead time the hour is nothing new."""
     said = as_of(row, today)
     return all(said[name] == values[name] for name in DATES) and all(
-        _plain(said[name]) == _plain(values[name]) for name in (*LISTS, *TEXTS)
+        said[name] == values[name] or _plain(said[name]) == _plain(values[name]) for name in (*LISTS, *TEXTS)
     )
 
 
