@@ -1,6 +1,5 @@
 """Messages where something seldom happens: a lease lost in the middle, a date told by no mail, a switch pressed twice."""
 
-# ruff: noqa: F401  fixtures of another file are imported, and asked for by their names
 from __future__ import annotations
 
 import time
@@ -19,18 +18,16 @@ from scheduling.channels import PutOff
 from scheduling.letters import Letter
 from scheduling.messages import restoring, sending, switch
 from scheduling.models import Appointment, Dispatch, Message, MessageState
-from tests.database.scheduling.test_messages import (
+from tests.database.scheduling.messages.office import (
     CANCELLATION,
     CHANGE,
     CONFIRMATION,
     Recorder,
-    _pace,
     again,
     case,
     changed,
     laid,
     make_due,
-    set_clock,
     swept,
 )
 from tests.factories import NOW
