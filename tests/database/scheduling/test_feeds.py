@@ -60,8 +60,10 @@ def test_feed_shows_times_other_unit_and_initials_and_nothing_else(clinic: Small
         "SUMMARY": "V. M., Room 1", "LOCATION": clinic.site.name, "UID": f"{case.public_id}.{clinic.physician.public_id}",
     }  # fmt: skip
     assert (event.decoded("DTSTART"), event.decoded("DTEND")) == (case.starts_at, case.ends_at)
-    text = answer.content.decode()
-    for kept in ("Vera", "Marlow", "1958", clinic.procedure.name, clinic.patient.record_number, str(clinic.patient.public_id)):
+    text = answer.content.decode().replace("\r\n ", "")
+    assert str(clinic.patient.public_id) not in text
+    text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "", text)  # by chance an identifier has a year in it
+    for kept in ("Vera", "Marlow", "1958", clinic.procedure.name, clinic.patient.record_number):
         assert kept not in text, kept
 
 
