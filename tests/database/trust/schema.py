@@ -46,7 +46,7 @@ def operations_of_schema() -> list[Described]:
 
 def pattern_of(path: str) -> str:
     """Return a described path as the site's addresses are written."""
-    return path.replace("{public_id}", "<uuid:public_id>").replace("{kind}", "<slug:kind>")
+    return path.replace("{public_id}", "<uuid:public_id>").replace("{kind}", "<slug:kind>").replace("{drug}", "<slug:drug>")
 
 
 def _operations() -> Iterator[Described]:

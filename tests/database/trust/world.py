@@ -20,6 +20,7 @@ from patients.models import (
     ClinicalNote,
     Coverage,
     EmergencyAccess,
+    Medication,
     Patient,
     PerformedProcedure,
     Score,
@@ -361,8 +362,18 @@ def unnoted(world: World) -> PerformedProcedure:
     return found or records.record(kind=PerformedProcedure, patient=world.patient, values=values, by=nurse, at=NOW)
 
 
+def hold(world: World) -> None:
+    """Let the patient of a site take a blood thinner that was stopped in time, so that its prescriber may be asked."""
+    world.of("rule", None)
+    if not Medication.objects.filter(patient=world.patient).exists():
+        type(world.clinic.procedure).objects.filter(pk=world.clinic.procedure.pk).update(bleeding_class="intermediate")
+        taken = {"kind": "antithrombotic", "drug": "apixaban", "name": "Apixaban", "stopped_on": TODAY - timedelta(days=10)}
+        Medication.objects.create(patient=world.patient, recorded_at=NOW, **taken)
+
+
 def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
     """Return for each API write a body that it takes, by operation id."""
+    hold(world)
     place = {"site": str(world.site.public_id), "starts_at": local(TOMORROW, "15:00").isoformat()}
     chosen = {"procedure": world.clinic.procedure.code, "side": "left"}
     return {
