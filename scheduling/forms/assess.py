@@ -303,15 +303,13 @@ class Shown:
     form: forms.Form | None
     rows: list[forms.Form]
     count_name: str = ""
-    is_asked: bool = False  # for a further row, just now
 
     @property
     def is_open(self) -> bool:
-        """Say whether the part shows at once: an important one, one with something in it, or one with a problem."""
-        held = [self.form] if self.form is not None else self.rows
-        return (
-            self.part.is_open or self.is_asked or any(one.errors or any(_has(one, name) for name in one.fields) for one in held)
-        )
+        """Say whether the part shows at once: an important one, one with rows, one with something in it or with a problem."""
+        if self.form is None:
+            return bool(self.rows)
+        return self.part.is_open or bool(self.form.errors) or any(_has(self.form, name) for name in self.form.fields)
 
     @property
     def more(self) -> str:
@@ -373,7 +371,7 @@ class AssessForm:
                 rows.append(part.form(data, prefix=f"{prefix}-{place}", initial=start))
             if is_asked:  # who asked for a row types there next
                 next(iter(rows[-1].fields.values())).widget.attrs["autofocus"] = True
-            self.parts.append(Shown(part, None, rows, f"{prefix}-many", is_asked))
+            self.parts.append(Shown(part, None, rows, f"{prefix}-many"))
 
     def is_valid(self) -> bool:
         """Say whether everything has the shape of its field."""
