@@ -19,6 +19,7 @@ YEARS_BACK = 5
 LONGEST_BACK = 9  # years, when the days of five do not hold everything
 WEEKS_AHEAD = 10
 FULL_DAYS = 14  # days from today that are well filled
+OLD = 2  # sessions of each person of a small clinic, before the last weeks: enough to report on
 PER_DOCTOR = 12  # cases of a full day
 
 Tell = Callable[[str], None]
@@ -61,7 +62,7 @@ def pack(
             for case in packer.fill(calendar.day(site, on), quota, may_free=may_free, spacing=spacing):
                 count += 1
                 yield case
-    wanted = max(wanted, count + len(people))  # a small clinic has years behind it too
+    wanted = max(wanted, count + OLD * len(people))  # a small clinic has years behind it too
     years = sorted(_long_ago(made, at), key=lambda one: one[1], reverse=True)
     usual = [one for one in years if one[1] > at.date() - timedelta(days=365 * YEARS_BACK)]
     older = years[len(usual) :]

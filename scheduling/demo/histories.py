@@ -40,6 +40,7 @@ from scheduling.models import Appointment, Completion, Kind, Status
 CHUNK = 4_000  # sessions whose outcomes are computed together
 ANSWERED = 0.78  # of follow-ups
 WEEKS_OF_FADING = 4
+PROMPT, LATEST = 7, 18  # days: a later question is answered up to so many days late
 NOTED_DAYS = 120  # how far back the demo has notes
 DIARY_HOURS = (0.5, 1, 2, 4, 8)
 RECORDED = (
@@ -290,6 +291,8 @@ def _scores(session: Session, rng: random.Random, at: datetime, nurse: int) -> I
                 yield row("nrs", Aspect.INDEX, told(session.pain(hours / 24)), moment, Phase.DIARY, None)
     for contact in _contacts().get(case.procedure.family, _contacts()[""]):
         day: date = case.day + contact.after
+        if (day - case.day).days > PROMPT:  # people answer in their own time; told all at once, relief would end in steps
+            day += timedelta(days=rng.randrange(LATEST))
         moment = datetime.combine(day, time(10 + rng.randrange(9), rng.randrange(60)), tzinfo=zone)
         if day <= case.day or moment > at or (rng.random() > ANSWERED and case.tale is None):
             continue
