@@ -13,6 +13,8 @@ from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
+
 from patients.facts import Reading, read
 from procedures import pathwaybook, rulebook
 from procedures.guidance import usual
@@ -424,6 +426,8 @@ class Ground:
         if row.session.not_after is not None and row.first > row.session.not_after:
             return f"It could not be before {row.first}, and the order says not after {row.session.not_after}."
         days = [day for day in sorted(self.free[index].by_day) if self._could(index, day, placed)]
+        if not days and row.first > self.scene.today + timedelta(days=settings.BOOKING_HORIZON_DAYS):
+            return f"It could not be before {row.first}, and bookings open {settings.BOOKING_HORIZON_DAYS} days ahead."
         if not days:
             told = self.free[index].found.explanation
             return told.text if told is not None else f"Nothing is free from {row.first} to {row.last}."

@@ -377,3 +377,9 @@ def test_who_may_not_book_books_nothing(ward: Ward) -> None:
     with pytest.raises(Forbidden):
         series.book(series=made, by=less, at=NOW)
     assert Appointment.objects.count() == 0
+
+
+def test_what_comes_after_the_last_day_that_can_be_booked_says_so(ward: Ward) -> None:
+    made = ordered(ward, item("esi_tf_lumbar", levels=("L4-L5",), count=2, least_days=365), not_before=TODAY + 30 * DAY)
+    assert days(made)[0] is not None
+    assert sessions(made)[1].why_none == "It could not be before 2027-10-14, and bookings open 365 days ahead."
