@@ -193,6 +193,7 @@ class CloseTask(_OneTask):
 
     @extend_schema(operation_id="tasks_close", request=words.CloseIn, responses=words.TaskOut)
     def post(self, request: Request, public_id: str) -> HttpResponse:
+        get_object_or_404(tasks_of(request), public_id=public_id)  # another site's task is nowhere, whatever is sent
         given = words.CloseIn(data=request.data)
         given.is_valid(raise_exception=True)
         values = given.validated_data
