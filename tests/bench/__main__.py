@@ -31,6 +31,7 @@ def main() -> int:
     from django.db import connections
 
     from tests.bench import (
+        audit,
         booking,
         browser,
         clinic,
@@ -70,6 +71,7 @@ def main() -> int:
         "history": history.lines,
         "courses": courses.lines,
         "several sessions together": joint.lines,
+        "audit": audit.lines,
     }
     if unknown := set(asked.only or ()) - set(parts):
         parser.error(f"there is no part {min(unknown)!r}; the parts are {', '.join(parts)}")

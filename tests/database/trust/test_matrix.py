@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import copy
 import csv
+import json
+import re
+import uuid
 from pathlib import Path
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 
 from pain_clinic.accounts import matrix, roles
 from pain_clinic.accounts.models import User
 from pain_clinic.audit.models import AuditEvent
+from patients.models import Patient
 from tests import factories
+from tests.database.trust import world as worlds
 from tests.database.trust.schema import operations_of_schema, pattern_of
 from tests.database.trust.world import World
 
@@ -133,6 +138,51 @@ def test_a_method_in_a_header_changes_nothing(person: tuple[str, User | None, Cl
             for name in ("X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"):
                 assert ask(client, "GET", address, **{name: "DELETE"}) == plain
     assert client.get(world.address("/appointments/<uuid:public_id>/")).status_code == 200
+
+
+# --- Z3: what was refused has changed nothing ---------------------------------------------------------------------------
+# The trail has the refusals, a session its last use; everything else has to stand as it stood.
+MAY_DIFFER = re.compile(r"^(audit_|django_session|pghistory_|axes_)")
+
+
+def rows_as_they_stand() -> dict[str, str]:
+    """Return one digest of all rows of every table."""
+    tables = sorted(name for name in connection.introspection.table_names() if not MAY_DIFFER.match(name))
+    whole = " UNION ALL ".join(
+        f"SELECT '{name}', md5(coalesce(string_agg(md5(t::text), '' ORDER BY md5(t::text)), '')) FROM {name} t" for name in tables
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(whole)
+        return dict(cursor.fetchall())
+
+
+@pytest.mark.parametrize("person", [NOBODY, *ROLES], indirect=True, ids=str)
+def test_every_row_is_the_same_after_all_that_a_role_may_not_do(person: tuple[str, User | None, Client], world: World) -> None:
+    role, user, client = person
+    bodies = worlds.valid_bodies(world)
+    named = {(one.method, pattern_of(one.path)): one.id for one in operations_of_schema()}
+    tried = []
+    for operation, may in said().items():
+        kind, _, pattern = operation.partition(" ")
+        if kind != "public" and (role == NOBODY or not may[role]):
+            for method in methods_of(operation):
+                body = bodies.get(named.get((method, pattern), ""), {})
+                tried.append((method, world.address(pattern, user), body))
+    before = rows_as_they_stand()
+    for method, address, body in tried:
+        headers = {"Idempotency-Key": uuid.uuid4().hex, "If-Match": '"1"'} if address.startswith("/api/") else {}
+        answer = client.generic(method, address, json.dumps(body), content_type="application/json", headers=headers)
+        assert answer.status_code in {302, 401, 403, 405}, (method, address, answer.status_code)
+    after = rows_as_they_stand()
+    assert {name for name in before if before[name] != after[name]} == set()
+    assert len(tried) > 20
+
+
+def test_a_change_that_was_allowed_is_seen_in_the_rows(world: World) -> None:
+    before = rows_as_they_stand()
+    Patient.objects.filter(pk=world.patient.pk).update(payer="Other")
+    after = rows_as_they_stand()
+    assert {name for name in before if before[name] != after[name]} == {"patients_patient", "patients_patientevent"}
 
 
 # --- Z5: what is taken away while somebody is signed in ----------------------------------------------------------------
