@@ -136,8 +136,16 @@ def test_worker_killed_at_random_moments_loses_no_mail_and_repeats_only_what_was
     assert sum(len(found[name]) - 1 for name in twice) <= KILLS * IN_FLIGHT
 
 
+# The cadence counts as applied: a worker that plans anew in these minutes would move what is laid to the day before its visit.
+PLANNED = """
+    INSERT INTO scheduling_dispatch (id, is_stopped, reason, planned_at) VALUES (1, false, '', clinic_now())
+    ON CONFLICT (id) DO UPDATE SET planned_at = clinic_now()
+"""
+
+
 def test_pile_leaves_at_the_clinics_pace_and_a_bookings_mail_is_not_behind_it(post: Post) -> None:
     post.begin(MESSAGES_PER_SECOND=str(RATE))
+    post.ask(PLANNED)
     pile = post.lay(PILE, kind="reminder", priority=5)
     post.nudge()
     until(lambda: len(post.receiver.copies) > PILE // 10, within=with_room(60 + PILE / 10 / RATE), what="the pile is leaving")
