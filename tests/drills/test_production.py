@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import secrets
@@ -11,14 +12,23 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
 
 import pytest
 from django.db import connection
 
+from tests.drills.live import Live, until
+from tests.drills.starting import with_room
+from tests.factories import PASSWORD
+
 pytestmark = pytest.mark.timeout(600)  # compressing the static files takes the longest
 ROOT = Path(__file__).parents[2]
+Answer = tuple[int, dict[str, str], bytes]
 HEADERS = {
     "strict-transport-security": "max-age=63072000; includeSubDomains",
     "x-content-type-options": "nosniff",
@@ -81,15 +91,16 @@ def served(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> I
             shutil.rmtree(collected, ignore_errors=True)
 
 
-def ask(
-    port: int, path: str, method: str = "GET", *, tls: bool = True, body: bytes = b"", **more: str
-) -> tuple[int, dict[str, str], bytes]:
-    link = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+def ask(port: int, path: str, method: str = "GET", *, tls: bool = True, body: bytes = b"", **more: str) -> Answer:
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     headers = {"Host": "clinic.example", **({"X-Forwarded-Proto": "https"} if tls else {}), **more}
     try:
         link.request(method, path, body or None, headers)
         response = link.getresponse()
-        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+        found: dict[str, str] = {}
+        for name, value in response.getheaders():  # of several cookies each keeps its line
+            found[name.lower()] = "\n".join(part for part in (found.get(name.lower()), value) if part)
+        return response.status, found, response.read()
     finally:
         link.close()
 
@@ -136,6 +147,143 @@ def test_cookies_of_production_are_for_this_host_and_tls_only(served: int) -> No
     assert b"pain-clinic-demo" not in body
     plain = ask(served, "/sign-in/", tls=False)
     assert (plain[0], plain[1]["location"]) == (301, "https://clinic.example/sign-in/")
+
+
+@dataclass
+class Inside:
+    """Somebody signed in behind the proxy: cookies and the forms' token are kept as a browser keeps them."""
+
+    port: int
+    token: str = ""
+    cookies: dict[str, str] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)  # each cookie as it was set last, whole
+
+    def ask(self, path: str, fields: dict[str, str] | None = None) -> Answer:
+        headers = {"Cookie": "; ".join(map("=".join, self.cookies.items()))}
+        body = b""
+        if fields is not None:
+            body = urlencode({"csrfmiddlewaretoken": self.token, **fields}).encode()
+            headers |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": "https://clinic.example"}
+        answer = ask(self.port, path, "GET" if fields is None else "POST", body=body, **headers)
+        for whole in answer[1].get("set-cookie", "").split("\n"):
+            key, _, content = whole.split(";")[0].partition("=")
+            if key:
+                self.cookies[key], self.written[key] = content, whole
+        match = re.search(rb'name="csrfmiddlewaretoken" value="([^"]+)"', answer[2])
+        self.token = match[1].decode() if match else self.token
+        return answer
+
+
+@pytest.fixture
+def inside(served: int, live: Live, tmp_path: Path) -> Iterator[Inside]:
+    """Serve the drills' own clinic in production mode, with pages that fail, and sign its desk in.
+
+    Redis is away, so that nobody else's requests count against its limits.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = environment(tmp_path) | {
+        "DATABASE_URL": live.env["DATABASE_URL"],
+        "DATABASE_OWNER_URL": live.env["DATABASE_OWNER_URL"],
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "API_RATE_STAFF": "20/min",
+    }
+    command = [sys.executable, "-m", "gunicorn", "tests.drills.failing", "--bind", f"127.0.0.1:{port}", "--workers", "1"]
+    person = Inside(port)
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+        try:
+            until(lambda: is_up(port), within=with_room(60), what=str(tmp_path / "log"))
+            person.ask("/sign-in/")
+            assert person.ask("/sign-in/", {"login": "desk", "password": PASSWORD})[0] == 302
+            yield person
+        finally:
+            server.terminate()
+            server.wait(60)
+
+
+def is_up(port: int) -> bool:
+    try:
+        return ask(port, "/health/live")[0] == 200
+    except OSError:
+        return False
+
+
+def until_refused(look: Callable[[], Answer]) -> Answer:
+    """Ask again and again, until it is too often."""
+    for _ in range(60):
+        answer = look()
+        if answer[0] == 429:
+            return answer
+    raise AssertionError(f"never too often: {answer}")
+
+
+def test_refusals_conflicts_failures_and_outages_tell_nothing_and_carry_the_headers(inside: Inside, live: Live) -> None:
+    someone = live.clinic["patients"][0]
+    twin = {
+        "last_name": f"Onceonly {secrets.token_hex(4)}", "first_name": "Ada", "birth_date": "1951-02-03", "sex": "female",
+        "language": "en", "home_site": str(live.ask("SELECT id FROM accounts_site ORDER BY id LIMIT 1")[0][0]),
+    }  # fmt: skip
+    taken, late = live.wanted(), live.wanted(starts_at="2026-01-05T15:00:00Z")
+    stranger = Inside(inside.port)
+
+    def form(path: str, *, who: Inside = inside, **fields: str) -> Answer:
+        who.ask(path)
+        return who.ask(path, {**fields, "request_key": secrets.token_hex(16)})
+
+    def api(path: str, body: dict[str, Any] | None = None) -> Answer:
+        headers = {"Authorization": f"Token {live.clinic['token']}", "Content-Type": "application/json"}
+        if body is not None:
+            headers["Idempotency-Key"] = secrets.token_hex(16)
+            return ask(inside.port, f"/api/v1/{path}", "POST", body=json.dumps(body).encode(), **headers)
+        return ask(inside.port, f"/api/v1/{path}", **headers)
+
+    assert form("/patients/new/", **twin)[0] == 303
+    assert api("appointments/", taken)[0] == 201
+    rival = {**taken, "patient": live.clinic["patients"][1]}
+    found = {
+        "403": inside.ask("/settings/resources/"),
+        "404": inside.ask(f"/patients/{UUID(int=7)}/"),
+        "409": form("/patients/new/", **twin),
+        "422": form("/patients/new/", **{**twin, "last_name": ""}),
+        "500": inside.ask("/fails/"),
+        "400 of the api": api("appointments/", {}),
+        "403 of the api": api(f"patients/{someone}/notes/"),
+        "404 of the api": api(f"patients/{UUID(int=7)}/"),
+        "409 of the api": api("appointments/", rival),
+        "422 of the api": api("appointments/", late),
+        "500 of the api": api("fails/"),
+        "429": until_refused(lambda: form("/sign-in/", who=stranger, login="nobody", password="guess")),
+    }
+    live.database.cut()
+    try:
+        found |= {"503": inside.ask("/patients/"), "503 of the api": api("patients/")}
+    finally:
+        live.database.mend()
+    found["429 of the api"] = until_refused(lambda: api("patients/"))
+
+    assert {name: answer[0] for name, answer in found.items()} == {name: int(name[:3]) for name in found}
+    seen = set()
+    for name, (status, headers, body) in found.items():
+        assert {key: headers.get(key) for key in HEADERS} == HEADERS, name
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy, name
+        assert "frame-ancestors 'none'" in policy, name
+        assert "unsafe" not in policy, name
+        assert headers["cache-control"] == "no-store, private", name
+        assert re.fullmatch("[0-9a-f]{32}", headers["x-request-id"]), name
+        seen.add(headers["x-request-id"])
+        assert status not in (429, 503) or int(headers["retry-after"]) > 0, name
+        for word in (b"Traceback", b"canary-of-the-failure", b"psycopg", b"OperationalError", b"ValueError", b"/site-packages/"):
+            assert word not in body, (name, word)
+        if name.endswith("of the api"):
+            assert headers["content-type"] == "application/problem+json", name
+            problem = json.loads(body)
+            assert (problem["status"], problem["type"]) == (status, f"urn:clinic:{problem['code']}"), name
+        else:
+            assert headers["content-type"] == "text/html; charset=utf-8", name
+    assert len(seen) == len(found)
 
 
 def test_what_is_for_trials_only_is_not_there(served: int) -> None:
