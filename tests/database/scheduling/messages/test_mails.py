@@ -52,7 +52,8 @@ def test_mail_arrives_with_time_place_and_telephone_and_no_health_word(db: None,
     assert [link in html, unsubscribe in html, link == unsubscribe] == [True, True, False]
     for part in ("Dear Vera,", "8:45 a.m. (EDT)", "Tuesday 15 September 2026", "tel:+15185550100"):
         assert part in html
-    whole = re.sub(r"/l/[A-Za-z0-9_-]{22}", "", raw.decode() + plain + html + "".join(str(value) for value in mail.values()))
+    sent = re.sub(r"={10,}\d+==|=\r?\n", "", raw.decode())  # random edges of parts, and lines that were folded
+    whole = re.sub(r"/l/[A-Za-z0-9_-]{22}", "", sent + plain + html + "".join(str(value) for value in mail.values()))
     for word in (
         "lumbar",
         "epidural",
