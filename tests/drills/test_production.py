@@ -286,6 +286,18 @@ def test_refusals_conflicts_failures_and_outages_tell_nothing_and_carry_the_head
     assert len(seen) == len(found)
 
 
+def test_the_cookies_of_somebody_signed_in_are_for_this_host_and_tls_only(inside: Inside) -> None:
+    assert set(inside.written) == {"__Host-clinic", "__Host-clinic-csrf"}
+    for whole in inside.written.values():
+        parts = {part.strip() for part in whole.split(";")}
+        assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= parts
+        assert "domain" not in whole.lower()
+    assert inside.ask("/account/")[0] == 200
+    # Nothing else holds who this is: without the session's cookie, and with the other one, nobody is signed in.
+    inside.cookies.pop("__Host-clinic")
+    assert inside.ask("/account/")[0] == 302
+
+
 def test_what_is_for_trials_only_is_not_there(served: int) -> None:
     there = ("/mailbox/", "/mailbox/1/", "/mailbox/1/html/", "/admin/", "/metrics", "/static/../dev.py", "/.git/config")
     for path in there:
