@@ -15,10 +15,11 @@ from procedures.tables.courses import shipped_pathways
 Stamp: TypeAlias = tuple[int, int]
 
 # How many rows there are, and who wrote each and where it lies: whatever changes, this does, past every verb too.
-STAMP = """
-    SELECT count(*), coalesce(sum(hashtextextended(xmin::text || ctid::text, 0)), 0)
-    FROM procedures_clinicpathway
-"""
+# An expression, so that who asks something else at the same moment can ask for it there.
+STAMP = (
+    "(SELECT json_build_array(count(*), coalesce(sum(hashtextextended(xmin::text || ctid::text, 0)), 0))"
+    " FROM procedures_clinicpathway)"
+)
 
 
 @dataclass(slots=True)
@@ -32,14 +33,22 @@ class _Kept:
 _kept = _Kept()
 
 
-def pathways() -> Mapping[str, Pathway]:
-    """Return the clinic's pathways by id, those switched off too; as shipped before any table was loaded. One statement."""
+def read_stamp() -> Stamp:
+    """Return what tells one state of the clinic's rows from another, in one statement."""
     with connection.cursor() as cursor:
-        cursor.execute(STAMP)
-        count, sum_ = cursor.fetchone()
-    if not count:
+        cursor.execute(f"SELECT {STAMP}")
+        count, sum_ = cursor.fetchone()[0]
+    return count, sum_
+
+
+def pathways(stamp: Stamp | None = None) -> Mapping[str, Pathway]:
+    """Return the clinic's pathways by id, those switched off too, as of a stamp (left out: of now).
+
+    Before any table was loaded they are as shipped.
+    """
+    stamp = read_stamp() if stamp is None else stamp
+    if not stamp[0]:
         return shipped_pathways()
-    stamp = (int(count), int(sum_))
     if _kept.stamp != stamp:
         _kept.found = compiled(list(ClinicPathway.objects.in_order()))
         _kept.stamp = stamp

@@ -353,10 +353,13 @@ def course_page(*, course: Course, by: Actor, at: datetime) -> CourseShown:
 _COURSE_URLS = ("course_change", "course_stop", "course_restart")
 
 
-def of_patient(*, patient: Patient, user: User, today: date) -> tuple[CourseLine, ...]:
-    """Return a patient's courses at the sites of this user, the running ones first."""
+def of_patient(*, patient: Patient, user: User, today: date, stamp: pathwaybook.Stamp | None = None) -> tuple[CourseLine, ...]:
+    """Return a patient's courses at the sites of this user, the running ones first.
+
+    Who has read the pathways' stamp already hands it over, and saves a statement.
+    """
     rows = _joined(PlannedSession.objects.filter(is_current=True, course__patient=patient, course__site__in=user.sites.all()))
-    pathways = pathwaybook.pathways()
+    pathways = pathwaybook.pathways(stamp)
     found = sorted(rows, key=lambda row: (row.course.status != CourseStatus.ACTIVE, row.course.created_at, row.pk))
     return tuple(
         CourseLine(
