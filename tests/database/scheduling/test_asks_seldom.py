@@ -29,7 +29,7 @@ def test_a_block_that_ends_at_bedtime_asks_for_it_in_the_morning(clinic: SmallCl
     case = factories.appointment(
         of=clinic.patient, at_site=clinic.site, for_procedure=clinic.procedure, starts_at=local(factories.TODAY, clock)
     )
-    slots = [slot for slot, _, _ in asks._diary(case)]
+    slots = [slot for slot, _, _ in asks.diary(case)]
     assert ("bedtime" in slots) is has_bedtime
     assert slots[-1] == "morning"
 

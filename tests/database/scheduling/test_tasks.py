@@ -14,6 +14,7 @@ from scheduling.models import FreeTime, Hold
 from tests.factories import SmallClinic
 
 OURS = {
+    "ask_for_courses",
     "chase_answers",
     "check_rules",
     "find_course_openings",
@@ -27,6 +28,7 @@ OURS = {
     "release_blocks",
     "sweep_holds",
     "sweep_messages",
+    "tell_courses",
 }
 
 

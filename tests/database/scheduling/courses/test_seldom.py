@@ -148,7 +148,7 @@ def test_sweeps_whose_time_is_up_begin_nothing(ward: Ward) -> None:
 
 def test_openings_are_looked_for_until_nothing_is_left(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(offering, "SOME", 1)
-    monkeypatch.setattr(offering.refresh_some, "__kwdefaults__", {"only": (), "limit": 1})
+    monkeypatch.setattr(offering.refresh_some, "__kwdefaults__", {**offering.refresh_some.__kwdefaults__, "limit": 1})
     for number in range(2):
         ward.start(patient=factories.patient(home=ward.clinic.site, last_name=f"Person{number}"), since=TODAY)
     assert courses.refresh(at=NOW) == 2
