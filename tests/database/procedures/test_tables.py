@@ -129,7 +129,8 @@ def test_load_is_audited_with_counts_only() -> None:
     load()
     event = AuditEvent.objects.get(act="procedures.load_tables")
     assert (event.actor_kind, event.details["added"], sorted(event.details)) == (
-        "system", 61, ["added", "changed", "digests", "kept", "rules_added", "rules_changed"],
+        "system", 61,
+        ["added", "changed", "digests", "kept", "pathways_added", "pathways_changed", "rules_added", "rules_changed"],
     )  # fmt: skip
 
 
@@ -387,7 +388,7 @@ def run(*options: str) -> str:
 
 def test_command_prints_the_difference(altered: Folder) -> None:
     first = run()
-    assert first.count("\n") == 10
+    assert first.count("\n") == 11
     assert first.endswith("61 procedures in the table: 61 added, 0 fields changed, 0 clinic edits kept, 0 missing.\n")
     folder = altered(set_in("tpi", room_minutes=30))
     dry = run("--dry-run", "--from", str(folder))
