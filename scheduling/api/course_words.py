@@ -16,10 +16,10 @@ class TermsIn(serializers.Serializer[object]):
     """What a physician orders: which procedure in each step, the target, the goal and the bounds."""
 
     works = serializers.DictField(
-        child=serializers.CharField(max_length=60), help_text="For each step of the pathway the code of a procedure."
+        child=rest.Text(max_length=60), help_text="For each step of the pathway the code of a procedure."
     )
     side = serializers.ChoiceField(choices=Side.choices, required=False, allow_blank=True, default="")
-    levels = serializers.ListField(child=serializers.CharField(max_length=24), required=False, max_length=24, default=list)
+    levels = serializers.ListField(child=rest.Text(max_length=24), required=False, max_length=24, default=list)
     regions = serializers.ListField(
         child=serializers.ChoiceField(choices=[(region, ALL_REGIONS[region]) for region in BODY]),
         required=False, max_length=len(BODY), default=list,
@@ -33,7 +33,7 @@ class TermsIn(serializers.Serializer[object]):
     not_before = serializers.DateField(required=False, allow_null=True, default=None)
     not_after = serializers.DateField(required=False, allow_null=True, default=None)
     gap_days = serializers.IntegerField(min_value=1, max_value=730, required=False, allow_null=True, default=None)
-    wishes = serializers.ListField(child=serializers.CharField(max_length=24), required=False, max_length=8, default=list)
+    wishes = serializers.ListField(child=rest.Text(max_length=24), required=False, max_length=8, default=list)
     rationale = rest.Text(max_length=500, required=False, allow_blank=True, default="")
 
 
@@ -42,7 +42,7 @@ class CourseIn(TermsIn):
 
     patient = serializers.UUIDField()
     site = serializers.UUIDField()
-    pathway = serializers.CharField(max_length=60, help_text="The code of one of the clinic's pathways.")
+    pathway = rest.Text(max_length=60, help_text="The code of one of the clinic's pathways.")
     since = serializers.DateField(required=False, help_text="Sessions belong to it from this day on. Left out: six weeks ago.")
     started_from = serializers.UUIDField(
         required=False, allow_null=True, default=None, help_text="The performed procedure from which it starts."

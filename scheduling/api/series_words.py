@@ -25,9 +25,9 @@ class CourseStepsIn(serializers.Serializer[object]):
 class ItemIn(serializers.Serializer[object]):
     """A procedure listed by hand."""
 
-    procedure = serializers.CharField(max_length=60, help_text="The procedure's id or code.")
+    procedure = rest.Text(max_length=60, help_text="The procedure's id or code.")
     side = serializers.ChoiceField(choices=Side.choices, required=False, allow_blank=True, default="")
-    levels = serializers.ListField(child=serializers.CharField(max_length=24), required=False, max_length=24, default=list)
+    levels = serializers.ListField(child=rest.Text(max_length=24), required=False, max_length=24, default=list)
     regions = serializers.ListField(
         child=serializers.ChoiceField(choices=[(region, ALL_REGIONS[region]) for region in BODY]),
         required=False,

@@ -51,7 +51,7 @@ class ItemForm(forms.Form):
     procedure = forms.ModelChoiceField(queryset=Procedure.objects.none(), required=False, empty_label="none")
     count = forms.IntegerField(label="How often", min_value=1, max_value=MOST_SESSIONS, initial=1, required=False)
     side = forms.ChoiceField(choices=[("", "no side"), *Side.choices], required=False)
-    levels = forms.CharField(max_length=120, required=False, help_text="For instance L4-L5 L5-S1.")
+    levels = PlainField(max_length=120, required=False, help_text="For instance L4-L5 L5-S1.")
     region = forms.ChoiceField(
         label="Or where on the body", required=False, choices=[("", "as usual"), *((one, ALL_REGIONS[one]) for one in BODY)]
     )
