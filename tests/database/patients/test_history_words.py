@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from pain_clinic.accounts.actors import Actor
 from patients import history, outcomes
 from patients.history import charts, opening, targets
+from patients.history.reading import Done
 from patients.models import (
     Authorization,
     Complication,
@@ -158,6 +161,34 @@ def test_relief_of_one_day_is_told_in_hours_by_the_diary(
     page = page_of(clinic, signed_in, "?what=procedures")
     assert page.timeline.entries[0].relief is not None
     assert lasted.removesuffix(" or more") in page.timeline.entries[0].relief.lasted
+
+
+def done_on_a_day(**told: Any) -> Done:
+    """Return a block of today with a baseline, and what else is told of it."""
+    empty: dict[str, Any] = dict.fromkeys(one.name for one in fields(Done))
+    usual = {"pk": 1, "done_on": TODAY, "levels": [], "regions": [], "side": "left", "body_site": "", "baseline": Decimal(8)}
+    return Done(**{**empty, **usual, **told})
+
+
+def test_relief_that_was_never_half_is_told_without_a_length() -> None:
+    told = targets.relief_of(done_on_a_day(best_pct=Decimal(40), later_pct=Decimal(30), score_count=3), [])
+    assert (told.pct, told.lasted, told.score_count, told.tone) == (30, "", 3, "little")
+
+
+@pytest.mark.parametrize("values", [(), (7, 6, 8), (None,)])
+def test_relief_that_no_line_of_the_diary_shows_is_told_of_that_day(at: datetime, values: tuple[int | None, ...]) -> None:
+    block = done_on_a_day(done_at=at, best_pct=Decimal(75), later_pct=Decimal(75), held_50_until=TODAY)
+    diary: Any = [
+        SimpleNamespace(phase="diary", value=value, scored_at=at + timedelta(minutes=30 * place))
+        for place, value in enumerate(values, start=1)
+    ]
+    assert targets.relief_of(block, diary).lasted == "that day"
+
+
+def test_of_the_thorax_only_what_was_treated_and_its_neighbours_are_drawn() -> None:
+    held = done_on_a_day(levels=["T6-T7"])
+    shown = targets.map_of([held], {1: targets.relief_of(held, [])}, chosen=None, url="?", clear_url="?")
+    assert [[row.level for row in region.rows] for region in shown.regions] == [["T5-T6", "T6-T7", "T7-T8"]]
 
 
 # --- the chart ---------------------------------------------------------------------------------------------------------

@@ -195,6 +195,90 @@ def test_what_is_no_interval_is_refused(text: str) -> None:
         pathwayrows.read_span(text)
 
 
+# --- in words --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gate", "told"),
+    [
+        ({"kind": "relief", "pct": 50, "months": 6, "or_function": True}, "at least 50 % better for 6 months or better function"),
+        ({"kind": "relief", "pct": 80, "after": ["block_1", "block_2"]}, "at least 80 % better after block 1 and block 2"),
+        ({"kind": "too_little", "pct": 50}, "less than 50 % better"),
+        ({"kind": "changed", "of": ["approach", "level"]}, "another approach or level"),
+        ({"kind": "longer", "pct": 30, "than": "block_1"}, "30 % relief lasts longer than after block 1"),
+        ({"kind": "on_file", "what": "Psychological evaluation"}, "Psychological evaluation is on file"),
+        ({"kind": "no_more_medicine", "after": "trial"}, "no more medicine than before trial"),
+        ({"kind": "review", "of": "a series"}, "a physician has looked at a series"),
+        ({"kind": "same_target"}, "the same levels and side"),
+        ({"kind": "authorised"}, "the payer has authorised it"),
+    ],
+)
+def test_every_kind_of_gate_is_told_in_words(gate: dict[str, Any], told: str) -> None:
+    assert pathwayrows.gate_told(gate) == told
+
+
+LAST_STOP = "A payer's limit that waiting does not lift, a physician's own limit, or a physician's word."
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (
+            "esi_as_needed",
+            [
+                "The relief that a way asks for is not reached (at least 50 % better) and no other way is open.",
+                "The time for it has run out (again with something changed: 56 days).",
+                "4 sessions in 12 months for one region, and none leaves that time.",
+                LAST_STOP,
+            ],
+        ),
+        (
+            "scs_trial_to_implant",
+            [
+                "The relief that a way asks for is not reached (at least 50 % better after trial) and no other way is open.",
+                LAST_STOP,
+            ],
+        ),
+    ],
+)
+def test_what_stops_a_course_is_told_as_far_as_the_pathway_has_it(code: str, told: list[str]) -> None:
+    assert pathwayrows.stops_of(row(code)) == told
+
+
+def test_a_pathway_that_asks_for_no_relief_is_not_said_to_stop_for_want_of_it() -> None:
+    held = row()
+    held.data["steps"][0]["then"][0]["gates"] = []
+    assert pathwayrows.stops_of(held) == ["3 sessions in 12 months for one patient, and none leaves that time.", LAST_STOP]
+
+
+def test_what_was_taken_away_added_and_switched_is_told_beside_the_tables_values() -> None:
+    held = row(FACET)
+    steps = {step["id"]: step for step in held.data["steps"]}
+    del steps["block_2"]["then"][0]["expires"]
+    steps["block_2"]["then"][0]["latest"] = {"weeks": 8}
+    staged = next(step for step in steps.values() if "is_staged" in step)
+    staged["is_staged"] = False
+    steps["ablation"]["families"] = ["facet_rfa"]
+    steps["ablation"]["name"] = "Ablation of the nerves"
+    held.is_enabled = False
+    assert {name: (here, there) for name, here, there in pathwayrows.edits(held)} == {
+        "switched": ("off", "on"),
+        "block 2 ablation 1 expires": ("none", "12 months"),
+        "block 2 ablation 1 latest": ("8 weeks", "none"),
+        f"{staged['id'].replace('_', ' ')} is staged": ("no", "yes"),
+        "ablation families": ("facet_rfa", "facet_rfa, facet_rfa_cooled"),
+        "ablation name": ("Ablation of the nerves", "Ablation"),
+    }
+
+
+def test_a_newer_source_of_the_same_row_is_no_version_of_its_own(doctor: Actor) -> None:
+    held = row()
+    held.notes = "Said otherwise."
+    held.save()
+    change(doctor, spans={"trigger_points.0.earliest": {"weeks": 8}})
+    assert [one.version for one in pathwayrows.versions(row())] == [2, 1]
+
+
 # --- a newer table ---------------------------------------------------------------------------------------------------
 
 

@@ -59,6 +59,21 @@ def test_of_the_results_a_finding_rests_on_those_that_were_looked_up_for_it() ->
     assert "labs" not in names["antithrombotic_clearance:apixaban"].names
 
 
+@dataclass(frozen=True)
+class Counts:
+    """A rule that counts the results, and then looks one of them up."""
+
+    code: str = "counts"
+
+    def check(self, facts: Facts, on: date) -> Said:
+        return Finding(self.code, Severity.ADVICE, f"{len(facts.labs)} {facts.lab('inr', until=on)}")
+
+
+def test_rule_that_reads_every_result_rests_on_all_of_them_though_it_looks_one_up() -> None:
+    found = read_by([Counts()], FACTS, ON, ["counts"])
+    assert found == {"counts": Rests(frozenset({"labs"}), (f"inr 1 {ON}",))}
+
+
 def test_nothing_is_asked_when_nothing_is_looked_for() -> None:
     assert read_by([Silent()], FACTS, ON, []) == {}
 

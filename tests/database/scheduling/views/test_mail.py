@@ -267,6 +267,13 @@ def test_every_passage_stands_in_the_example_mail_that_shows_it(name: str, langu
     assert "Qqq" in letter.subject + letter.text + letter.html
 
 
+@pytest.mark.parametrize("days", range(7))
+def test_the_visit_of_an_example_mail_is_never_at_a_weekend(days: int) -> None:
+    case = wording._example("greeting", NOW + timedelta(days=days))
+    assert case.arrives_at.isoweekday() <= 5
+    assert case.arrives_at >= NOW + timedelta(days=days)
+
+
 def test_own_words_are_saved_shown_and_taken_back(manager: Client) -> None:
     address = "/settings/wording/en/greeting/"
     assert manager.post(address, {"text": "Good day {first_name}!", "version": 0}).status_code == 303
