@@ -475,9 +475,7 @@ class _Search:
         return unplaced, reasons, late, journeys, distance, days
 
     def _least(self, at: int, domain: int, ideal: int, *, is_alone: bool) -> int:
-        """Return the least distance of a session and of all that follows from it; endless where no day is left."""
-        if not domain:
-            return date.max.toordinal()
+        """Return the least distance of a session and of all that follows from it; there is a day in the domain."""
         onward = self.onward[at]
         near = _nearest(domain, ideal)
         if is_alone or (not near and not onward.get(ideal)):

@@ -254,3 +254,21 @@ def test_a_removal_is_booked_in_time_for_the_trial_that_stands(
         assert codes(refusal) == {"removal_out_of_time"}
     else:
         assert booking.book(opening=opening(clinic, start, units=()), **values).status == Status.BOOKED  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("is_taken_out", [True, False])
+def test_leads_that_another_case_takes_out_in_time_bind_no_later_removal(
+    clinic: SmallClinic, by: Actor, trial: Callable[..., Appointment], is_taken_out: bool
+) -> None:
+    trial("scs_trial", TOMORROW - timedelta(days=2), Status.DISCHARGED)
+    if is_taken_out:
+        trial("scs_trial_followup", TOMORROW + timedelta(days=1))
+    start: datetime = local(TOMORROW + timedelta(days=7), "9:00")
+    removal = Procedure.objects.get(code="scs_trial_followup")
+    values = {"patient": clinic.patient, "procedure": removal, "target": TARGET, "by": by, "at": NOW}
+    if is_taken_out:
+        assert booking.book(opening=opening(clinic, start, units=()), **values).status == Status.BOOKED  # type: ignore[arg-type]
+    else:
+        with pytest.raises(RulesRefused) as refusal:
+            booking.book(opening=opening(clinic, start, units=()), **values)  # type: ignore[arg-type]
+        assert codes(refusal) == {"removal_out_of_time"}

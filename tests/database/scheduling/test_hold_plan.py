@@ -163,6 +163,21 @@ def test_a_hold_of_whole_days_with_an_open_restart_outlasts_a_move_within_the_da
     assert asked_again(case) == ["pending"]
 
 
+def test_a_word_about_whole_days_with_an_open_restart_is_read_back_as_it_was_said(
+    case: Appointment, takes: Any, nurse: Actor
+) -> None:
+    for row in RuleRow.objects.filter(table="antithrombotics", section="drugs", row_id="clopidogrel"):
+        row.data["restart_after"] = {}
+        row.save()
+    takes("clopidogrel")
+    agree(case, nurse, "clopidogrel")
+
+    (line,) = plan(case).lines
+
+    assert not isinstance(line.held.last_dose, datetime)
+    assert line.word_for == (line.held.last_dose, None)
+
+
 def test_a_refusal_stands_whatever_the_times(case: Appointment, takes: Any, nurse: Actor) -> None:
     takes()
     agree(case, nurse, is_agreed=False)

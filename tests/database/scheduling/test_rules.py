@@ -303,6 +303,15 @@ def test_refused_clearance_refuses_and_one_asked_for_still_waits(
     assert ("antithrombotic_clearance:apixaban" in standing(case)) is not pending
 
 
+def test_a_patient_without_a_coming_case_is_asked_nothing_about(ruled: SmallClinic, by: Actor) -> None:
+    settle(ruled)
+    case = booked(ruled, by)
+    put(Medication, ruled.patient, kind="antithrombotic", drug="apixaban", name="Apixaban")
+    before = said(case)
+    assert rechecking.recheck([ruled.patient.pk], at=case.starts_at) == rechecking.Asked()
+    assert said(case) == before
+
+
 def test_waiver_holds_for_its_facts_and_no_others(ruled: SmallClinic, physician: Actor, nurse: Actor) -> None:
     settle(ruled)
     infected = put(Condition, ruled.patient, kind="infection", began_on=TODAY)

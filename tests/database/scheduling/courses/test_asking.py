@@ -144,3 +144,26 @@ def test_courses_that_wait_for_nobody_ask_nothing(ward: Ward) -> None:
     stopped = ward.start(replace(FACET, side="left"), since=TODAY)
     courses.stop(course=stopped, reason="No", by=ward.doctor, at=NOW)
     assert asking.follow(at=NOW) == 0
+
+
+def test_an_answer_that_the_planner_has_not_read_yet_is_not_asked_for_again(ward: Ward) -> None:
+    course = ward.start(since=TODAY)
+    case = done(ward, "mbb_lumbar")
+    courses.sweep(at=case.leaves_at)
+    performed = PerformedProcedure.objects.get(appointment=case.public_id)
+    ward.told(performed, TODAY, 10, "before")
+    ward.told(performed, TODAY, 1, "after")
+    assert asking.follow(at=case.leaves_at) == 0
+    planned = current(course)
+    assert (planned.state, planned.owner, planned.asked_for) == ("waiting", "patient", planned.due_on)
+    assert not Message.objects.filter(step__endswith=asks.AGAIN).exists()
+
+
+@pytest.mark.parametrize(("before", "is_mailed"), [(DAY + timedelta(minutes=1), True), (DAY, False), (DAY / 2, False)])
+def test_a_question_that_closes_within_a_day_is_not_mailed_again(ward: Ward, before: timedelta, is_mailed: bool) -> None:
+    ward.start(since=TODAY)
+    case = done(ward, "mbb_lumbar")
+    courses.sweep(at=case.leaves_at)
+    closes = Ask.objects.filter(step="score-0d").latest("closes_at").closes_at
+    assert asking.follow(at=closes - before) == 1
+    assert Message.objects.filter(step__endswith=asks.AGAIN).exists() is is_mailed

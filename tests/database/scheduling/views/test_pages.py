@@ -11,6 +11,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils.html import escape
 
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import User
+from pain_clinic.audit import trail
 from scheduling import messages
 from scheduling.models import Appointment, Message, MessageState
 from tests import factories
@@ -199,3 +202,17 @@ def test_findings_list_refusals(case: Appointment, people: People) -> None:
     assert [(row.code, row.outcome, row.patient) for row in rows] == [("stale", "refused", "Vera M. 1958")]
     assert people.stranger.get("/findings/").context["page"].rows == ()
     assert people.owner.get("/findings/?from=2026-09-20&to=2026-09-01").status_code == 422
+
+
+def test_a_refusal_about_a_case_that_one_may_not_see_is_listed_without_its_patient(people: People, desk: User) -> None:
+    there = factories.small_clinic()
+    hidden = factories.appointment(of=there.patient, at_site=there.site, for_procedure=there.procedure)
+    trail.record(
+        by=Actor.of_user(desk), act="scheduling.confirm", outcome="refused", subject=hidden, reason_code="not_allowed"
+    )  # fmt: skip
+
+    page = people.owner.get("/findings/")
+
+    assert [(row.code, row.outcome) for row in page.context["page"].rows] == [("not_allowed", "refused")]
+    assert [(row.case_url, row.patient_url, row.patient, row.procedure) for row in page.context["page"].rows] == [("",) * 4]
+    assert there.patient.last_name not in page.content.decode()
