@@ -80,7 +80,8 @@ def _of_course(asked: FromCourse, before: int, today: date) -> list[SeriesSessio
             _put_distance(row, ahead.way, course)
             if found:
                 row.after = before + len(found)
-            elif anchor is not None:
+            else:
+                assert anchor is not None  # the step that is next was left out, so it is booked
                 days = (row.least_days, row.ideal_days, row.most_days)
                 row.earliest, row.ideal, row.latest = (anchor + timedelta(days=one) for one in days)
         found.append(row)
