@@ -1,11 +1,13 @@
 """A day's worklist booked at once: the dry run shows what would be booked where, then each row stands for itself."""
 
+# ruff: noqa: F401, F811  a fixture of another file is imported, and asked for by its name
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,11 +15,14 @@ from django.test import Client
 
 from pain_clinic.accounts.models import User
 from pain_clinic.errors import Forbidden
-from scheduling import bulk, courses, worklist
+from patients.models import Medication
+from procedures.models import Procedure
+from scheduling import booking, bulk, courses, worklist
 from scheduling.bulk import Tried, Wanted
 from scheduling.models import Appointment, Course, PlannedSession
 from tests import factories
 from tests.database.scheduling.courses.conftest import Ward, current
+from tests.database.scheduling.courses.test_fulfilling import Trial, trial
 from tests.factories import NOW, TODAY
 
 Enter = Callable[..., Client]
@@ -101,6 +106,58 @@ def test_who_may_not_book_tries_and_books_nothing(ward: Ward) -> None:
         bulk.rehearse(planned=listed(ward), by=less, at=NOW)
     with pytest.raises(Forbidden):
         bulk.book(wanted=wanted(tried(ward)), key=KEY, by=less, at=NOW)
+
+
+def test_what_was_found_ahead_and_is_out_of_use_by_now_is_passed_over(ward: Ward) -> None:
+    begun(ward, 1)
+    courses.refresh(at=NOW)
+    ward.clinic.c_arm.is_active = False
+    ward.clinic.c_arm.save(update_fields=["is_active"])
+    (one,) = tried(ward)
+    assert (one.opening, one.why_not) == (None, "No opening within its window is left beside the rows above.")
+
+
+def test_a_row_whose_procedure_has_left_the_catalogue_has_no_further_openings(ward: Ward) -> None:
+    (course,) = begun(ward, 1)
+    PlannedSession.objects.filter(pk=current(course).pk).update(procedure="gone")
+    (one,) = tried(ward)
+    assert (one.opening, one.why_not) == (None, "No opening within its window is left beside the rows above.")
+
+
+@pytest.mark.parametrize("tries", [2, 99])
+def test_what_a_rule_refuses_is_told_as_why_after_so_many_openings(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch, tries: int
+) -> None:
+    ward.start(since=TODAY)
+    courses.refresh(at=NOW)
+    # Told of after openings were found: every day of the window is too early.
+    Medication.objects.create(
+        patient=ward.patient, recorded_at=NOW, kind="antithrombotic", drug="apixaban", name="Apixaban",
+        last_dose_at=NOW + timedelta(days=90),
+    )  # fmt: skip
+    Procedure.objects.filter(code="mbb_lumbar").update(bleeding_class="high")
+    monkeypatch.setattr(bulk, "TRIES", tries)
+    looked = []
+    preview = booking.preview
+
+    def counted(**values: Any) -> Any:
+        looked.append(values["opening"])
+        return preview(**values)
+
+    monkeypatch.setattr(booking, "preview", counted)
+    (one,) = tried(ward)
+    assert one.opening is None
+    assert "apixaban" in one.why_not.lower()
+    assert len(looked) == min(tries, 3)
+
+
+def test_a_trial_is_tried_and_booked_together_with_its_removal(ward: Ward, trial: Trial) -> None:
+    (one,) = found = tried(ward)
+    assert one.opening is not None, one.why_not
+    assert one.opening["removal"]
+    assert [result.refusal for result in bulk.book(wanted=wanted(found), key=KEY, by=ward.desk, at=NOW)] == [None]
+    codes = Appointment.objects.order_by("starts_at").values_list("procedure__code", flat=True)
+    assert list(codes) == ["scs_trial", "scs_trial_lead_pull"]
 
 
 # --- the pages -------------------------------------------------------------------------------------------------------

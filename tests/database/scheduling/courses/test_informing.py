@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,7 +12,8 @@ from django.test import Client
 
 from patients.models import Patient
 from procedures.models import Procedure
-from scheduling import booking, courses, letters, links, messages
+from scheduling import answers, booking, courses, letters, links, messages
+from scheduling.answers.upcoming import NothingToRead
 from scheduling.booking import Target
 from scheduling.models import Appointment, Course, LinkPurpose, Message, MessageKind, Status
 from scheduling.openings import find_openings
@@ -21,6 +23,12 @@ from tests.factories import NOW, TODAY, local
 
 DAY = timedelta(days=1)
 SETTLED = NOW + timedelta(minutes=10)
+EPIDURAL = courses.Terms("esi_as_needed", {"epidural": "esi_tf_lumbar"}, side="right", levels=("L4-L5",))
+IMPLANT = courses.Terms(
+    "scs_trial_to_implant",
+    {"trial": "scs_trial", "lead_removal": "scs_trial_lead_pull", "implant": "scs_implant"},
+    side="midline", levels=("T12-L1",),
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +102,18 @@ def test_never_more_than_one_mail_a_week_for_a_course(ward: Ward) -> None:
     courses.restart(course=course, by=ward.doctor, at=NOW + 2 * DAY, on=TODAY + 2 * DAY)
     assert courses.inform(at=NOW + 3 * DAY) == 0  # the one that waits says what is true when it is opened
     assert len(told()) == 2
+
+
+def test_news_before_the_mail_has_left_is_told_by_that_mail(ward: Ward) -> None:
+    course = ward.start(since=TODAY)
+    courses.inform(at=SETTLED)
+    courses.stop(course=course, reason="Goal reached", by=ward.doctor, at=NOW + DAY)
+    assert courses.inform(at=NOW + 2 * DAY) == 0
+    (message,) = told()
+    before = Course.objects.get(pk=course.pk)
+    assert (message.state, before.news_at) == ("due", None)
+    sent(message, NOW + 2 * DAY)
+    assert courses.inform(at=NOW + 3 * DAY) == 0
 
 
 @pytest.mark.parametrize("values", [{"accepts_email": False}, {"email": ""}, {"deceased_on": TODAY}])
@@ -243,6 +263,66 @@ def test_lost_relief_is_told_with_who_talks_next(ward: Ward, client: Client) -> 
     shown = page_of(ward, client)
     assert "The last session did not help as much as it should to go on like this." in shown
     assert "Your physician will talk with you" in shown
+
+
+def test_a_course_that_reached_its_end_is_told_as_finished(ward: Ward, client: Client) -> None:
+    Procedure.objects.filter(code__in=IMPLANT.works.values()).update(is_offered=True)
+    ward.done("scs_implant", TODAY - 3 * DAY, side="midline", levels=["T12-L1"])
+    ward.start(IMPLANT)
+    shown = page_of(ward, client)
+    assert "Your plan is finished. Nothing more has to be done." in shown
+    assert "Nothing is booked yet" not in shown
+
+
+def test_what_is_done_on_the_midline_is_told_without_a_side(ward: Ward, client: Client) -> None:
+    ward.start(courses.Terms("esi_as_needed", {"epidural": "esi_il_lumbar"}, side="midline", levels=("L4-L5",)), since=TODAY)
+    shown = page_of(ward, client)
+    assert "It is the first step of the plan" in shown
+    assert " side." not in shown
+
+
+def test_the_other_side_is_told_once_one_is_done(ward: Ward, client: Client) -> None:
+    for ago in (60, 40):
+        ward.done("mbb_lumbar", TODAY - ago * DAY, side="bilateral", pct=90)
+    ward.done("rfa_facet_lumbar", TODAY - 20 * DAY, side="left")
+    ward.start(replace(FACET, side="bilateral", is_staged=True), since=TODAY - 90 * DAY)
+    shown = page_of(ward, client)
+    assert "One side is done. The other side comes next." in shown
+    assert "on the right side." in shown
+
+
+def test_what_ends_a_trial_is_told_so(ward: Ward, client: Client) -> None:
+    Procedure.objects.filter(code__in=IMPLANT.works.values()).update(is_offered=True)
+    ward.done("scs_trial", TODAY - 3 * DAY, side="midline", levels=["T12-L1"])
+    ward.start(IMPLANT)
+    shown = page_of(ward, client)
+    assert "Taking out the leads of the trial." in shown
+    assert "The trial ends with it." in shown
+
+
+def test_a_treatment_that_helped_is_told_as_one_that_may_be_done_again(ward: Ward, client: Client) -> None:
+    done = ward.done("esi_tf_lumbar", TODAY - 120 * DAY, levels=["L4-L5"], pct=70)
+    ward.told(done, TODAY - 27 * DAY, 3, "follow_up")
+    ward.start(EPIDURAL, since=TODAY - 200 * DAY)
+    assert "It helped you the last time, so it may be done again." in page_of(ward, client)
+
+
+def test_a_course_whose_pathway_has_just_gone_is_told_as_it_was_planned(ward: Ward, client: Client) -> None:
+    course = ward.start(since=TODAY)
+    Course.objects.filter(pk=course.pk).update(pathway="gone")  # planned anew a little later
+    shown = page_of(ward, client)
+    assert "A test injection at the small joints of the spine on the right side." in shown
+    assert "It is the first step of the plan" in shown
+
+
+def test_a_link_of_a_mail_about_no_course_has_nothing_to_read(ward: Ward) -> None:
+    ward.start(since=TODAY)
+    courses.inform(at=SETTLED)
+    Message.objects.filter(kind=MessageKind.COURSE).update(course=None)
+    secret = links.issue(message=told()[0], purpose=LinkPurpose.COURSE, at=NOW).rstrip("/").rpartition("/")[2]
+    with pytest.raises(NothingToRead) as refused:
+        answers.upcoming(links.read(secret=secret, at=NOW), NOW, "en")
+    assert refused.value.code == "link_gone"
 
 
 def test_every_family_of_the_pathways_has_plain_words() -> None:

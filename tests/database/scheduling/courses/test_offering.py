@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import pytest
+
 from scheduling import booking, courses, openings
-from scheduling.booking import Target
+from scheduling.booking import SlotTaken, Target
 from scheduling.courses import offering
 from scheduling.models import FoundOpenings, PlannedSession
 from tests import factories
@@ -71,3 +73,14 @@ def test_a_booking_elsewhere_touches_nothing_that_was_found(ward: Ward) -> None:
     take(ward, last.isoformat(), at=LATER)
     assert offering.taken_since(LATER) == []
     assert courses.refresh(at=LATER + timedelta(seconds=30)) == 0
+
+
+def test_an_opening_whose_things_are_out_of_use_is_no_longer_taken(ward: Ward) -> None:
+    course = ward.start(since=TODAY)
+    courses.refresh(at=NOW)
+    opening, companion = courses.chosen(current(course), None, NOW)
+    assert (opening.starts_at, companion) == (datetime.fromisoformat(starts()[0]), None)
+    ward.clinic.c_arm.is_active = False
+    ward.clinic.c_arm.save(update_fields=["is_active"])
+    with pytest.raises(SlotTaken):
+        courses.chosen(current(course), None, NOW)

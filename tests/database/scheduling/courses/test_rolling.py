@@ -75,3 +75,14 @@ def test_dates_that_move_otherwise_than_the_days_are_no_lead_time() -> None:
     for told in ("until 2026-09-16", "from 2026-09-15", "from 2026-09-16 to 2026-09-17"):
         assert rolling.rolled(row, TODAY, {**values, "blocked_by": [told]}, TODAY + 2 * DAY) is None
     assert rolling.rolled(row, TODAY, {**values, "earliest": TODAY + DAY, "blocked_by": []}, TODAY + 2 * DAY) is None
+
+
+def test_what_is_said_otherwise_or_by_more_lines_is_no_lead_time() -> None:
+    said = {"latest": None, "ideal": TODAY, "conditions": [], "reasons": ["since 2026-08-01, from 2026-09-14"], "for_what": "now"}
+    row = PlannedSession(earliest=TODAY, blocked_by=[], **said)
+    values = said | {"earliest": TODAY + DAY, "blocked_by": [], "reasons": ["since 2026-08-01, from 2026-09-15"]}
+    found = rolling.rolled(row, TODAY, values, TODAY + DAY)
+    assert found is not None
+    assert found["reasons"] == ["since 2026-08-01, from {day+0}"]  # only the date that moved moves on
+    assert rolling.rolled(row, TODAY, values | {"blocked_by": ["One more"]}, TODAY + DAY) is None
+    assert rolling.rolled(row, TODAY, values | {"for_what": "then"}, TODAY + DAY) is None

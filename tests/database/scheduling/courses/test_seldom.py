@@ -10,11 +10,13 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from pain_clinic.accounts.models import User
 from patients.models import Medication
+from procedures import pathwaybook
 from procedures.models import Procedure
 from procedures.tables.courses import shipped_pathways
-from scheduling import courses, worklist
-from scheduling.courses import Terms, judging, offering, telling
+from scheduling import asking, courses, worklist
+from scheduling.courses import Terms, aims, judging, offering, previewing, telling
 from scheduling.models import Course, FoundOpenings, PlanCause, PlannedSession
 from tests import factories
 from tests.database.scheduling.courses.conftest import Ward, current
@@ -81,6 +83,15 @@ def test_a_course_that_breaks_the_planner_is_told_as_broken_and_parked(
     assert "Planning this course breaks down." in page(course, client)
 
 
+def test_a_course_whose_pathway_is_gone_is_asked_about_no_more(ward: Ward) -> None:
+    ward.done("mbb_lumbar", TODAY - 3 * DAY)
+    course = ward.start()
+    assert (current(course).state, current(course).owner) == ("waiting", "patient")
+    Course.objects.filter(pk=course.pk).update(pathway="gone")  # planned anew a little later
+    assert asking.follow(at=NOW) == 0
+    assert current(course).asked_for == current(course).due_on
+
+
 # --- what is booked and said -------------------------------------------------------------------------------------------
 
 
@@ -110,6 +121,27 @@ def test_a_session_whose_procedure_has_left_the_catalogue_has_no_openings_and_no
     assert "Other times" not in text(signed_in("desk", ward.clinic.site), "/worklist/")
 
 
+def test_a_patients_course_that_waits_says_for_what(ward: Ward) -> None:
+    ward.done("mbb_lumbar", TODAY - 3 * DAY)
+    course = ward.start()
+    user = User.objects.get(pk=ward.desk.user_id)
+    (line,) = worklist.of_patient(patient=ward.patient, user=user, today=TODAY)
+    assert current(course).for_what
+    assert line.why == (current(course).for_what,)
+    PlannedSession.objects.filter(course=course).update(for_what="")
+    (line,) = worklist.of_patient(patient=ward.patient, user=user, today=TODAY)
+    assert line.why == ()
+
+
+def test_a_step_without_a_level_is_wanted_for_the_part_of_the_spine_that_is_told(ward: Ward) -> None:
+    course, step = ward.start(since=TODAY), shipped_pathways()["facet_dual_block_to_rfa"].steps[0]
+    (procedure, book), told = (Procedure.objects.get(code="mbb_lumbar"), judging.read_world([course], at=NOW).book), []
+    for levels, regions in ((["L4-L5"], []), ([], ["lumbar"]), ([], [])):
+        course.levels, course.regions = levels, regions
+        told.append(aims.work_of(course, step, procedure, book).regions)
+    assert told == [("lumbar",)] * 3
+
+
 # --- days that are barred ----------------------------------------------------------------------------------------------
 
 
@@ -132,6 +164,18 @@ def test_a_trial_is_offered_only_where_its_removal_can_be(ward: Ward, trial: Tri
     assert courses.refresh(at=NOW + offering.FRESH + timedelta(minutes=1)) == 1
     found = FoundOpenings.objects.get(planned=planned)
     assert (found.openings, found.why_none) == ([], "No free time on which the rules let it be.")
+
+
+# --- a pathway that would change ---------------------------------------------------------------------------------------
+
+
+def test_a_pathway_proposed_as_it_is_changes_no_course(ward: Ward) -> None:
+    course, user = ward.start(), User.objects.get(pk=ward.doctor.user_id)
+    same = pathwaybook.pathways()[course.pathway]
+    found = previewing.effect_of(pathway=same, user=user, at=NOW)
+    assert (found.running, found.asked, found.changed, found.touched) == (1, 1, 0, ())
+    late = previewing.effect_of(pathway=same, user=user, at=NOW, budget=-DAY)
+    assert (late.running, late.asked, late.is_whole) == (1, 0, False)
 
 
 # --- time that is up ---------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from pain_clinic.logs import masked
 from patients import records
 from patients.models import Medication
 from procedures import tables
+from procedures.models import RuleRow
 from scheduling import answers, booking, clearing, links, openings
 from scheduling.answers import offering
 from scheduling.models import Allocation, Appointment, DeskTask, Link, LinkPurpose, Message, Status, TaskKind, Wording
@@ -475,6 +476,17 @@ def test_only_covered_times_are_offered_however_far_ahead_they_begin(
     assert answers.offers(appointment=visit, by=Actor.system("link"), at=NOW) == ()
 
 
+def test_nothing_is_offered_where_waiting_alone_does_not_help(visit: Appointment, phone: Phone, clinic: SmallClinic) -> None:
+    tables.load(by=Actor.system("tests"), at=NOW)
+    Medication.objects.create(
+        patient=clinic.patient, recorded_at=NOW, kind="antithrombotic", drug="clopidogrel", name="Clopidogrel"
+    )
+    assert answers.offers(appointment=visit, by=Actor.system("link"), at=NOW) == ()
+    phone.get("another-time/")
+    assert offered(phone.page) == []
+    assert "Please call me" in phone.page
+
+
 def test_visit_within_a_day_is_moved_by_telephone_only(visit: Appointment, phone: Phone, settings: Any, tmp_path: Path) -> None:
     turn_clock(settings, tmp_path, visit.arrives_at - timedelta(hours=23))
     phone.get("another-time/")
@@ -567,6 +579,25 @@ def test_medicines_are_shown_only_after_the_birth_date(visit: Appointment, phone
     assert "Apixaban" in phone.page
     cookie = phone.client.cookies["clinic-proof"]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"], cookie["max-age"]) == (True, "Lax", "/l/", 900)
+
+
+def test_a_medicine_whose_restart_is_left_open_is_shown_with_its_last_dose_only(visit: Appointment) -> None:
+    tables.load(by=Actor.system("tests"), at=NOW)
+    type(visit.procedure).objects.filter(pk=visit.procedure_id).update(bleeding_class="intermediate")
+    for row in RuleRow.objects.filter(table="antithrombotics", section="drugs", row_id="clopidogrel"):
+        row.data["restart_after"] = {}
+        row.save()
+    Appointment.objects.filter(pk=visit.pk).update(
+        **{name: getattr(visit, name) + timedelta(days=14) for name in ("arrives_at", "starts_at", "ends_at", "leaves_at")}
+    )
+    nurse = Actor.of_user(factories.user(role="nurse", sites=(visit.site,)))
+    thinner = {"kind": "antithrombotic", "drug": "clopidogrel", "name": "Clopidogrel"}
+    records.record(kind=Medication, patient=visit.patient, values=thinner, by=nurse, at=NOW)
+    said = {"is_agreed": True, "answered_by": "Dr. Heart", "how": "telephone"}
+    clearing.answer(appointment=visit, drug="clopidogrel", by=nurse, at=NOW, **said)
+    link = links.read(secret=phone_for(visit).secret, at=NOW)
+    (line,) = answers.medicine_plan(link, NOW, "en")
+    assert (line.name, bool(line.last_dose), line.restart) == ("Clopidogrel", True, "")
 
 
 def test_proof_ends_after_a_quarter_of_an_hour_and_serves_its_own_link_only(
