@@ -133,13 +133,14 @@ def test_a_patients_course_that_waits_says_for_what(ward: Ward) -> None:
     assert line.why == ()
 
 
-def test_a_step_without_a_level_is_wanted_for_the_part_of_the_spine_that_is_told(ward: Ward) -> None:
+def test_a_step_without_a_level_is_wanted_for_the_part_of_the_spine_that_is_told_or_usual(ward: Ward) -> None:
     course, step = ward.start(since=TODAY), shipped_pathways()["facet_dual_block_to_rfa"].steps[0]
-    (procedure, book), told = (Procedure.objects.get(code="mbb_lumbar"), judging.read_world([course], at=NOW).book), []
-    for levels, regions in ((["L4-L5"], []), ([], ["lumbar"]), ([], [])):
+    procedure, book = Procedure.objects.get(code="mbb_lumbar"), judging.read_world([course], at=NOW).book
+    told = []
+    for levels, regions in ((["L4-L5"], []), ([], ["thoracic"]), ([], [])):
         course.levels, course.regions = levels, regions
-        told.append(aims.work_of(course, step, procedure, book).regions)
-    assert told == [("lumbar",)] * 3
+        told.append(aims.work_of(course, step, procedure, book).body_areas)
+    assert told == [("lumbar",), ("thoracic",), tuple(procedure.regions)]
 
 
 # --- days that are barred ----------------------------------------------------------------------------------------------
