@@ -21,11 +21,12 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
 from pain_clinic.logs import masked
 from patients import records
-from patients.models import Medication
+from patients.models import Coverage, Medication
 from procedures import tables
-from procedures.models import RuleRow
+from procedures.models import Procedure, RuleRow
 from scheduling import answers, booking, clearing, links, openings
 from scheduling.answers import offering
+from scheduling.assessing import covering, wish_of
 from scheduling.models import Allocation, Appointment, DeskTask, Link, LinkPurpose, Message, Status, TaskKind, Wording
 from tests import factories
 from tests.factories import NOW, SmallClinic, local
@@ -478,9 +479,14 @@ def test_only_covered_times_are_offered_however_far_ahead_they_begin(
 
 def test_nothing_is_offered_where_waiting_alone_does_not_help(visit: Appointment, phone: Phone, clinic: SmallClinic) -> None:
     tables.load(by=Actor.system("tests"), at=NOW)
-    Medication.objects.create(
-        patient=clinic.patient, recorded_at=NOW, kind="antithrombotic", drug="clopidogrel", name="Clopidogrel"
-    )
+    Procedure.objects.filter(pk=visit.procedure_id).update(family="si_rfa")  # which the payer never covers
+    Coverage.objects.create(
+        patient=clinic.patient, recorded_at=NOW, payer="Medicare", payer_rules="medicare_multi_mac_2026",
+        plan_type="original_medicare",
+    )  # fmt: skip
+    visit = Appointment.objects.select_related("patient", "procedure", "site").get(pk=visit.pk)
+    cover = covering(wish=wish_of(visit), patient=visit.patient, at=NOW, moving=visit)
+    assert cover.first(IN_A_WEEK) is None
     assert answers.offers(appointment=visit, by=Actor.system("link"), at=NOW) == ()
     phone.get("another-time/")
     assert offered(phone.page) == []
@@ -597,7 +603,7 @@ def test_a_medicine_whose_restart_is_left_open_is_shown_with_its_last_dose_only(
     clearing.answer(appointment=visit, drug="clopidogrel", by=nurse, at=NOW, **said)
     link = links.read(secret=phone_for(visit).secret, at=NOW)
     (line,) = answers.medicine_plan(link, NOW, "en")
-    assert (line.name, bool(line.last_dose), line.restart) == ("Clopidogrel", True, "")
+    assert (line.medicine, bool(line.last_dose), line.restart) == ("Clopidogrel", True, "")
 
 
 def test_proof_ends_after_a_quarter_of_an_hour_and_serves_its_own_link_only(
