@@ -1311,7 +1311,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("drills", ("drills",), ()),
 )
 NOTHING_COLLECTED = 5
-LEAST_PURE, LEAST_VERBS = 99.5, 96.5  # lines and branches in percent: 100 is the aim; raised with every test, never lowered
+LEAST_PURE, LEAST_VERBS = 99.8, 99.5  # lines and branches in percent: 100 is the aim; raised with every test, never lowered
 COUNTED = frozenset({"unit and properties", "house", "database", "concurrency"})  # layers in our own process
 
 
