@@ -109,10 +109,15 @@ class Post(Live):
         """Return how many mails wait for whoever comes, none of them in the hands of a worker, living or not."""
         return int(self.count("scheduling_message", "state = 'due' AND (lease_until IS NULL OR lease_until <= clinic_now())"))
 
-    def wait_for(self, names: set[str], *, within: float, is_pressing: bool = False) -> float:
-        """Wait until none of these messages waits any more; `is_pressing` cuts the pauses between tries short."""
+    def wait_for(self, names: set[str], *, within: float, is_pressing: bool = False, is_supervised: bool = False) -> float:
+        """Wait until none of these messages waits any more; `is_pressing` cuts the pauses between tries short.
+
+        With `is_supervised` a worker that ends meanwhile is started again.
+        """
 
         def is_done() -> bool:
+            if is_supervised:
+                self.mind_the_worker()
             if is_pressing:
                 self.ask(
                     "UPDATE scheduling_message SET due_at = clinic_now() WHERE state = 'due' AND lease_token IS NULL"
@@ -175,11 +180,27 @@ class Post(Live):
             self.processes.forget(parent)
             self.start("worker")
             return at
-        listed = Path(f"/proc/{parent.process.pid}/task/{parent.process.pid}/children")
-        until(lambda: listed.read_text().split(), within=with_room(20), what="the worker has processes again")
+        pool: list[str] = []
+
+        def has_processes() -> bool:
+            self.mind_the_worker()
+            parent = self.child("worker").process.pid
+            with contextlib.suppress(OSError):  # it ends just now
+                pool[:] = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+            return bool(pool)
+
+        until(has_processes, within=with_room(60), what="the worker has processes again")
         at = time.monotonic()
-        os.kill(int(self.receiver.chance.choice(listed.read_text().split())), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(int(self.receiver.chance.choice(pool)), signal.SIGKILL)
         return at
+
+    def mind_the_worker(self) -> None:
+        """Start the worker again if it has ended, as its supervisor does: Celery gives up on a pool that dies at its birth."""
+        parent = self.child("worker")
+        if parent.process.poll() is not None:
+            self.processes.forget(parent)
+            self.start("worker")
 
     def second_beat(self) -> None:
         command = next(command for name, command in dev.procfile() if name == "beat")

@@ -118,12 +118,16 @@ def test_worker_killed_at_random_moments_loses_no_mail_and_repeats_only_what_was
         if post.count_free() < AT_HAND:
             names |= post.lay(AT_HAND)
         before = len(post.receiver.copies)
-        until(
-            lambda seen=before: post.nudge() or len(post.receiver.copies) > seen, within=with_room(90), what="mails are leaving"
-        )
+
+        def are_leaving(seen: int = before) -> bool:
+            post.mind_the_worker()
+            post.nudge()
+            return len(post.receiver.copies) > seen
+
+        until(are_leaving, within=with_room(90), what="mails are leaving")
         time.sleep(chance.uniform(0, 0.4))
         kills.append(post.kill(whole=number % 4 == 3))
-    recovered = post.wait_for(names, within=120)
+    recovered = post.wait_for(names, within=120, is_supervised=True)
     wrong, twice = post.account(names)
     found = post.receiver.by_message()
 
@@ -271,6 +275,7 @@ def calendar_of(mail: Any) -> tuple[Any, str]:
 
 def test_restored_database_sends_no_mail_again_and_new_ones_as_ever(post: Post) -> None:
     post.begin()
+    post.stop("worker", "beat")  # what is laid down now is still due in the copy
     names = post.lay(20)
     waiting = post.lay(1)
     post.ask("UPDATE scheduling_message SET due_at = due_at + interval '1 day' WHERE public_id = %s::uuid", list(waiting))
