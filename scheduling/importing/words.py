@@ -15,20 +15,6 @@ from scheduling.intervals import exists, instant
 from scheduling.models import Resource, Status
 
 MARK = timedelta(minutes=5)
-FIELDS = (
-    "external_id",
-    "patient_external_id",
-    "procedure",
-    "side",
-    "levels",
-    "regions",
-    "guidance",
-    "starts_at",
-    "starts_time",
-    "site",
-    "physician",
-    "status",
-)
 REQUIRED = ("external_id", "patient_external_id", "procedure", "starts_at")
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "external_id": (

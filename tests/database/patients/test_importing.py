@@ -183,7 +183,7 @@ def test_a_map_names_other_columns_and_values(file: Path, capsys: Any, tmp_path:
 
 def test_batches_stream_and_progress_is_told(file: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("patients.importing.BATCH", 5)
-    monkeypatch.setattr("patients.management.commands.import_patients.EVERY", 10)
+    monkeypatch.setattr("patients.management.commands.import_patients.Command.every", 10)
     rows = "".join(f"{n},Roe,N{n},1958-03-04,,,\n" for n in range(25))
 
     summary, told = take(file, PLAIN + rows, capsys)
