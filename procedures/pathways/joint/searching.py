@@ -1,113 +1,19 @@
-"""Dates for several sessions together: intervals, caps and shared days given as data, every rule asked. Pure.
-
-An answer is better than another by these, in this order, and nothing of a later one outweighs an earlier one:
-
-1. more sessions have a date;
-2. fewer of them need a reason;
-3. fewer days beyond their windows, added up;
-4. fewer journeys: dates on which the patient would not come anyway;
-5. nearer to the ideal days, the distances added up;
-6. earlier, the dates added up.
-
-The search is branch and bound. It is exact unless it gives up after so many days tried, which it then says.
-"""
+"""The search: branch and bound over days as bits, exact unless it gives up after so many days tried."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 from typing import TypeAlias
 
-from procedures.rules.dates import Period
+from procedures.pathways.joint.bits import bits_of, lowest, nearest
+from procedures.pathways.joint.costing import is_kept, without
+from procedures.pathways.joint.words import BLOCKED, NEEDS_REASON, Cost, Gap, Joint, Together
 
 # Days tried: about what a second allows.
 MOST_TRIES = 10_000
 STRAYS = (0, 2, 5)  # how far the first walks may stray from the most promising days, over all sessions
-FINE, NEEDS_REASON, BLOCKED = 0, 1, 2
-Placed: TypeAlias = Mapping[int, date]  # sessions by their place in the question -> the date
-# What the rules say of one session on a date while others are placed: FINE, NEEDS_REASON or BLOCKED. A session more,
-# other than one that it comes after, may only make it worse; what lies after its date says nothing about it.
-Judge: TypeAlias = Callable[[int, date, Placed], int]
-# Whether the day has time for all these sessions. One less never makes it worse.
-Packs: TypeAlias = Callable[[date, tuple[int, ...]], bool]
-Cost: TypeAlias = tuple[int, int, int, int, int, int]
-
-
-def _all_fine(session: int, day: date, placed: Placed) -> int:
-    return FINE
-
-
-def _all_fit(day: date, sessions: tuple[int, ...]) -> bool:
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One session to be given a date: the days on which it could be, which of them is best, and where its window ends.
-
-    Where a gap with an ideal leads to it, that gap says what is ideal and when the window ends.
-    """
-
-    days: tuple[date, ...]
-    ideal: date
-    latest: date
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """The second session comes so many days after the first, not without it. `most` ends its window, or binds."""
-
-    first: int
-    second: int
-    least: int = 0
-    ideal: int | None = None
-    most: int | None = None
-    is_bound: bool = False  # neither is without the other, and `most` is a bound
-
-
-@dataclass(frozen=True, slots=True)
-class Apart:
-    """Two sessions, whichever is first, are so many days apart, or on one day where they may be."""
-
-    one: int
-    other: int
-    least: int
-    may_share: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Cap:
-    """At most so many dates of these sessions, and of what is held already, within so long."""
-
-    members: frozenset[int]
-    most: int
-    period: Period
-    held: frozenset[date] = frozenset()
-
-
-@dataclass(frozen=True)
-class Together:
-    """The question. A gap's first session stands before its second one."""
-
-    parts: tuple[Part, ...]
-    gaps: tuple[Gap, ...] = ()
-    aparts: tuple[Apart, ...] = ()
-    caps: tuple[Cap, ...] = ()
-    comes_anyway: frozenset[date] = frozenset()
-    is_one_weekday: bool = False
-    judge: Judge = _all_fine
-    packs: Packs = _all_fit
-
-
-@dataclass(frozen=True, slots=True)
-class Joint:
-    """The answer: a date or none for each session, what it costs, and whether nothing better can exist."""
-
-    days: tuple[date | None, ...]
-    cost: Cost
-    is_proven: bool = True
 
 
 def place(question: Together, *, most_tries: int = MOST_TRIES) -> Joint:
@@ -123,80 +29,6 @@ def place(question: Together, *, most_tries: int = MOST_TRIES) -> Joint:
     cost, ordinals = best
     days = tuple(None if day is None else date.fromordinal(day) for day in ordinals)
     return Joint(days, cost, is_proven)
-
-
-def cost_of(question: Together, days: Sequence[date | None]) -> Cost | None:
-    """Return what given dates cost; None when they break a bound. Slow and plain: it says what the search means."""
-    placed = {index: day for index, day in enumerate(days) if day is not None}
-    if any(day not in question.parts[index].days for index, day in placed.items()) or not _keeps_bounds(question, placed):
-        return None
-    words = [question.judge(index, day, _without(placed, index)) for index, day in placed.items()]
-    if BLOCKED in words:
-        return None
-    late = distance = 0
-    for index, day in placed.items():
-        ideal, latest = _window(question, index, placed)
-        late += max(0, (day - latest).days)
-        distance += abs((day - ideal).days)
-    journeys = len(set(placed.values()) - question.comes_anyway)
-    return (
-        len(days) - len(placed), words.count(NEEDS_REASON), late, journeys, distance,
-        sum(day.toordinal() for day in placed.values()),
-    )  # fmt: skip
-
-
-def _keeps_bounds(question: Together, placed: Placed) -> bool:
-    for gap in question.gaps:
-        first, second = placed.get(gap.first), placed.get(gap.second)
-        if first is None and second is None:
-            continue
-        if first is None or (second is None and gap.is_bound):
-            return False
-        if second is not None and not _is_kept(gap, (second - first).days):
-            return False
-    for apart in question.aparts:
-        one, other = placed.get(apart.one), placed.get(apart.other)
-        if one is not None and other is not None and not _are_apart(apart, abs((one - other).days)):
-            return False
-    if question.is_one_weekday and len({day.weekday() for day in placed.values()}) > 1:
-        return False
-    by_day: dict[date, list[int]] = {}
-    for index, day in sorted(placed.items()):
-        by_day.setdefault(day, []).append(index)
-    return all(_has_room(cap, placed) for cap in question.caps) and all(
-        question.packs(day, tuple(members)) for day, members in by_day.items()
-    )
-
-
-def _is_kept(gap: Gap, days: int) -> bool:
-    return days >= gap.least and not (gap.is_bound and gap.most is not None and days > gap.most)
-
-
-def _are_apart(apart: Apart, days: int) -> bool:
-    return days >= apart.least or (days == 0 and apart.may_share)
-
-
-def _has_room(cap: Cap, placed: Placed) -> bool:
-    """Say whether a cap is kept wherever these sessions play a part; what was done before may be over it by itself."""
-    own = {day for index, day in placed.items() if index in cap.members}
-    dates = own | cap.held
-    windows = ([day for day in dates if cap.period.before(end) < day <= end] for end in dates)
-    return all(len(window) <= cap.most or own.isdisjoint(window) for window in windows)
-
-
-def _window(question: Together, index: int, placed: Placed) -> tuple[date, date]:
-    """Return the ideal day of a session and the end of its window, while these are placed."""
-    part = question.parts[index]
-    leading = [gap for gap in question.gaps if gap.second == index and gap.ideal is not None]
-    if not leading:
-        return part.ideal, part.latest
-    ideal = max(placed[gap.first] + timedelta(days=gap.ideal or 0) for gap in leading)
-    ends = [placed[gap.first] + timedelta(days=gap.most) for gap in leading if gap.most is not None]
-    return ideal, max(ends, default=date.max)
-
-
-def _without(placed: Placed, index: int) -> Placed:
-    return {other: day for other, day in placed.items() if other != index}
 
 
 _Best: TypeAlias = tuple[Cost, tuple["int | None", ...]]
@@ -252,7 +84,7 @@ class _Search:
         found = 0
         for at in range(len(self.question.parts)):
             found |= self._domain(at)
-        return tuple(_bits(found))
+        return tuple(bits_of(found))
 
     @cached_property
     def before(self) -> tuple[tuple[Gap, ...], ...]:
@@ -307,14 +139,14 @@ class _Search:
         """Return for each session and its bit the least distance that all which follows from it must have."""
         parts = self.question.parts
         found: list[dict[int, int]] = [{} for _ in parts]
-        bits = [list(_bits(self._domain(at))) for at in range(len(parts))]
+        bits = [list(bits_of(self._domain(at))) for at in range(len(parts))]
         for at in reversed(range(len(parts))):
             followers = [gap for gap in self.question.gaps if gap.first == at and self.leading[gap.second] == (gap,)]
             for bit in bits[at]:
                 least = 0
                 for gap in followers:
                     target = bit + (gap.ideal or 0)
-                    steps = [abs(to - target) + found[gap.second][to] for to in bits[gap.second] if _is_kept(gap, to - bit)]
+                    steps = [abs(to - target) + found[gap.second][to] for to in bits[gap.second] if is_kept(gap, to - bit)]
                     least += min(steps, default=0)
                 found[at][bit] = least
         return tuple(found)
@@ -415,7 +247,7 @@ class _Search:
         for index in sorted(self.days, key=lambda index: index != at):
             if index != at and self.days[index] < bit:
                 continue  # what lies after a session says nothing about it
-            word = question.judge(index, placed[index], _without(placed, index))
+            word = question.judge(index, placed[index], without(placed, index))
             if word == BLOCKED:
                 return False
             self.words[index] = word
@@ -439,7 +271,7 @@ class _Search:
         def rank(bit: int) -> tuple[int, int, int, int]:
             return max(0, bit - latest), not known >> bit & 1, abs(bit - ideal) + onward[bit], bit
 
-        return sorted(_bits(domain), key=rank)
+        return sorted(bits_of(domain), key=rank)
 
     def _bound(self, at: int, domains: list[int], spent: _Spent) -> Cost:
         """Return what any way on costs at least; exactly that at its end.
@@ -458,7 +290,7 @@ class _Search:
                 missing |= 1 << later
                 continue
             open_ones.append(later)
-            days += _lowest(domain) + self.base
+            days += lowest(domain) + self.base
             if not domain & known and not any(self.sharing[later] >> other & 1 and domains[other] & domain for other in new):
                 new.append(later)
         journeys = (used & ~self.anyway).bit_count() + len(new)
@@ -469,7 +301,7 @@ class _Search:
         for later in open_ones:
             if all(gap.first in self.days for gap in self.leading[later]):
                 ideal, latest = self._targets(later)
-                late += max(0, _lowest(domains[later]) - latest)
+                late += max(0, lowest(domains[later]) - latest)
                 domain = domains[later] & known if is_tight and not new else domains[later]
                 distance += self._least(later, domain, ideal, is_alone=bool(missing & self.following[later]))
         return unplaced, reasons, late, journeys, distance, days
@@ -477,13 +309,13 @@ class _Search:
     def _least(self, at: int, domain: int, ideal: int, *, is_alone: bool) -> int:
         """Return the least distance of a session and of all that follows from it; there is a day in the domain."""
         onward = self.onward[at]
-        near = _nearest(domain, ideal)
+        near = nearest(domain, ideal)
         if is_alone or (not near and not onward.get(ideal)):
             return near
         key = (at, domain, ideal)
         found = self._leasts.get(key)
         if found is None:
-            found = self._leasts[key] = min(abs(bit - ideal) + onward[bit] for bit in _bits(domain))
+            found = self._leasts[key] = min(abs(bit - ideal) + onward[bit] for bit in bits_of(domain))
         return found
 
     def _mask(self, at: int, bit: int, later: int) -> int:
@@ -539,26 +371,3 @@ class _Search:
                 near = (1 << (bit + apart.least)) - (1 << first)
                 found &= ~(near & ~(1 << bit) if apart.may_share else near)
         return found
-
-
-def _bits(mask: int) -> Iterator[int]:
-    while mask:
-        low = mask & -mask
-        yield low.bit_length() - 1
-        mask ^= low
-
-
-def _lowest(mask: int) -> int:
-    return (mask & -mask).bit_length() - 1
-
-
-def _nearest(mask: int, to: int) -> int:
-    """Return how far the nearest day is."""
-    if to < 0:
-        return _lowest(mask) - to
-    below = mask & ((1 << (to + 1)) - 1)
-    above = mask >> to
-    ways = [to - below.bit_length() + 1] if below else []
-    if above:
-        ways.append(_lowest(above))
-    return min(ways)
