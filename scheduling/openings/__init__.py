@@ -1,7 +1,7 @@
 """Free places to book: read the bitmaps of everything a procedure may need, and ask `availability`."""
 
 from scheduling.availability import Explanation, Opening
-from scheduling.openings.finding import find_openings
+from scheduling.openings.finding import Look, find_openings, look
 from scheduling.openings.fitting import fit
 from scheduling.openings.words import Fit, FoundSite, FoundUnit, OpeningsFound, Options
 
@@ -10,9 +10,11 @@ __all__ = [
     "Fit",
     "FoundSite",
     "FoundUnit",
+    "Look",
     "Opening",
     "OpeningsFound",
     "Options",
     "find_openings",
     "fit",
+    "look",
 ]

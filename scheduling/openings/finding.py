@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
-from datetime import datetime, time, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
 
 from django.conf import settings
 
@@ -13,12 +13,75 @@ from patients.models import Patient
 from procedures.catalogue import needs_under
 from procedures.guidance import in_sentence, usual
 from procedures.models import Procedure, ProcedureNeed
-from scheduling.availability import Frame, Question, Relaxation, Window, explain, search
+from scheduling.availability import Explanation, Frame, Opening, Question, Relaxation, Window, explain, open_dates, search
 from scheduling.intervals import SLOT_MINUTES
 from scheduling.models import Appointment, Kind, Resource
 from scheduling.openings.planning import plans_of
 from scheduling.openings.reading import LATER_DAYS, Blocked, Pair, Stock, read_hindrances, read_stock
 from scheduling.openings.words import AS_USUAL, Asked, OpeningsFound, Options, frame_of, window_of
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was read for one procedure and a window, to be asked as often as one likes without another statement."""
+
+    question: Question
+    asked: Asked
+    needs: Sequence[ProcedureNeed]
+    stock: Stock
+    blocked: Sequence[Blocked]
+
+    def dates(self) -> tuple[date, ...]:
+        """Return the local dates on which the procedure could start, without naming who and what."""
+        return open_dates(self.question)
+
+    def between(
+        self, earliest: datetime, latest: datetime, *, grid_minutes: int, per_day: int, limit: int
+    ) -> tuple[Opening, ...]:
+        """Return openings of a part of the window."""
+        window = self.question.window
+        part = replace(window, earliest=max(earliest, window.earliest), latest=min(latest, window.latest))
+        return search(replace(self.question, window=part, grid_slots=grid_minutes // SLOT_MINUTES, per_day=per_day, limit=limit))
+
+    def why_none(self, site: Site | None, physician: Resource | None) -> Explanation:
+        """Say why there are no openings in the whole window; this reads what the question left out."""
+        changes, everything = relaxations(self.asked, self.needs, self.question, self.stock, self.blocked)
+        explanation = explain(self.question, changes)
+        if not self.question.plans:
+            explanation = replace(explanation, text=_why_nobody(self.asked, physician, site, everything))
+        return explanation
+
+    def answer(self, openings: tuple[Opening, ...], explanation: Explanation | None = None) -> OpeningsFound:
+        """Return openings with the names of what they speak of."""
+        return OpeningsFound(openings, explanation, self.stock.units, self.stock.sites)
+
+
+def look(
+    *,
+    procedure: Procedure,
+    at: datetime,
+    earliest: datetime | None = None,
+    latest: datetime | None = None,
+    site: Site | None = None,
+    sites: Collection[int] | None = None,
+    physician: Resource | None = None,
+    weekdays: Iterable[int] = (),
+    part_of_day: tuple[time, time] | None = None,
+    patient: Patient | None = None,
+    moving: Appointment | None = None,
+    options: Options = AS_USUAL,
+) -> Look:
+    """Read what a search for openings rests on, in at most 4 queries; the arguments are those of `find_openings`."""
+    window = window_of(at, earliest, latest, frozenset(weekdays), part_of_day)
+    frame = frame_of(procedure, window, at)
+    asked = Asked(procedure, options, at, site.pk if site else None, sites, physician.pk if physician else None)
+    needs = needs_under(procedure, options.guidance)
+    stock = read_stock(asked, needs, frame)
+    if moving is not None:
+        stock.give_back(moving, frame)
+    blocked, busy = read_hindrances(asked, needs, frame, patient, moving)
+    question = Question(frame, plans_of(asked, needs, stock, blocked, frame), window, patient_busy=busy)
+    return Look(question, asked, needs, stock, blocked)
 
 
 def find_openings(
@@ -46,32 +109,16 @@ def find_openings(
     `sites` are those the asker may see (none named: all); `moving` is an appointment whose own time counts neither
     against its patient nor against its people and things, which takes some more queries.
     """
-    window = window_of(at, earliest, latest, frozenset(weekdays), part_of_day)
-    frame = frame_of(procedure, window, at)
-    asked = Asked(procedure, options, at, site.pk if site else None, sites, physician.pk if physician else None)
-    needs = needs_under(procedure, options.guidance)
-    stock = read_stock(asked, needs, frame)
-    if moving is not None:
-        stock.give_back(moving, frame)
-    blocked, busy = read_hindrances(asked, needs, frame, patient, moving)
-    question = Question(
-        frame=frame,
-        plans=plans_of(asked, needs, stock, blocked, frame),
-        window=window,
-        patient_busy=busy,
-        grid_slots=grid_minutes // SLOT_MINUTES,
-        limit=limit,
-        per_day=per_day,
-        per_physician=per_physician,
+    found = look(
+        procedure=procedure, at=at, earliest=earliest, latest=latest, site=site, sites=sites, physician=physician,
+        weekdays=weekdays, part_of_day=part_of_day, patient=patient, moving=moving, options=options,
+    )  # fmt: skip
+    question = replace(
+        found.question, grid_slots=grid_minutes // SLOT_MINUTES, limit=limit, per_day=per_day, per_physician=per_physician
     )
+    found = replace(found, question=question)
     openings = search(question)
-    explanation = None
-    if not openings and with_reasons:
-        changes, everything = relaxations(asked, needs, question, stock, blocked)
-        explanation = explain(question, changes)
-        if not question.plans:
-            explanation = replace(explanation, text=_why_nobody(asked, physician, site, everything))
-    return OpeningsFound(openings, explanation, stock.units, stock.sites)
+    return found.answer(openings, found.why_none(site, physician) if not openings and with_reasons else None)
 
 
 def relaxations(

@@ -1,222 +1,33 @@
-"""Find dates for the sessions of a series jointly: read what is free in a bounded number of statements, ask every rule.
-
-The rules are asked about each date with the other sessions of the proposal counted as booked, so that caps, intervals
-and the units of authorisations count what the proposal itself uses.
-"""
+"""One question put together: the days that are free, what the rules say of them, and the answer in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from patients.facts import Reading, read
-from procedures import pathwaybook, rulebook
-from procedures.guidance import usual
-from procedures.levels import touched
+from procedures import rulebook
 from procedures.models import Procedure
-from procedures.pathways import Pathway
-from procedures.pathways.joint import BLOCKED, FINE, NEEDS_REASON, Apart, Cap, Gap, Joint, Part, Placed, Together, place
+from procedures.pathways.joint import BLOCKED, FINE, NEEDS_REASON, Apart, Cap, Gap, Joint, Part, Placed, Together
 from procedures.rules import Facts, Finding, Session, Severity, assess
 from procedures.rules.dates import as_date
 from procedures.rules.earliest import at_date, blocks
-from scheduling.assessing import Details, Wish, facts_for, open_cases, session_of
+from scheduling.assessing import facts_for
 from scheduling.availability import Opening
-from scheduling.courses.offering import OVERDUE, pack
-from scheduling.models import AWAY, Appointment, Series, SeriesSession, Status
-from scheduling.openings import OpeningsFound, Options, find_openings
-from scheduling.series.words import Proposal, Suggested
+from scheduling.courses.offering import pack
+from scheduling.models import AWAY, SeriesSession
+from scheduling.openings import Options, look
+from scheduling.series.proposing.scene import Free, Row, Scene
+from scheduling.series.words import Suggested
 
 MOST_DAYS = 60  # that a session may have to choose from
 CLOSEST_GRID, GRID = 5, 30  # minutes between the starts that are looked at: for the first of a day, and for sharing it
 STARTS = 10  # a day, where sessions may share it
-MOST_TRIES = 4_000  # days tried by one search; each may ask the rules
-MOST_LOOKS = 3  # how often the days of sessions that found none are looked for further on
 _DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A session that is to get a date, and the days that may come into question."""
-
-    session: SeriesSession
-    procedure: Procedure
-    leader: int | None  # the place of the row that it follows
-    first: date
-    ideal: date
-    latest: date
-    last: date
-
-
-@dataclass(frozen=True, slots=True)
-class Free:
-    """What is free for one procedure, by day, and why nothing is."""
-
-    found: OpeningsFound
-    by_day: Mapping[date, Sequence[Opening]]
-
-
-def propose(*, series: Series, sessions: Sequence[SeriesSession], at: datetime) -> Proposal:
-    """Return dates for the sessions that are neither skipped nor booked. Writes nothing.
-
-    The series has its patient, site and physician joined, its sessions their course and appointment.
-    """
-    scene = Scene.read(series, sessions, at)
-    later: dict[int, date] = {}
-    for _ in range(MOST_LOOKS):
-        ground = Ground(scene, scene.rows(later))
-        answer = place(ground.question, most_tries=MOST_TRIES)
-        found = {row.session.number: ground.suggested(index, answer) for index, row in enumerate(ground.rows)}
-        moved = ground.later(answer)
-        if not moved or moved.items() <= later.items():
-            break
-        later |= moved
-    return Proposal(found, answer.is_proven)
-
-
-@dataclass
-class Scene:
-    """What was read about the patient of a series and its procedures."""
-
-    series: Series
-    sessions: Sequence[SeriesSession]
-    procedures: Mapping[str, Procedure]
-    reading: Reading
-    others: Sequence[Appointment]
-    pathways: Mapping[str, Pathway]
-    at: datetime
-    looked: dict[tuple[str, date, date], Free] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, series: Series, sessions: Sequence[SeriesSession], at: datetime) -> Scene:
-        """Read the procedures, the patient's facts and cases, and the pathways."""
-        codes = {one.procedure for one in sessions}
-        procedures = {one.code: one for one in Procedure.objects.filter(code__in=codes).prefetch_related("needs").order_by("pk")}
-        return cls(
-            series, sessions, procedures, read([series.patient]), open_cases([series.patient_id], at), pathwaybook.pathways(), at
-        )
-
-    @cached_property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.series.site.time_zone)
-
-    @cached_property
-    def today(self) -> date:
-        return as_date(self.at, self.zone)
-
-    def rows(self, later: Mapping[int, date]) -> tuple[Row, ...]:
-        """Return the sessions to be placed; `later` says from which day on to look for some of them."""
-        found: list[Row] = []
-        places: dict[int, int] = {}  # number -> place among the rows
-        by_number = {one.number: one for one in self.sessions}
-        for session in self.sessions:
-            procedure = self.procedures.get(session.procedure)
-            if session.is_skipped or is_booked(session) or procedure is None:
-                continue
-            leader = _leader(session, by_number)
-            is_led = leader is not None and leader.number in places
-            bounds = (
-                self._led(session, found[places[leader.number]]) if is_led and leader else self._own(session, leader, by_number)
-            )
-            first, ideal, latest, last = bounds
-            first = max(first, later.get(session.number, first))
-            if session.number in later:
-                last = max(last, first + OVERDUE)
-            if session.not_after is not None:
-                last = min(last, session.not_after)
-            places[session.number] = len(found)
-            found.append(
-                Row(
-                    session,
-                    procedure,
-                    places[leader.number] if is_led and leader else None,
-                    first,
-                    max(ideal, first),
-                    latest,
-                    last,
-                )
-            )
-        return tuple(found)
-
-    def _led(self, session: SeriesSession, before: Row) -> tuple[date, date, date, date]:
-        least, ideal, most = (timedelta(days=days) for days in (session.least_days, session.ideal_days, session.most_days))
-        return before.first + least, before.ideal + ideal, before.latest + most, before.last + most
-
-    def _own(
-        self, session: SeriesSession, leader: SeriesSession | None, by_number: Mapping[int, SeriesSession]
-    ) -> tuple[date, date, date, date]:
-        """Return the window of a session that follows nothing to be placed: from a case that stands, or its own."""
-        if leader is not None and leader.appointment is not None:
-            days = (session.least_days, session.ideal_days, session.most_days)
-            first, ideal, latest = (leader.appointment.local_date + timedelta(days=one) for one in days)
-        else:
-            root = _root(session, by_number)
-            assert root.earliest is not None
-            assert root.ideal is not None
-            assert root.latest is not None
-            first, ideal, latest = root.earliest, root.ideal, root.latest
-        first = max(first, self.today, self.series.not_before or first)
-        latest = max(latest, first)
-        return first, ideal, latest, latest if session.is_bound else latest + OVERDUE
-
-    def wish(self, row: Row, day: date) -> Wish:
-        """Return a session on a day as booking would judge it."""
-        session, procedure = row.session, row.procedure
-        levels = tuple(session.levels)
-        return Wish(
-            procedure=procedure,
-            site=self.series.site,
-            starts_at=datetime.combine(day, time(12), tzinfo=self.zone),
-            side=session.side,
-            levels=levels,
-            regions=touched(levels, tuple(session.regions)),
-            guidance=usual(procedure),
-            sedation=procedure.planned_sedation,
-            details=details_of(session),
-        )
-
-    def as_session(self, row: Row, day: date) -> Session:
-        """Return a session on a day as one that is booked."""
-        session = row.session
-        case = Appointment(
-            procedure=row.procedure, status=Status.BOOKED, local_date=day, side=session.side, levels=session.levels,
-            regions=list(touched(tuple(session.levels), tuple(session.regions))),
-        )  # fmt: skip
-        found = session_of(case, self.reading.book)
-        if session.drug:
-            found = replace(found, drug="" if session.drug == "none" else session.drug, dose_mg=None)
-        return replace(found, role=session.role or found.role)
-
-
-def details_of(session: SeriesSession) -> Details:
-    """Return what the order says about a case beyond its target."""
-    rationale = session.course.rationale if session.course is not None else ""
-    return Details(role=session.role, drug=session.drug, rationale=rationale)
-
-
-def is_booked(session: SeriesSession) -> bool:
-    """Say whether a session has a case that stands."""
-    return session.appointment is not None and session.appointment.status not in AWAY
-
-
-def _leader(session: SeriesSession, by_number: Mapping[int, SeriesSession]) -> SeriesSession | None:
-    """Return the session that one follows, skipped ones left out."""
-    found = by_number.get(session.after) if session.after is not None else None
-    while found is not None and found.is_skipped:
-        found = by_number.get(found.after) if found.after is not None else None
-    return found
-
-
-def _root(session: SeriesSession, by_number: Mapping[int, SeriesSession]) -> SeriesSession:
-    found = session
-    while found.earliest is None and found.after is not None:
-        found = by_number[found.after]
-    return found
 
 
 @dataclass
@@ -245,22 +56,11 @@ class Ground:
         return tuple(found[row.procedure.code] for row in self.rows)
 
     def _look(self, procedure: Procedure, first: date, last: date) -> Free:
+        """Read once what is free from one day to another; nothing is named yet: only few of the days will be asked for."""
         if last < first:
-            return Free(OpeningsFound((), None, {}, {}), {})
-        closest = self._openings(procedure, first, last, grid=CLOSEST_GRID, per_day=1)
-        further: Sequence[Opening] = ()
-        if len(self.rows) > 1 and closest.openings:
-            further = self._openings(procedure, first, last, grid=GRID, per_day=STARTS).openings
-        by_day: dict[date, list[Opening]] = {}
-        for opening in (*closest.openings, *further):
-            held = by_day.setdefault(opening.starts_at.astimezone(self.scene.zone).date(), [])
-            if all(opening.starts_at != other.starts_at for other in held):
-                held.append(opening)
-        return Free(closest, by_day)
-
-    def _openings(self, procedure: Procedure, first: date, last: date, *, grid: int, per_day: int) -> OpeningsFound:
+            return Free((), None)
         series, zone = self.scene.series, self.scene.zone
-        return find_openings(
+        found = look(
             procedure=procedure,
             at=self.scene.at,
             earliest=datetime.combine(first, time(), tzinfo=zone),
@@ -269,21 +69,50 @@ class Ground:
             physician=series.physician,
             patient=series.patient,
             options=Options(sedation=procedure.planned_sedation),
-            grid_minutes=grid,
-            per_day=per_day,
-            limit=per_day * ((last - first).days + 1),
         )
+        days = found.dates()
+        return Free(days, found, "" if days else found.why_none(series.site, series.physician).text)
+
+    def openings(self, index: int, day: date, *, is_shared: bool) -> tuple[Opening, ...]:
+        """Return the first opening of a day for a row; where others share the day, some more to choose from."""
+        free, row = self.free[index], self.rows[index]
+        key = (row.procedure.code, day, is_shared)
+        if key not in self.scene.openings:
+            assert free.look is not None
+            begins = datetime.combine(day, time(), tzinfo=self.scene.zone)
+            ends = datetime.combine(day + _DAY, time(), tzinfo=self.scene.zone)
+            found = list(free.look.between(begins, ends, grid_minutes=CLOSEST_GRID, per_day=1, limit=1))
+            if is_shared:
+                more = free.look.between(begins, ends, grid_minutes=GRID, per_day=STARTS, limit=STARTS)
+                found += [one for one in more if all(one.starts_at != other.starts_at for other in found)]
+            self.scene.openings[key] = tuple(sorted(found, key=lambda one: one.starts_at))
+        return self.scene.openings[key]
 
     def days_of(self, index: int) -> tuple[date, ...]:
         """Return the days that one row may have, at most `MOST_DAYS`, those nearest to its ideal one."""
         row = self.rows[index]
-        days = [day for day in self.free[index].by_day if row.first <= day <= row.last]
+        days = [day for day in self.free[index].days if row.first <= day <= row.last]
         if row.session.fixed_on is not None:
             return tuple(day for day in days if day == row.session.fixed_on)
         if row.leader is None:  # what comes before others may open a day to those, so only these are judged by themselves
-            days = [day for day in days if self.judge(index, day, {}) != BLOCKED]
+            days = self._from_covered(index, days)
         nearest = sorted(days, key=lambda day: (abs(day - row.ideal), day))[:MOST_DAYS]
         return tuple(sorted(nearest))
+
+    def _from_covered(self, index: int, days: list[date]) -> list[date]:
+        """Return the days from the first one on which a row is not blocked by itself; the later ones the search asks about.
+
+        Where everything that blocks a day names a day from which it would do, the days before that are left out unasked.
+        Where more days are left than a row may have, each is asked about, so that none that is blocked takes a place.
+        """
+        found = list(days)
+        while found and (standing := [one for one in self.findings(index, found[0], {}) if blocks(one)]):
+            waits = [as_date(one.earliest, self.scene.zone) for one in standing if one.earliest is not None]
+            first = max(waits) if len(waits) == len(standing) else found[0]
+            found = [day for day in found[1:] if day >= first]
+        if len(found) > MOST_DAYS:
+            found = [day for day in found if self.judge(index, day, {}) != BLOCKED]
+        return found
 
     # --- the question ---
 
@@ -386,8 +215,7 @@ class Ground:
         if len(held) == len(members):
             return held
         best: tuple[Opening, ...] | None = None
-        ahead = self.free[members[len(held)]].by_day.get(day, ())
-        for opening in sorted(ahead, key=lambda one: one.starts_at):
+        for opening in self.openings(members[len(held)], day, is_shared=len(members) > 1):
             if any(self._clashes(members[place], other, members[len(held)], opening) for place, other in enumerate(held)):
                 continue
             found = self._pack(day, members, (*held, opening))
@@ -417,7 +245,9 @@ class Ground:
         assert packed is not None
         opening = packed[members.index(index)]
         told = tuple(one for one in self.findings(index, day, placed) if one.severity is not Severity.ADVICE)
-        return Suggested(pack(opening, self.free[index].found, self.scene.zone), told)
+        read = self.free[index].look
+        assert read is not None
+        return Suggested(pack(opening, read.answer(packed), self.scene.zone), told)
 
     def _why_none(self, index: int, placed: Placed) -> str:
         row = self.rows[index]
@@ -425,12 +255,11 @@ class Ground:
             return f"It follows session {self.rows[row.leader].session.number}, which has no date."
         if row.session.not_after is not None and row.first > row.session.not_after:
             return f"It could not be before {row.first}, and the order says not after {row.session.not_after}."
-        days = [day for day in sorted(self.free[index].by_day) if self._could(index, day, placed)]
+        days = [day for day in self.free[index].days if self._could(index, day, placed)]
         if not days and row.first > self.scene.today + timedelta(days=settings.BOOKING_HORIZON_DAYS):
             return f"It could not be before {row.first}, and bookings open {settings.BOOKING_HORIZON_DAYS} days ahead."
         if not days:
-            told = self.free[index].found.explanation
-            return told.text if told is not None else f"Nothing is free from {row.first} to {row.last}."
+            return self.free[index].why_none or f"Nothing is free from {row.first} to {row.last}."
         standing = [one for one in self.findings(index, days[0], placed) if blocks(one)]
         if standing:
             return " ".join(dict.fromkeys(one.message for one in standing))
@@ -457,7 +286,7 @@ class Ground:
         for index, row in enumerate(self.rows):
             if index in placed or row.session.fixed_on is not None or (row.leader is not None and row.leader not in placed):
                 continue
-            days = [day for day in sorted(self.free[index].by_day) if self._could(index, day, placed)]
+            days = [day for day in self.free[index].days if self._could(index, day, placed)]
             standing = [one for one in self.findings(index, days[0], placed) if blocks(one)] if days else []
             waits = [as_date(one.earliest, self.scene.zone) for one in standing if one.earliest is not None]
             if len(waits) < len(standing) or not days:
