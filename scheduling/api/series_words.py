@@ -52,12 +52,12 @@ class SeriesIn(serializers.Serializer[object]):
 
 
 class SkipIn(serializers.Serializer[object]):
-    session = serializers.IntegerField(min_value=1, max_value=MOST_SESSIONS)
-    skip = serializers.BooleanField(required=False, default=True)
+    session = serializers.IntegerField(source="number", min_value=1, max_value=MOST_SESSIONS)
+    skip = serializers.BooleanField(source="is_skipped", required=False, default=True)
 
 
 class SessionDayIn(serializers.Serializer[object]):
-    session = serializers.IntegerField(min_value=1, max_value=MOST_SESSIONS)
+    session = serializers.IntegerField(source="number", min_value=1, max_value=MOST_SESSIONS)
     on = serializers.DateField(allow_null=True, help_text="Null for the best day.")
 
 

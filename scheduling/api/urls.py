@@ -1,7 +1,7 @@
 from django.urls import path
 
 from scheduling.api import rest
-from scheduling.api.rest import series
+from scheduling.api.rest import bulk, series
 
 urlpatterns = [
     path("courses/", rest.Courses.as_view(), name="api_courses"),
@@ -13,6 +13,8 @@ urlpatterns = [
     path("courses/<uuid:public_id>/calls/", rest.CallCourse.as_view(), name="api_course_calls"),
     path("courses/<uuid:public_id>/book/", rest.BookNext.as_view(), name="api_course_book"),
     path("worklist/", rest.Worklist.as_view(), name="api_worklist"),
+    path("worklist/rehearse/", bulk.RehearseBulk.as_view(), name="api_worklist_rehearse"),
+    path("worklist/book/", bulk.BookBulk.as_view(), name="api_worklist_book"),
     path("pathways/", rest.Pathways.as_view(), name="api_pathways"),
     path("sites/", rest.Sites.as_view(), name="api_sites"),
     path("resources/", rest.Resources.as_view(), name="api_resources"),

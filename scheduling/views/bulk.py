@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
@@ -17,10 +14,8 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from scheduling import bulk, worklist
 from scheduling.bulk import Wanted
-from scheduling.models import PlannedSession
+from scheduling.forms.offers import from_token, token_of
 from scheduling.views import doors
-
-SALT = "scheduling.bulk"
 
 
 @require_POST
@@ -69,29 +64,6 @@ def book(request: HttpRequest) -> HttpResponse:
         "left": len(chosen) - len(results),
     }
     return web.respond(request, "scheduling/bulk_done.html", shown)
-
-
-def token_of(row: PlannedSession, packed: Mapping[str, Any]) -> str:
-    """Return the opening of a row as a signed text that the form carries for half an hour."""
-    parts = {"row": str(row.public_id), "at": _small(packed)}
-    if packed.get("removal"):
-        parts["removal"] = _small(packed["removal"])
-    return signing.dumps(parts, salt=SALT, compress=True)
-
-
-def from_token(token: str, public_id: uuid.UUID) -> Mapping[str, Any] | None:
-    """Return the opening of a row, None where the offer has lapsed, is another row's or is not ours."""
-    try:
-        parts = signing.loads(token, salt=SALT, max_age=doors.TOKEN_LIFE)
-    except signing.BadSignature:
-        return None
-    if parts["row"] != str(public_id):
-        return None
-    return {**parts["at"], **({"removal": parts["removal"]} if "removal" in parts else {})}
-
-
-def _small(packed: Mapping[str, Any]) -> dict[str, Any]:
-    return {"starts_at": packed["starts_at"], "units": packed["units"]}
 
 
 def _named(request: HttpRequest) -> list[uuid.UUID]:

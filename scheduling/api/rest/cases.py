@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from pain_clinic import rest, rest_rules, web
+from pain_clinic import rest, web
 from pain_clinic.audit import trail
 from patients.models import Patient
 from scheduling import booking, openings, visits
@@ -27,6 +25,7 @@ from scheduling.api.rest.asking import (
     target_of,
     waivers_of,
 )
+from scheduling.api.rest.shapes import Act, page_of
 from scheduling.availability import Opening
 from scheduling.models import Allocation, Appointment, Hold, Source
 
@@ -38,10 +37,8 @@ class Appointments(rest.View):
 
     @extend_schema(operation_id="appointments_list", responses=words.AppointmentOut(many=True))
     def get(self, request: Request) -> Response:
-        pages = rest_rules.Pages()
-        rows = pages.paginate_queryset(cases(request).order_by("-starts_at", "-pk"), request, self)
-        trail.record(by=self.actor, act="scheduling.list", details={"count": len(rows or ())})
-        return pages.get_paginated_response(words.AppointmentOut(rows, many=True).data)
+        rows = cases(request).order_by("-starts_at", "-pk")
+        return page_of(self, request, rows, words.AppointmentOut, act="scheduling.list")
 
     @extend_schema(operation_id="appointments_book", request=words.AppointmentIn, responses={201: words.AppointmentOut})
     def post(self, request: Request) -> Response:
@@ -95,28 +92,19 @@ class OneAppointment(rest.View):
         return answer(request, case)
 
 
-class Act(rest.View):
-    """The shape of every act on a case: find it, check its version, one verb, answer."""
+class CaseAct(Act[Appointment]):
+    """An act on a case."""
 
-    given: type[serializers.Serializer[object]] | None = None
+    noun = "appointments"
 
-    def act_on(self, request: Request, public_id: str, verb: Callable[[Appointment, dict[str, Any]], Appointment]) -> Response:
-        case = get_object_or_404(cases(request), public_id=public_id)
-        values: dict[str, Any] = {}
-        if self.given is not None:
-            given = self.given(data=request.data)
-            given.is_valid(raise_exception=True)
-            values = given.validated_data
+    def found(self, request: Request, public_id: str) -> Appointment:
+        return get_object_or_404(cases(request), public_id=public_id)
 
-        def produce() -> Response:
-            rest.check_version(request, case.version, must=True)
-            return answer(request, verb(case, values))
-
-        name = f"appointments.{type(self).__name__.lower()}:{public_id}"
-        return rest.once(request, name, produce)  # type: ignore[return-value]
+    def told(self, request: Request, row: Appointment) -> Response:
+        return answer(request, row)
 
 
-class Move(Act):
+class Move(CaseAct):
     required = {"POST": "scheduling.move_appointment"}
     given = words.MoveIn
 
@@ -169,7 +157,7 @@ class Swap(rest.View):
         return rest.once(request, f"appointments.swap:{public_id}", produce)  # type: ignore[return-value]
 
 
-class Cancel(Act):
+class Cancel(CaseAct):
     required = {"POST": "scheduling.cancel_appointment"}
     given = words.CancelIn
 
@@ -181,7 +169,7 @@ class Cancel(Act):
         return self.act_on(request, public_id, verb)
 
 
-class Confirm(Act):
+class Confirm(CaseAct):
     required = {"POST": "scheduling.confirm_appointment"}
 
     @extend_schema(operation_id="appointments_confirm", request=None, responses=words.AppointmentOut)
@@ -193,7 +181,7 @@ class Confirm(Act):
         )
 
 
-class Reinstate(Act):
+class Reinstate(CaseAct):
     required = {"POST": "scheduling.reinstate_appointment"}
 
     @extend_schema(operation_id="appointments_reinstate", request=None, responses=words.AppointmentOut)
@@ -205,7 +193,7 @@ class Reinstate(Act):
         )
 
 
-class MoveOn(Act):
+class MoveOn(CaseAct):
     required = {"POST": "scheduling.check_in"}
     given = words.StatusIn
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,11 +10,10 @@ from zoneinfo import ZoneInfo
 from django.db.models import Prefetch, QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from pain_clinic import rest, rest_rules, web
+from pain_clinic import rest, web
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from patients.models import Patient, PerformedProcedure
@@ -23,6 +22,7 @@ from scheduling import courses, worklist
 from scheduling.api import course_words as words
 from scheduling.api import words as case_words
 from scheduling.api.rest.asking import answer, one_of
+from scheduling.api.rest.shapes import Act, page_of
 from scheduling.courses import Terms, rolling
 from scheduling.forms.courses import default_since
 from scheduling.models import Course, CourseCall, Kind, PlannedSession, Resource
@@ -82,11 +82,11 @@ class Courses(rest.View):
             found = found.filter(patient__public_id=given.validated_data["patient"])
         if "status" in given.validated_data:
             found = found.filter(status=given.validated_data["status"])
-        pages = rest_rules.Pages()
-        page = pages.paginate_queryset(found.order_by("-created_at", "-pk"), request, self)
         at = web.now()
-        trail.record(by=self.actor, act="scheduling.courses_read", details={"count": len(page or ())})
-        return pages.get_paginated_response(words.CourseOut([told(row, at) for row in page or ()], many=True).data)
+        return page_of(
+            self, request, found.order_by("-created_at", "-pk"), words.CourseOut, act="scheduling.courses_read",
+            shown=lambda page: [told(row, at) for row in page],
+        )  # fmt: skip
 
     @extend_schema(operation_id="courses_start", request=words.CourseIn, responses={201: words.OneCourseOut})
     def post(self, request: Request) -> Response:
@@ -123,24 +123,16 @@ class OneCourse(rest.View):
         return _answer(request, row)
 
 
-class CourseAct(rest.View):
-    """The shape of every act on a course: find it, check its version where it must be known, one verb, answer."""
+class CourseAct(Act[Course]):
+    """An act on a course."""
 
-    given: type[serializers.Serializer[object]]
-    must_know = True
+    noun = "courses"
 
-    def act_on(self, request: Request, public_id: str, verb: Callable[[Course, dict[str, Any]], object]) -> Response:
-        row = get_object_or_404(rows(request), public_id=public_id)
-        given = self.given(data=request.data)
-        given.is_valid(raise_exception=True)
+    def found(self, request: Request, public_id: str) -> Course:
+        return get_object_or_404(rows(request), public_id=public_id)
 
-        def produce() -> Response:
-            rest.check_version(request, row.version, must=self.must_know)
-            verb(row, given.validated_data)
-            return _answer(request, row)
-
-        name = f"courses.{type(self).__name__.lower()}:{public_id}"
-        return rest.once(request, name, produce)  # type: ignore[return-value]
+    def told(self, request: Request, row: Course) -> Response:
+        return _answer(request, row)
 
 
 class ChangeCourse(CourseAct):
@@ -255,12 +247,12 @@ class Worklist(rest.View):
         site = user.sites.order_by("pk").first()
         today = at.astimezone(ZoneInfo(site.time_zone if site is not None else "UTC")).date()
         listed = worklist.listed(user=user, today=today, tab=given.validated_data["tab"])
-        pages = rest_rules.Pages()
-        page = list(pages.paginate_queryset(listed, request, self) or ())
-        found = {row.pk: row for row in rows(request).filter(pk__in=[plan.course_id for plan in page])}
-        trail.record(by=self.actor, act="scheduling.worklist_read", details={"rows": len(page)})
-        ordered = [told(found[plan.course_id], at) for plan in page]
-        return pages.get_paginated_response(words.CourseOut(ordered, many=True).data)
+
+        def shown(page: Sequence[PlannedSession]) -> list[Course]:
+            found = {row.pk: row for row in rows(request).filter(pk__in=[plan.course_id for plan in page])}
+            return [told(found[plan.course_id], at) for plan in page]
+
+        return page_of(self, request, listed, words.CourseOut, act="scheduling.worklist_read", shown=shown)
 
 
 class Pathways(rest.View):
@@ -270,6 +262,4 @@ class Pathways(rest.View):
 
     @extend_schema(operation_id="pathways_list", responses=words.PathwayOut(many=True))
     def get(self, request: Request) -> Response:
-        pages = rest_rules.Pages()
-        page = pages.paginate_queryset(ClinicPathway.objects.in_order(), request, self)
-        return pages.get_paginated_response(words.PathwayOut(page, many=True).data)
+        return page_of(self, request, ClinicPathway.objects.in_order(), words.PathwayOut)

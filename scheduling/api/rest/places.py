@@ -12,7 +12,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from pain_clinic import rest, rest_rules, web
+from pain_clinic import rest, web
 from pain_clinic.accounts.models import Site
 from patients.models import Patient
 from procedures.guidance import usual
@@ -21,6 +21,7 @@ from procedures.models import Procedure
 from scheduling import holds, openings, waiting
 from scheduling.api import words
 from scheduling.api.rest.asking import one_of, options_of, place_of, procedure_of, target_of
+from scheduling.api.rest.shapes import page_of
 from scheduling.assessing import Covering, Wish, covering
 from scheduling.intervals import local_day
 from scheduling.models import Hold, Kind, Resource
@@ -33,9 +34,7 @@ class Sites(rest.View):
 
     @extend_schema(operation_id="sites_list", responses=words.SiteOut(many=True))
     def get(self, request: Request) -> Response:
-        pages = rest_rules.Pages()
-        rows = pages.paginate_queryset(Site.objects.visible_to(request.user).order_by("name", "pk"), request, self)
-        return pages.get_paginated_response(words.SiteOut(rows, many=True).data)
+        return page_of(self, request, Site.objects.visible_to(request.user).order_by("name", "pk"), words.SiteOut)
 
 
 class Resources(rest.View):
@@ -45,10 +44,8 @@ class Resources(rest.View):
 
     @extend_schema(operation_id="resources_list", responses=words.ResourceOut(many=True))
     def get(self, request: Request) -> Response:
-        pages = rest_rules.Pages()
         mine = Resource.objects.visible_to(web.member(request)).in_order().select_related("site")
-        rows = pages.paginate_queryset(mine, request, self)
-        return pages.get_paginated_response(words.ResourceOut(rows, many=True).data)
+        return page_of(self, request, mine, words.ResourceOut)
 
 
 class Openings(rest.View):

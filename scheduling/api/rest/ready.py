@@ -14,13 +14,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from pain_clinic import rest, rest_rules, web
+from pain_clinic import rest, web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
 from procedures.rules import Finding
 from scheduling import clearing, desk_tasks, holdplan, rechecking, waiting
 from scheduling.api import ready_words as words
 from scheduling.api.rest.asking import cases, waivers_of
+from scheduling.api.rest.shapes import page_of
 from scheduling.models import Appointment, CaseDetails, DeskTask, TaskRole
 
 
@@ -159,10 +160,7 @@ class Tasks(rest.View):
         rows = tasks_of(request).filter(done_at__isnull=not values["done"])
         for name, column in (("kind", "kind"), ("role", "role"), ("appointment", "appointment__public_id")):
             rows = rows.filter(**{column: values[name]}) if name in values else rows
-        pages = rest_rules.Pages()
-        found = pages.paginate_queryset(rows.order_by("due_at", "opened_at", "pk"), request, self)
-        trail.record(by=self.actor, act="scheduling.list", details={"count": len(found or ())})
-        return pages.get_paginated_response(words.TaskOut(found, many=True).data)
+        return page_of(self, request, rows.order_by("due_at", "opened_at", "pk"), words.TaskOut, act="scheduling.list")
 
 
 class _OneTask(rest.View):

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -18,6 +17,7 @@ from patients.models import Patient
 from scheduling import series
 from scheduling.api import series_words as words
 from scheduling.api.rest.asking import one_of, procedure_of
+from scheduling.api.rest.shapes import Act
 from scheduling.models import Course, Kind, Resource, Series
 from scheduling.series import FromCourse, Item
 
@@ -66,69 +66,54 @@ class OneSeries(rest.View):
         return answer(row)
 
 
-class SeriesAct(rest.View):
-    """The shape of every act on a series: find it, check its version, one verb, answer."""
+class SeriesAct(Act[Series]):
+    """An act on a series."""
 
-    given: type[serializers.Serializer[object]] | None = None
+    noun = "series"
 
-    def act_on(self, request: Request, public_id: str, verb: Callable[[Series, dict[str, Any]], object]) -> Response:
-        row = the_series(request, public_id)
-        values: dict[str, Any] = {}
-        if self.given is not None:
-            given = self.given(data=request.data)
-            given.is_valid(raise_exception=True)
-            values = given.validated_data
+    def found(self, request: Request, public_id: str) -> Series:
+        return the_series(request, public_id)
 
-        def produce() -> Response:
-            rest.check_version(request, row.version, must=True)
-            verb(row, values)
-            return answer(the_series(request, public_id))
-
-        name = f"series.{type(self).__name__.lower()}:{public_id}"
-        return rest.once(request, name, produce)  # type: ignore[return-value]
+    def told(self, request: Request, row: Series) -> Response:
+        return answer(the_series(request, str(row.public_id)))
 
 
-class Replan(SeriesAct):
+class PlanAct(SeriesAct):
+    """An act that finds dates anew: what was sent are the words of its verb."""
+
     required = {"POST": "scheduling.work_course"}
+
+    def plan(self, request: Request, public_id: str, verb: Callable[..., Series]) -> Response:
+        return self.act_on(
+            request, public_id,
+            lambda row, values: verb(series=row, by=self.actor, at=web.now(), version=row.version, **values),
+        )  # fmt: skip
+
+
+class Replan(PlanAct):
     act = "scheduling.replan_series"
 
     @extend_schema(operation_id="series_replan", request=None, responses=words.SeriesOut)
     def post(self, request: Request, public_id: str) -> Response:
-        return self.act_on(
-            request, public_id, lambda row, _: series.replan(series=row, by=self.actor, at=web.now(), version=row.version)
-        )
+        return self.plan(request, public_id, series.replan)
 
 
-class Skip(SeriesAct):
-    required = {"POST": "scheduling.work_course"}
+class Skip(PlanAct):
     act = "scheduling.skip_session"
     given = words.SkipIn
 
     @extend_schema(operation_id="series_skip", request=words.SkipIn, responses=words.SeriesOut)
     def post(self, request: Request, public_id: str) -> Response:
-        return self.act_on(
-            request,
-            public_id,
-            lambda row, values: series.skip(
-                series=row, number=values["session"], is_skipped=values["skip"], by=self.actor, at=web.now(), version=row.version
-            ),
-        )
+        return self.plan(request, public_id, series.skip)
 
 
-class MoveSession(SeriesAct):
-    required = {"POST": "scheduling.work_course"}
+class MoveSession(PlanAct):
     act = "scheduling.move_session"
     given = words.SessionDayIn
 
     @extend_schema(operation_id="series_move", request=words.SessionDayIn, responses=words.SeriesOut)
     def post(self, request: Request, public_id: str) -> Response:
-        return self.act_on(
-            request,
-            public_id,
-            lambda row, values: series.move(
-                series=row, number=values["session"], on=values["on"], by=self.actor, at=web.now(), version=row.version
-            ),
-        )
+        return self.plan(request, public_id, series.move)
 
 
 class BookSeries(SeriesAct):
