@@ -104,9 +104,21 @@ _PATHWAY = fields(
 )  # fmt: skip
 
 
+FILE = "pathway_steps.yaml"
+
+
+def shape_faults_of(rows: Iterable[Any]) -> list[Fault]:
+    """Return what is wrong with the shape of rows, whatever they name."""
+    checker = Checker(FILE)
+    for row in rows:
+        name = row.get("id") if isinstance(row, dict) else None
+        _PATHWAY(checker, name if isinstance(name, str) else "", "", row)
+    return checker.faults
+
+
 def faults_of(rows: Iterable[Any], families: Iterable[str] | None = None) -> list[Fault]:
     """Return everything that is wrong with the rows; families are checked where they are told."""
-    checker = Checker("pathway_steps.yaml")
+    checker = Checker(FILE)
     known = None if families is None else frozenset(families)
     for place, row in enumerate(rows, start=1):
         name = row.get("id") if isinstance(row, dict) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from procedures.tables.reports import Change, RuleReport
 FILE = "pathway_steps.yaml"
 STEPS = DATA / FILE
 LOADED = "From the table."
+ORDER = "order"  # of the steps of a row, and of the ways of a step: no field of theirs is called so
 Row: TypeAlias = Mapping[str, Any]
 Place: TypeAlias = tuple[str, ...]
 
@@ -108,7 +109,10 @@ def _merge(
 
 
 def leaves(row: Row) -> dict[Place, Any]:
-    """Return everything that a row of steps says, by where it stands; an interval and a gate are one thing each."""
+    """Return everything that a row of steps says, by where it stands; an interval and a gate are one thing each.
+
+    The order of its steps, and of the ways of a step, is a thing of its own: what is first counts first.
+    """
     return dict(_leaves(row))
 
 
@@ -116,20 +120,33 @@ def _leaves(row: Row) -> Iterator[tuple[Place, Any]]:
     for name, value in row.items():
         if name != "steps":
             yield (name,), value
+    if row.get("steps"):
+        yield (ORDER,), [step["id"] for step in row["steps"]]
     for step in row.get("steps", ()):
         start: Place = ("steps", step["id"])
         for name, value in step.items():
             if name not in ("then", "begins"):
                 yield (*start, name), value
         yield from _gates((*start, "begins"), step.get("begins", {}).get("gates", ()))
-        seen: dict[str, int] = {}
-        for way in step["then"]:
-            seen[way["to"]] = seen.get(way["to"], 0) + 1
-            here: Place = (*start, "then", f"{way['to']} {seen[way['to']]}")
+        names = _way_names(step)
+        if len(names) > 1:
+            yield (*start, ORDER), names
+        for called, way in zip(names, step["then"], strict=True):
+            here: Place = (*start, "then", called)
             for name, value in way.items():
                 if name != "gates":
                     yield (*here, name), value
             yield from _gates(here, way["gates"])
+
+
+def _way_names(step: Row) -> list[str]:
+    """Return what the ways of a step are called: where each leads, and the how many-th it is that leads there."""
+    seen: dict[str, int] = {}
+    found = []
+    for way in step["then"]:
+        seen[way["to"]] = seen.get(way["to"], 0) + 1
+        found.append(f"{way['to']} {seen[way['to']]}")
+    return found
 
 
 def _gates(start: Place, gates: Any) -> Iterator[tuple[Place, Any]]:
@@ -140,11 +157,18 @@ def _gates(start: Place, gates: Any) -> Iterator[tuple[Place, Any]]:
 
 
 def row_of(told: Mapping[Place, Any]) -> dict[str, Any]:
-    """Return the row that says all of this: what `leaves` takes apart, put together."""
+    """Return the row that says all of this: what `leaves` takes apart, put together.
+
+    What an order does not name, as a newer table brought it, stands at the end.
+    """
     row: dict[str, Any] = {}
     steps: dict[str, dict[str, Any]] = {}
-    ways: dict[tuple[str, str], dict[str, Any]] = {}
+    ways: dict[str, dict[str, dict[str, Any]]] = {}
+    orders: dict[str, Sequence[str]] = {}
     for place, value in told.items():
+        if place[-1] == ORDER and len(place) in (1, 3):
+            orders[place[1] if len(place) == 3 else ORDER] = value
+            continue
         if place[0] != "steps":
             row[place[0]] = value
             continue
@@ -154,12 +178,16 @@ def row_of(told: Mapping[Place, Any]) -> dict[str, Any]:
         elif place[2] == "begins":
             step.setdefault("begins", {"gates": []})["gates"].append(value)
         else:
-            key = (place[1], place[3])
-            if key not in ways:
-                ways[key] = {"gates": []}
-                step["then"].append(ways[key])
+            way = ways.setdefault(place[1], {}).setdefault(place[3], {"gates": []})
             if place[4] == "gates":
-                ways[key]["gates"].append(value)
+                way["gates"].append(value)
             else:
-                ways[key][place[4]] = value
-    return {**row, "steps": list(steps.values())}
+                way[place[4]] = value
+    for name, held in ways.items():
+        steps[name]["then"] = [held[one] for one in _ordered(held, orders.get(name, ()))]
+    return {**row, "steps": [steps[one] for one in _ordered(steps, orders.get(ORDER, ()))]}
+
+
+def _ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:
+    listed = list(names)
+    return sorted(listed, key=lambda name: (order.index(name) if name in order else len(order), listed.index(name)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -97,31 +98,59 @@ def change_pathway(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     row = _row(public_id)
     if request.method == "GET":
         return _page(request, row, form=PathwayEditForm(row=row))
-    form = PathwayEditForm(request.POST, row=row)
-    is_look = request.POST.get("act") != "save"
-    if is_look:
+    try:
+        form = PathwayEditForm.sent(request.POST, row=row)
+    except DomainError as refusal:
+        return _page(request, row, form=PathwayEditForm(row=row), refusal=refusal.message, status=refusal.status)
+    act = request.POST.get("act", "look")
+    if act != "save":
         form.fields["reason"].required = False
     if not form.is_valid():
         return _page(request, row, form=form, status=422)
-    by, at = Actor.of(request), web.now()
     try:
-        if is_look:
-            wanted = pathwayrows.compiled(pathwayrows.proposed(row, form.wish()))
-            return _page(request, row, form=form, effect=previewing.effect_of(pathway=wanted, user=web.member(request), at=at))
-        kept = pathwayrows.change(
-            row=row, wish=form.wish(), reason=form.cleaned_data["reason"], version=form.cleaned_data["version"], by=by, at=at
-        )
+        if act == "look":
+            return _looked(request, row, form)
+        return _saved(request, row, form) if act == "save" else _reshaped(request, row, form, act)
     except DomainError as refusal:
-        web.refused(request, refusal, act="procedures.change_pathway", subject=row)
+        if act in ("look", "save"):
+            web.refused(request, refusal, act="procedures.change_pathway", subject=row)
         field = str(refusal.details.get("field", ""))
         form.add_error(field if field in form.fields else None, refusal.message)
         return _page(request, row, form=form, status=refusal.status)
+
+
+def _looked(request: HttpRequest, row: ClinicPathway, form: PathwayEditForm) -> HttpResponse:
+    wanted = pathwayrows.proposed(row, form.wish())
+    effect = previewing.effect_of(pathway=pathwayrows.compiled(wanted), user=web.member(request), at=web.now())
+    return _page(request, row, form=form, effect=effect, drawn=wanted.data)
+
+
+def _saved(request: HttpRequest, row: ClinicPathway, form: PathwayEditForm) -> HttpResponse:
+    given = form.cleaned_data
+    kept = pathwayrows.change(
+        row=row, wish=form.wish(), reason=given["reason"], version=given["version"], by=Actor.of(request), at=web.now()
+    )
     is_new = kept.version != row.version
     messages.success(
         request,
         f"Version {kept.version} holds. Running courses are planned anew within minutes." if is_new else "Nothing was different.",
     )
     return web.redirect_to(request, "scheduling:pathway", row.public_id)
+
+
+def _reshaped(request: HttpRequest, row: ClinicPathway, form: PathwayEditForm, act: str) -> HttpResponse:
+    """Answer with the form of another shape; nothing is saved."""
+    given, (what, _, where) = form.cleaned_data, act.partition(":")
+    shape = pathwayrows.applied(row, form.wish())
+    if what != "add_gate":
+        shape = pathwayrows.reshaped(
+            shape, act, name=given["new_name"], families=[given["new_family"]] if given["new_family"] else [],
+            to=given.get(f"{where}.to", ""),
+        )  # fmt: skip
+    elif not given.get(f"{where}.more"):
+        raise pathwayrows.UnusablePathway("Choose what the gate asks.", f"{where}.more")
+    touched = shape["steps"][-1]["id"] if what == "add_step" else where.partition(".")[0]
+    return _page(request, row, form=PathwayEditForm(row=row, base=shape, start=form.kept(), touched=touched))
 
 
 def _row(public_id: uuid.UUID) -> ClinicPathway:
@@ -135,12 +164,15 @@ def _page(
     *,
     form: PathwayEditForm | None = None,
     effect: Effect | None = None,
+    drawn: Mapping[str, Any] | None = None,
+    refusal: str = "",
     status: int = 200,
 ) -> HttpResponse:
     limit = row.data.get("limit")
     context: dict[str, Any] = {
         "row": row,
-        "picture": draw(row.data),
+        "picture": draw(drawn if drawn is not None else row.data if form is None else form.base),
+        "refusal": refusal,
         "steps": _steps(row),
         "limit": f"{limit['most']} sessions in {limit['months']} months for one {limit['per']}" if limit else "",
         "staging": pathwayrows.span_told(row.data.get("staging")),
