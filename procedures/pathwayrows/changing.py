@@ -122,12 +122,12 @@ MUST_STAY = ("then", "gates", "why", "name", "what", "of", "families")
 def _put(held: dict[str, Any], values: Mapping[str, Any]) -> None:
     """Set values, and leave out what says nothing, so that nothing differs without a difference."""
     held.update(values)
-    for name in [name for name, value in held.items() if name not in MUST_STAY and _says_nothing(value)]:
+    for name in [name for name, value in held.items() if value is None or (name not in MUST_STAY and _says_nothing(value))]:
         del held[name]
 
 
 def _says_nothing(value: Any) -> bool:
-    return value is None or value is False or value in ("", [])  # a number of 0 says something
+    return value is False or value in ("", [])  # a number of 0 says something
 
 
 def compiled(row: ClinicPathway) -> Pathway:

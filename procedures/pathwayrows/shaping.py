@@ -99,6 +99,18 @@ def _remove_step(data: Data, where: str) -> None:
     data["steps"].remove(step)
     for one in data["steps"]:
         one["then"] = [way for way in one["then"] if way["to"] != where]
+        for place, way in enumerate(one["then"]):
+            for number, gate in enumerate(way["gates"]):
+                _forget(gate, where, f"{one['id']}.{place}.gates.{number}.on")
+
+
+def _forget(gate: Data, where: str, field: str) -> None:
+    """Let a gate no longer ask about a step; where it asks about nothing else, refuse: a person has to say what it asks then."""
+    after = gate.get("after", [])
+    if gate.get("than") == where or after in (where, [where]):
+        raise UnusablePathway("This gate asks about the step: take the gate away first, or let it ask about another.", field)
+    if where in after:
+        gate["after"] = [name for name in after if name != where]
 
 
 def _moved(by: int) -> Callable[[Data, str], None]:

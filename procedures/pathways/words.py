@@ -167,6 +167,10 @@ class Pathway:
         """Return a step by its id."""
         return next(step for step in self.steps if step.id == name)
 
+    def has(self, name: str) -> bool:
+        """Say whether there is a step of this id: what was planned before a new version may name one that is gone."""
+        return any(step.id == name for step in self.steps)
+
     @property
     def families(self) -> frozenset[str]:
         """Return every family of its steps."""

@@ -113,6 +113,8 @@ def _done(visit: Visit, course: Course) -> Stop:
 def _later(pathway: Pathway, step: str, wishes: frozenset[str]) -> list[Stop]:
     """Return what may follow, each way's why, until the pathway repeats itself."""
     found: list[Stop] = []
+    if not pathway.has(step):
+        return found
     seen = {step}
     at = pathway.step(step)
     while len(found) < MOST_LATER and at.then:

@@ -60,6 +60,8 @@ def _of_course(asked: FromCourse, before: int, today: date) -> list[SeriesSessio
     if course.status != CourseStatus.ACTIVE or planned is None or pathway is None or planned.state != PlanState.PROPOSED:
         why = planned.for_what if planned is not None and planned.for_what else "The course does not run."
         raise OrderRefused(f"{pathway.name if pathway else course.pathway}: nothing can be ordered ahead. {why}")
+    if not pathway.has(planned.step):
+        raise OrderRefused(f"{pathway.name} has another shape now; the course is planned anew within a minute.")
     codes = set(course.works.values())
     procedures = {one.code: one for one in Procedure.objects.filter(code__in=codes).order_by("pk")}
     found: list[SeriesSession] = []
