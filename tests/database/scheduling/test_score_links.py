@@ -16,7 +16,7 @@ from patients.models import Score
 from scheduling.models import Appointment, Ask, DeskTask, Link, Message
 from tests import factories
 from tests.database.scheduling.test_asks import address, completed, press
-from tests.database.scheduling.views.test_answers import AGENTS
+from tests.database.scheduling.views.answers.phones import AGENTS
 from tests.factories import SmallClinic
 
 

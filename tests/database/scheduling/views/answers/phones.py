@@ -67,6 +67,15 @@ def everything() -> list[Any]:
 
 
 PATHS = ("", "cancel/", "another-time/", "visit.ics", "plan/")
+AGENTS = (
+    "Mozilla/5.0 (Windows NT 10.0) SafeLinks",
+    "Barracuda Sentinel (EE)",
+    "Proofpoint URL Defense",
+    "Mozilla/5.0 (compatible; Googlebot/2.1)",
+    "python-requests/2.32",
+    "Slackbot-LinkExpanding 1.0",
+    "",
+)
 
 
 def moved(case: Appointment, by: Actor, clock: str = "11:00") -> Appointment:

@@ -12,23 +12,13 @@ from django.test import Client
 
 from pain_clinic.logs import masked
 from scheduling.models import Appointment, Link, LinkPurpose
-from tests.database.scheduling.views.answers.phones import PATHS, Phone, everything, phone_for, turn_clock
+from tests.database.scheduling.views.answers.phones import AGENTS, PATHS, Phone, everything, phone_for, turn_clock
 from tests.factories import NOW
-
-AGENTS = (
-    "Mozilla/5.0 (Windows NT 10.0) SafeLinks",
-    "Barracuda Sentinel (EE)",
-    "Proofpoint URL Defense",
-    "Mozilla/5.0 (compatible; Googlebot/2.1)",
-    "python-requests/2.32",
-    "Slackbot-LinkExpanding 1.0",
-    "",
-)
 
 
 @pytest.mark.parametrize("method", ["get", "head", "options"])
 def test_looking_in_any_way_changes_nothing(visit: Appointment, method: str) -> None:
-    phones = [phone_for(visit), phone_for(visit, LinkPurpose.UNSUBSCRIBE), phone_for(visit, LinkPurpose.SCORE)]
+    phones = [phone_for(visit, purpose) for purpose in LinkPurpose.values]
     before = everything()
     for phone in phones:
         for path in PATHS:
@@ -66,8 +56,9 @@ def test_page_says_time_and_place_and_nobodys_name(visit: Appointment, phone: Ph
 
 def bad_links(visit: Appointment, settings: Any, tmp_path: Path) -> dict[str, tuple[int, bytes]]:
     """Return status and page of every kind of bad link."""
-    good, revoked, stranger = phone_for(visit), phone_for(visit), phone_for(visit).secret
+    good, revoked, expired, stranger = phone_for(visit), phone_for(visit), phone_for(visit), phone_for(visit).secret
     Link.objects.filter(digest=Link.digest_of(revoked.secret)).update(revoked_at=NOW)
+    Link.objects.filter(digest=Link.digest_of(expired.secret)).update(expires_at=NOW)
     told = {}
     tries = {
         "flipped": ("A" if stranger[0] != "A" else "B") + stranger[1:] + "/",
@@ -78,6 +69,7 @@ def bad_links(visit: Appointment, settings: Any, tmp_path: Path) -> dict[str, tu
         "nothing": "",
         "deeper": f"{stranger}/confirm/now/",
         "revoked": revoked.secret + "/",
+        "expired": expired.secret + "/",
     }
     for name, path in tries.items():
         answer = Client().get(f"/l/{path}")
@@ -91,7 +83,7 @@ def test_every_bad_link_gets_the_same_page_without_a_name(visit: Appointment, se
     told = bad_links(visit, settings, tmp_path)
     assert {name: status for name, (status, _page) in told.items()} == {
         "flipped": 404, "cut": 404, "long": 404, "nul": 404, "broken": 404, "nothing": 404, "deeper": 404,
-        "revoked": 410, "after the visit": 410,
+        "revoked": 410, "expired": 410, "after the visit": 410,
     }  # fmt: skip
     pages = {page for _status, page in told.values()}
     assert len(pages) == 1
