@@ -2,8 +2,9 @@
 
 from scheduling.agenda.board import BYS, VIEWS, board, finished
 from scheduling.agenda.cases import PREVIEWED, READ, WAIVER_REASONS, case, changes_since, lines_of
-from scheduling.agenda.lists import STATES, findings, home, messages, patient_dates, patient_messages, person, swappable
+from scheduling.agenda.lists import findings, home, patient_dates, patient_messages, person, swappable
 from scheduling.agenda.mail import CASES, DONE, alerts, one_message, tasks, unconfirmed
+from scheduling.agenda.outbox import STATES, messages
 from scheduling.agenda.rows import Asked, sites_of
 from scheduling.agenda.shapes import CaseLine
 

@@ -135,6 +135,7 @@ def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reaso
         ),
         acts=acts(appointment=appointment, by=by, at=at),
         story=story(events=rows.events, history=rows.history, allocations=rows.allocations, zone=zone),
+        shows_messages=sees_messages(by),
         messages=tuple(
             message_line(row, zone=zone, may_resend=by.may("scheduling.view_messages"), reasons=reasons) for row in rows.messages
         ),
@@ -187,6 +188,11 @@ def twins_of(patient: Patient, user: User) -> list[Patient]:
     )
 
 
+def sees_messages(by: Actor) -> bool:
+    """Say whether a case shows its messages: to who sends them again, and to who may read what a patient was sent."""
+    return by.may("scheduling.view_messages") or by.may("scheduling.read_patient_messages")
+
+
 def _load(appointment: Appointment, user: User, by: Actor) -> _Rows:
     return _Rows(
         allocations=list(
@@ -201,7 +207,7 @@ def _load(appointment: Appointment, user: User, by: Actor) -> _Rows:
             .select_related("patient", "appointment")
             .order_by("-calendar_sequence", "due_at", "-pk")
         )
-        if by.may("scheduling.view_messages")
+        if sees_messages(by)
         else [],
         twins=twins_of(appointment.patient, user),
     )

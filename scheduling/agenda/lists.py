@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django.core.paginator import Paginator
@@ -16,10 +15,10 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit.models import AuditEvent
 from patients.models import EmergencyAccess, Patient
-from scheduling.agenda import cases, mail, story, words
-from scheduling.agenda.shapes import CaseLine, Choice, Count, FindingPage, FindingRow, Home, HomeAct, MessagePage, Panel, Tab, Who
+from scheduling.agenda import cases, mail, outbox, story, words
+from scheduling.agenda.shapes import CaseLine, Count, FindingPage, FindingRow, Home, HomeAct, Panel, Who
 from scheduling.intervals import local_day
-from scheduling.models import Appointment, DeskTask, Link, Message, MessageKind, MessageState, RuleOverride, Status
+from scheduling.models import Appointment, DeskTask, Message, MessageState, RuleOverride, Status
 from scheduling.models.appointments import BEFORE_ARRIVAL, PRESENT
 
 if TYPE_CHECKING:
@@ -27,15 +26,6 @@ if TYPE_CHECKING:
 
 PER_PAGE, PAST_PER_PAGE = 50, 25
 MESSAGES_PER_PAGE = 50
-STATES = {
-    "": "All",
-    "failed": "Failed",
-    "due": "Due",
-    "sent": "Sent",
-    "answered": "Answered",
-    "skipped": "Not sent",
-    "withdrawn": "Withdrawn",
-}
 JOINED = ("patient", "procedure", "site")
 
 
@@ -218,12 +208,12 @@ _STANDING = [status for status in Status.values if status not in (Status.CANCELL
 
 
 def patient_messages(*, patient: Patient, user: User, by: Actor, number: str = "1", reasons: cases.Reasons = str) -> Panel:
-    """Return one page of what was sent to a patient about cases at the sites of this user, newest first."""
+    """Return one page of a patient's messages about cases at the sites of this user: what is to come, then from now back."""
     rows = (
         Message.objects.visible_to(user)
         .filter(patient=patient)
         .select_related("patient", "appointment", "appointment__site")
-        .order_by("-created_at", "-pk")
+        .order_by(outbox.WHEN.desc(), "-pk")
     )
     found = Paginator(rows, MESSAGES_PER_PAGE).get_page(number)
     may_resend = by.may("scheduling.view_messages")
@@ -235,46 +225,6 @@ def patient_messages(*, patient: Patient, user: User, by: Actor, number: str = "
         title=words.full_name(patient),
         patient_url=reverse("patients:patient", args=[patient.public_id]),
         page=words.paged(found, reverse("scheduling:patient_messages", args=[patient.public_id])),
-    )
-
-
-def messages(*, user: User, by: Actor, state: str, number: str, kind: str = "", reasons: cases.Reasons = str) -> MessagePage:
-    """Return one page of what was sent, newest first; what is due, the next first."""
-    url = reverse("scheduling:messages")
-    rows = Message.objects.visible_to(user)
-    if state == "answered":
-        rows = rows.filter(pk__in=Link.objects.exclude(answer="").values("message"))
-    elif state:
-        rows = rows.filter(state=state)
-    if kind:
-        rows = rows.filter(kind=kind)
-    is_due = state == MessageState.DUE
-    found = Paginator(
-        rows.select_related("patient", "appointment", "appointment__site").order_by("due_at" if is_due else "-due_at", "-pk"),
-        PER_PAGE,
-    ).get_page(number)
-    return MessagePage(
-        title="Messages",
-        tabs=tuple(
-            Tab(
-                label,
-                f"{url}?{urlencode({name: value for name, value in (('state', key), ('kind', kind)) if value})}",
-                key == state,
-            )
-            for key, label in STATES.items()
-        ),
-        kinds=tuple(Choice(value, str(label), value == kind) for value, label in (("", "Every kind"), *MessageKind.choices)),
-        state=state,
-        messages=tuple(
-            cases.message_line(
-                row, zone=ZoneInfo(row.appointment.site.time_zone), may_resend=True, reasons=reasons, with_patient=True
-            )
-            for row in found.object_list
-        ),
-        page=words.paged(found, url, state=state, kind=kind),
-        empty="No message failed."
-        if state == "failed"
-        else "No messages here yet. They appear when a case is booked, moved or cancelled.",
     )
 
 

@@ -45,6 +45,7 @@ class MailShown:
 
     title: str
     state: str
+    state_word: str
     case_url: str
     patient: str
     patient_url: str
@@ -135,6 +136,7 @@ def one_message(*, message: Message, reasons: cases.Reasons, may_resend: bool, d
     return MailShown(
         title=f"{line.kind}: {words.case_title(message.appointment)}",
         state=message.state,
+        state_word=line.state_word,
         case_url=line.case_url,
         patient=words.full_name(message.patient),
         patient_url=reverse("patients:patient", args=[message.patient.public_id]),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 
 from patients.models import Patient
 from scheduling.models.appointments import BEFORE_ARRIVAL, PRESENT, Appointment, Status
@@ -95,8 +96,10 @@ class Message(models.Model):
         indexes = [
             # The claim: due rows in sending order.
             models.Index(fields=["priority", "due_at", "id"], name="message_to_claim", condition=Q(state="due")),
-            # A patient's messages, newest first.
+            # A patient's messages.
             models.Index(fields=["patient", "-created_at"], name="message_by_patient"),
+            # The desk's list: a line of time for each state.
+            models.Index("state", Coalesce("done_at", "due_at"), "public_id", name="message_in_time"),
             # When a patient was last told about a course.
             models.Index(fields=["course", "-id"], name="message_of_course", condition=Q(course__isnull=False)),
         ]

@@ -177,11 +177,12 @@ def message_list(request: HttpRequest) -> HttpResponse:
 def _messages(request: HttpRequest, status: int = 200) -> HttpResponse:
     state, kind = request.GET.get("state", ""), request.GET.get("kind", "")
     page = agenda.messages(
-        user=request.user,  # type: ignore[arg-type]
-        by=Actor.of(request),
+        user=web.member(request),
+        at=web.now(),
         state=state if state in agenda.STATES else "",
         kind=kind if kind in MessageKind.values else "",
-        number=request.GET.get("page", "1"),
+        above=request.GET.get("above", ""),
+        below=request.GET.get("below", ""),
         reasons=messages.reason_in_words,
     )
     return web.respond(request, "scheduling/messages.html", {"page": page}, status=status)

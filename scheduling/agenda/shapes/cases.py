@@ -60,6 +60,11 @@ class MessageLine:
     url: str = ""
     case_url: str = ""
     patient: str = ""
+    answers: tuple[str, ...] = ()
+
+    @property
+    def state_word(self) -> str:
+        return "not sent" if self.state == "skipped" else self.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +194,7 @@ class Case:
     overrides: tuple[OverrideLine, ...] = ()
     acts: tuple[Act, ...] = ()
     story: tuple[StoryLine, ...] = ()
+    shows_messages: bool = False
     messages: tuple[MessageLine, ...] = ()
     messages_after: tuple[Pair, ...] = ()  # what follows once the visit is over: what, and when
     cancelled: str = ""

@@ -74,14 +74,28 @@ class FindingRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageGroup:
+    """Messages under one heading; without a title they need none."""
+
+    title: str
+    lines: tuple[MessageLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MessagePage:
     title: str
     tabs: tuple[Tab, ...]
-    messages: tuple[MessageLine, ...]
-    page: Page | None
+    kinds: tuple[Choice, ...]
+    state: str
+    groups: tuple[MessageGroup, ...]
+    above: Tab | None  # the way up the line of time, and the way down
+    below: Tab | None
+    year: int  # instants of another year say which
     empty: str
-    kinds: tuple[Choice, ...] = ()
-    state: str = ""
+
+    @property
+    def messages(self) -> tuple[MessageLine, ...]:
+        return tuple(line for group in self.groups for line in group.lines)
 
 
 @dataclass(frozen=True, slots=True)

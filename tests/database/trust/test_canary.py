@@ -28,7 +28,8 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import KeptInput, RequestKey
 from pain_clinic.audit.models import AuditEvent
 from patients.models import Patient
-from scheduling.models import Appointment
+from scheduling import links
+from scheduling.models import Appointment, Link, LinkPurpose
 from tests import factories
 from tests.database.trust.test_matrix import methods_of, said
 from tests.database.trust.world import CANARIES, World, forms_of
@@ -205,6 +206,22 @@ def test_nobody_is_in_a_megabyte_of_logs(world: World, written: io.StringIO) -> 
     statuses = {json.loads(line).get("status") for line in lines}
     assert {200, 302, 403, 422} <= statuses, statuses
     print(f"P1: {count} requests, {len(lines):,} lines, {len(text.encode()):,} bytes, no canary")
+
+
+def test_the_secret_of_a_link_is_in_no_log_line(world: World, written: io.StringIO) -> None:
+    """TRUST L9: good and bad ones, pressed, named as where somebody comes from, and while the page breaks."""
+    address = links.issue(message=world.message, purpose=LinkPurpose.VISIT, at=factories.NOW)
+    good = address.rstrip("/").rpartition("/")[2]
+    bad, client = Link.make_secret(), Client(raise_request_exception=False)
+    for secret in (good, bad):
+        for path in ("", "cancel/", "another-time/", "visit.ics", "plan/", "no/such/page"):
+            client.get(f"/l/{secret}/{path}?confirm=1", headers={"Referer": f"https://mail.example/l/{secret}/"})
+            client.post(f"/l/{secret}/{path}", {"act": "confirm", "shown": secret})
+    with connection.execute_wrapper(lambda *_: (_ for _ in ()).throw(ValueError(f"/l/{good}/"))):
+        assert client.get(f"/l/{good}/").status_code == 500
+    text = written.getvalue()
+    assert len(text.splitlines()) > 24
+    assert [secret for secret in (good, bad) for each in disguises(secret) if each in text] == []
 
 
 def test_nobody_of_the_tour_is_in_the_trail_or_the_cache(world: World, written: io.StringIO, tmp_path: Path) -> None:

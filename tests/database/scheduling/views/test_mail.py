@@ -107,6 +107,18 @@ def test_case_shows_what_is_planned_and_what_was_sent(told: Appointment, people:
     assert all(line.url.startswith("/messages/") for line in case.messages)
 
 
+def test_case_shows_its_messages_to_who_may_read_them_and_says_nothing_of_them_to_others(
+    told: Appointment, clinic: SmallClinic, people: People, signed_in: Callable[..., Client]
+) -> None:
+    page = f"/appointments/{told.public_id}/"
+    physician = signed_in("physician", clinic.site).get(page)
+
+    shown = {(line.kind, line.resend_url) for line in physician.context["case"].messages}
+    assert shown == {("Confirmation", ""), ("Reminder", "")}
+    assert b"No message yet" not in physician.content
+    assert b"<h2>Messages</h2>" not in people.colleague.get(page).content
+
+
 @pytest.mark.parametrize(
     ("query", "kinds"), [("state=due", ["Reminder"]), ("kind=confirmation", ["Confirmation"]), ("state=answered", [])]
 )
