@@ -109,7 +109,7 @@ def test_a_session_that_is_booked_although_something_is_waited_for_is_marked(war
     ):  # fmt: skip
         PlannedSession.objects.filter(pk=planned.pk).update(state=state, booked_on=booked_on)
         row = PlannedSession.objects.select_related("course").get(pk=planned.pk)
-        assert worklist._tone(row, TODAY) == tone
+        assert worklist.tone_of(row, TODAY) == tone
 
 
 def test_a_session_whose_procedure_has_left_the_catalogue_has_no_openings_and_no_form(ward: Ward, signed_in: Enter) -> None:

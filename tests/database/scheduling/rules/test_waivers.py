@@ -1,6 +1,5 @@
 """For which facts a waiver was given: what the request or another session changes ends it, anything else leaves it alone."""
 
-# ruff: noqa: F401, F811  fixtures of another file are imported, and asked for by their names
 from __future__ import annotations
 
 from datetime import timedelta
@@ -18,13 +17,10 @@ from scheduling.availability import Opening
 from scheduling.booking import Target
 from scheduling.models import Appointment
 from tests import factories
-from tests.database.scheduling.test_rules import (
+from tests.database.scheduling.rules.ruling import (
     IN_TWO_WEEKS,
     booked,
-    nurse,
-    physician,
     put,
-    ruled,
     said,
     settle,
     standing,
