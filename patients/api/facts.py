@@ -18,11 +18,11 @@ from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from patients.api import kinds
 from patients.api.kinds import NAMED, Kind, Shape
-from patients.models import Patient, PerformedProcedure
+from patients.models import Coverage, Patient, PerformedProcedure, Recorded
 from procedures.models import Procedure
 
 # Rows of the same patient that others name.
-OWN = {"performed": PerformedProcedure}
+OWN: Mapping[str, type[Recorded]] = {"performed": PerformedProcedure, "coverage": Coverage}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ GROUPS = (
     Group("facts", kinds.FACTS, "patients.view_history", "patients.record_clinical"),
     Group("performed", kinds.PERFORMED, "patients.view_history", "patients.record_performed"),
     Group("scores", kinds.SCORES, "patients.view_history", "patients.record_outcome"),
+    Group("coverage", kinds.COVERAGE, "patients.view_coverage", "patients.change_coverage"),
+    Group("authorizations", kinds.AUTHORIZATIONS, "patients.view_coverage", "patients.change_coverage"),
 )
 
 
@@ -94,7 +96,7 @@ class Door(rest.View):
 
     def answer(self, kind: Kind, row: Any, status: int = 200) -> Response:
         """Return a row with the tag of the version that was read."""
-        shown = kind.model._default_manager.select_related(*kind.joined).get(pk=row.pk)
+        [shown] = kind.prepare([kind.model._default_manager.select_related(*kind.joined).get(pk=row.pk)])
         return Response(kinds.shape_out(kind)(shown).data, status=status, headers={"ETag": rest.etag(shown.version)})
 
 
@@ -129,12 +131,12 @@ def doors(group: Group) -> tuple[type[Door], type[Door]]:
         def get(self, request: Request, public_id: str, kind: str) -> Response:
             what, patient, pages = group.kind(kind), self.patient(public_id), rest_rules.Pages()
             rows = what.model._default_manager.filter(patient=patient, is_in_error=False).select_related(*what.joined)
-            found = pages.paginate_queryset(rows.order_by("-recorded_at", "-pk"), request, self)
+            found = pages.paginate_queryset(rows.order_by(*what.order), request, self)
             trail.record(
                 by=self.actor, act=f"patients.read_{group.code}", subject=patient, patient=patient.public_id,
                 site_id=patient.home_site_id, details={"kind": kind, "count": len(found or ())},
             )  # fmt: skip
-            return pages.get_paginated_response(out(what)(found, many=True).data)
+            return pages.get_paginated_response(out(what)(what.prepare(found or []), many=True).data)
 
         @extend_schema(
             operation_id=f"{group.code}_record", parameters=parameters, request=group.shape(given, "In"),

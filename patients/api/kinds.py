@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -11,13 +12,15 @@ from django.db import models
 from rest_framework import serializers
 
 from pain_clinic import rest
-from patients import amending, outcomes, records
+from patients import amending, coverage, outcomes, records
 from patients.models import (
     Allergy,
     Asked,
+    Authorization,
     Complication,
     Condition,
     Consent,
+    Coverage,
     GivenDrug,
     Implant,
     LabResult,
@@ -29,12 +32,14 @@ from patients.models import (
     Score,
     Vaccination,
 )
+from procedures.levels import SIDE_LABELS
 
 LONGEST_LIST = 40
 SMALL, USUAL = 32_767, 2_147_483_647
 # What a field that names another row is given as: the row's own id, but for procedures, whose code is their name.
 NAMED = {"procedure": "code"}
 Verb = Callable[..., Any]
+Made = Callable[..., Any]
 Shape = serializers.Serializer[object]
 
 
@@ -50,6 +55,10 @@ class Kind:
     amend: Verb = records.amend_fact
     withdraw: Verb = records.mark_in_error
     has_reason: bool = False  # a change says why, and may be signed
+    order: tuple[str, ...] = ("-recorded_at", "-pk")
+    own: Mapping[str, Made] = field(default_factory=dict)  # fields that ask for more than their columns do
+    worked_out: Mapping[str, Made] = field(default_factory=dict)  # fields of answers that no column holds
+    prepare: Callable[[Sequence[Any]], Sequence[Any]] = list
     shapes: dict[str, type[Shape]] = field(default_factory=dict)
 
     @property
@@ -125,6 +134,39 @@ SCORES = _table(
 )  # fmt: skip
 
 
+def _like(pattern: str) -> Made:
+    return partial(serializers.RegexField, pattern)
+
+
+def _codes(**options: Any) -> Any:
+    return serializers.ListField(child=serializers.RegexField(r"^[A-Z0-9]{5}$"), max_length=LONGEST_LIST, **options)
+
+
+def _with_units(rows: Sequence[Any]) -> Sequence[Any]:
+    """Give each authorisation the units that are left of it."""
+    used = coverage.units_used(row.pk for row in rows)
+    for row in rows:
+        row.units_left = None if row.units is None else max(row.units - used.get(row.pk, 0), 0)
+    return rows
+
+
+COVERAGE = _table(
+    Kind("coverage", Coverage, ("payer", "payer_rules", "plan_type", "member_number", "state", "place_of_service", "valid_from",
+                                "valid_until", "year_anchor", "rank", "note"),
+         order=("rank", "-recorded_at", "-pk"),
+         own={"state": _like(r"^([A-Z]{2})?$"), "place_of_service": _like(r"^(\d{2})?$"),
+              "rank": partial(serializers.IntegerField, min_value=1, max_value=9)}),
+)  # fmt: skip
+AUTHORIZATIONS = _table(
+    Kind("authorizations", Authorization, ("coverage", "number", "covers", "codes", "side", "levels", "status", "asked_on",
+                                           "decided_on", "valid_from", "valid_until", "units", "case", "note"),
+         fixed=frozenset({"coverage"}),
+         own={"codes": _codes, "side": partial(serializers.ChoiceField, list(SIDE_LABELS.items())),
+              "units": partial(serializers.IntegerField, min_value=1, max_value=999)},
+         worked_out={"units_left": partial(serializers.IntegerField, allow_null=True)}, prepare=_with_units),
+)  # fmt: skip
+
+
 def shape_out(kind: Kind) -> type[Shape]:
     """Return the serializer of answers."""
     common: dict[str, serializers.Field[Any, Any, Any, Any]] = {
@@ -136,19 +178,19 @@ def shape_out(kind: Kind) -> type[Shape]:
         "version": serializers.IntegerField(),
     }
     fields = {name: _out(kind.model._meta.get_field(name)) for name in kind.fields}
-    return _made(kind, "Out", {**common, **fields}, get_recorded_by=_recorded_by)
+    more = {name: made() for name, made in kind.worked_out.items()}
+    return _made(kind, "Out", {**common, **fields, **more}, get_recorded_by=_recorded_by)
 
 
 def shape_in(kind: Kind) -> type[Shape]:
     """Return the serializer of a new row: what the table needs is required."""
-    fields = {name: _in(kind.model._meta.get_field(name)) for name in kind.fields}
-    return _made(kind, "In", fields)
+    return _made(kind, "In", {name: _given(kind, name) for name in kind.fields})
 
 
 def shape_change(kind: Kind) -> type[Shape]:
     """Return the serializer of a change: leave out what stays."""
     names = [name for name in kind.fields if name not in kind.fixed]
-    fields: dict[str, Any] = {name: _in(kind.model._meta.get_field(name), is_optional=True) for name in names}
+    fields: dict[str, Any] = {name: _given(kind, name, is_optional=True) for name in names}
     if kind.has_reason:
         fields["reason"] = rest.Text(max_length=300, help_text="Why this is amended.")
         fields["is_signed"] = serializers.BooleanField(required=False, default=False, help_text="Sign the amendment at once.")
@@ -182,11 +224,21 @@ def _out(one: Any) -> serializers.Field[Any, Any, Any, Any]:
     return serializers.CharField()
 
 
-def _in(one: Any, *, is_optional: bool = False) -> serializers.Field[Any, Any, Any, Any]:
+def _given(kind: Kind, name: str, *, is_optional: bool = False) -> serializers.Field[Any, Any, Any, Any]:
+    one: Any = kind.model._meta.get_field(name)
     is_needed = not is_optional and not one.blank and not one.null and not one.has_default()
     options: dict[str, Any] = {"required": is_needed}
     if one.null:
         options["allow_null"] = True
+    if name not in kind.own:
+        return _in(one, options)
+    if isinstance(one, models.CharField) and one.blank:
+        options["allow_blank"] = True
+    made: serializers.Field[Any, Any, Any, Any] = kind.own[name](**options)
+    return made
+
+
+def _in(one: Any, options: dict[str, Any]) -> serializers.Field[Any, Any, Any, Any]:
     if isinstance(one, models.ForeignKey):
         return serializers.CharField(max_length=60, **options) if one.name in NAMED else serializers.UUIDField(**options)
     if isinstance(one, ArrayField):
