@@ -295,12 +295,12 @@ class Live:
         headers = {"Authorization": f"Token {self.clinic['token']}", "Content-Type": "application/json"}
         return self.ask_web("POST", "/api/v1/holds/", json.dumps(self.wanted()).encode(), headers)
 
-    def sign_in(self, username: str = "desk") -> Browser:
+    def sign_in(self, username: str = "desk", password: str = PASSWORD) -> Browser:
         """Sign in as a person does."""
         browser = Browser(self)
         page = browser.get("/sign-in/")
         assert page.status == 200, page
-        browser.post("/sign-in/", {"login": username, "password": PASSWORD})
+        browser.post("/sign-in/", {"login": username, "password": password})
         return browser
 
 

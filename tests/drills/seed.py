@@ -11,6 +11,7 @@ import django
 
 ROOMS = 8
 PATIENTS = 80
+LOCKED_OUT = ("desk-cut", "desk-stall")  # who types a wrong password while Redis is away
 
 
 def main() -> None:
@@ -37,6 +38,8 @@ def main() -> None:
         for number in range(PATIENTS)
     ]
     desk = factories.user(role="desk", username="desk", sites=(site,))
+    for name in LOCKED_OUT:
+        factories.user(role="desk", username=name, sites=(site,))
     secret = staff.make_token(user=desk, label="drill", by=Actor.system("drill"), at=at)[1]
     json.dump(
         {

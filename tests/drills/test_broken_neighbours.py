@@ -36,12 +36,18 @@ def test_without_redis_bookings_pages_and_sign_in_go_on_and_mails_leave_once_it_
     pages = {path: browser.get(path) for path in ("/", "/board/", "/book/", "/patients/")}
     ready = live.get("/health/ready")
     late = live.book(live.wanted(note=f"redis {how}"))
+    let_in = live.sign_in(f"desk-{how}").get("/")
+    for _ in range(10):  # a limit that fails safe goes on counting
+        live.sign_in(f"desk-{how}", "not the password")
+    locked = live.sign_in(f"desk-{how}").get("/")
     live.redis.mend()
 
     assert {path: answer.status for path, answer in pages.items()} == dict.fromkeys(pages, 200)
     assert max(answer.seconds for answer in pages.values()) < with_room(2)
     assert (ready.status, ready.json["checks"]["broker"]) == (503, "unreachable")
     assert late.status == 201
+    assert let_in.status == 200
+    assert locked.status != 200, "ten wrong passwords, and the right one lets in"
     mine = f"kind = 'confirmation' AND appointment_id IN (SELECT id FROM scheduling_appointment WHERE note = 'redis {how}')"
     until(
         lambda: live.count("scheduling_message", f"{mine} AND state = 'sent'") == 1,

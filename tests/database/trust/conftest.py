@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.auth.models import Group
+from django.test import Client
 
+from pain_clinic.accounts.models import User
 from tests import factories
 from tests.database.trust import world as worlds
 from tests.database.trust.world import World
@@ -33,3 +36,23 @@ def elsewhere(world: World, tmp_path: Path) -> World:
         tmp_path, last_name="Otherling", first_name="Noa", phone="+12025550199", email="noa@mail.example",
         external_id="EXT-2", birth_date=date(1971, 8, 9), record_number="REC-2", payer="Plain Health",
     )  # fmt: skip
+
+
+@pytest.fixture
+def everybody(world: World) -> dict[str, tuple[User, Client]]:
+    """Return who sees the most of the pages, signed in."""
+    found = {}
+    for role in ("manager", "admin", "auditor"):
+        user, client = factories.user(role=role, sites=(world.site,)), Client(raise_request_exception=False)
+        client.force_login(user)
+        found[role] = (user, client)
+    return found
+
+
+@pytest.fixture
+def manager(world: World) -> tuple[User, Client]:
+    user, client = factories.user(role="manager", sites=(world.site,)), Client(raise_request_exception=False)
+    user.groups.add(Group.objects.get(name="physician"))  # who records what was found and done
+    client.force_login(user)
+    world.of("hold", user)
+    return user, client

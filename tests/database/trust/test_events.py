@@ -13,10 +13,12 @@ from django.test import Client
 
 from pain_clinic.accounts.models import User
 from pain_clinic.audit.models import AuditEvent
-from patients.models import Patient
+from patients.models import Condition, Patient
+from procedures.models import RuleRow
 from scheduling.models import Appointment, Hold
 from tests import factories
 from tests.database.trust.world import World
+from tests.factories import NOW, TODAY
 
 FROM = "198.51.100.23"
 Told = tuple[str, str, str, bool]  # act, outcome, reason, whether it names the patient
@@ -170,6 +172,31 @@ def test_each_change_of_what_somebody_may_is_one_event(world: World, person: Cal
 
     assert changed == [("accounts.change_staff", "done", "", False)]
     assert set(colleague.groups.values_list("name", flat=True)) == {"nurse"}
+
+
+def test_each_change_of_a_rule_and_each_reason_given_against_one_is_one_event(
+    world: World, person: Callable[[str], Person]
+) -> None:
+    manager, physician, desk = person("manager"), person("physician"), person("desk")
+    address = world.address("/rules/<uuid:public_id>/change/")
+    form = manager.client.get(address).context["form"]
+    typed = {name: form[name].value() for name in form.fields if form[name].value() is not None} | {"severity": "info"}
+
+    assert manager.told("post", address, {**typed, "act": "look"}, status=200) == []
+    assert manager.told("post", address, {**typed, "act": "save"}, status=303) == [("procedures.change_rule", "done", "", False)]
+    assert manager.told("post", address, {**typed, "act": "save"}, status=409) == [
+        ("procedures.change_rule", "refused", "stale", False)
+    ]
+    assert physician.told("post", address, {**typed, "act": "save"}, status=403) == [
+        ("accounts.permission_denied", "refused", "procedures.change_rules", False)
+    ]
+
+    RuleRow.objects.filter(row_id="active_infection").update(is_enabled=True)
+    Condition.objects.create(patient=world.patient, kind="infection", name="Infection", began_on=TODAY, recorded_at=NOW)
+    mine, key_ = page_of(world.case, "rules/"), "active_infection"
+    reason = {"act": "waive", "waive": key_, f"reason_{key_}": "clinical_judgement", f"text_{key_}": "Seen."}
+    assert desk.told("post", mine, reason, status=422) == [("scheduling.waive", "refused", "rules_refused", True)]
+    assert physician.told("post", mine, reason, status=303) == [("scheduling.waive", "done", "", True)]
 
 
 def test_reading_the_trail_is_one_event(world: World, person: Callable[[str], Person]) -> None:
