@@ -5,7 +5,7 @@ A unit is one performed procedure. What a payer counts otherwise is told in the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -26,7 +26,10 @@ from patients.models import (
     PerformedProcedure,
 )
 from patients.recorded import Kind
+from procedures import rulebook
+from procedures.families import NAMES, name_of
 
+NO_RULES = "none"
 KINDS: dict[str, Kind] = {
     "plans": Kind("plans", Coverage, "plan", "Coverage"),
     "authorizations": Kind("authorizations", Authorization, "authorisation", "Authorisations"),
@@ -70,15 +73,18 @@ class Cover:
 
 
 def cover(*, patient: Patient, on: date) -> Cover:
-    """Return who pays and what is authorised, what holds on a day first, in three statements."""
+    """Return who pays and what is authorised, what holds on a day first, in four statements."""
+    book = rulebook.usable_book()
+    payers: Mapping[str, str] = book.payer_names if book is not None else {}
+    names: Mapping[str, str] = book.names_by_id if book is not None else {}
     plans = list(Coverage.objects.of(patient).order_by("rank", "-recorded_at", "-pk"))
     held = list(Authorization.objects.of(patient).select_related("coverage").order_by("-recorded_at", "-pk"))
     uses: dict[int, list[AuthorizationUse]] = {}
     for use in AuthorizationUse.objects.of(patient).order_by("used_on", "pk"):
         uses.setdefault(use.authorization_id, []).append(use)
-    lines = [_held(row, uses.get(row.pk, []), on) for row in held]
+    lines = [_held(row, uses.get(row.pk, []), on, names) for row in held]
     return Cover(
-        tuple(sorted((_plan(row, on) for row in plans), key=lambda line: line.is_over)),
+        tuple(sorted((_plan(row, on, payers) for row in plans), key=lambda line: line.is_over)),
         tuple(sorted(lines, key=lambda line: not line.is_usable)),
     )
 
@@ -137,9 +143,9 @@ def units_used(rows: Iterable[int]) -> dict[int, int]:
     return {row["authorization"]: row["many"] for row in sums}
 
 
-def _plan(row: Coverage, on: date) -> PlanLine:
+def _plan(row: Coverage, on: date, payers: Mapping[str, str]) -> PlanLine:
     more = [
-        row.get_plan_type_display(), row.payer_rules.replace("_", " "), row.state,
+        row.get_plan_type_display(), _rules_told(row.payer_rules, payers), row.state,
         f"place of service {row.place_of_service}" if row.place_of_service else "",
         f"plan year from {row.year_anchor}" if row.year_anchor else "", "" if row.rank == 1 else f"pays as number {row.rank}",
         row.note,
@@ -151,14 +157,24 @@ def _plan(row: Coverage, on: date) -> PlanLine:
     )
 
 
-def _held(row: Authorization, uses: Sequence[AuthorizationUse], on: date) -> HeldLine:
+def _rules_told(code: str, payers: Mapping[str, str]) -> str:
+    """Return by whose rules a plan is judged, as people say it."""
+    return "no payer's rules" if code == NO_RULES else f"rules of {payers.get(code, code)}"
+
+
+def _covers_told(code: str, names: Mapping[str, str]) -> str:
+    """Return what an authorisation is for: a procedure by the name handed in, else a family of them."""
+    return names.get(code) or (f"all {name_of(code)}" if code in NAMES else name_of(code))
+
+
+def _held(row: Authorization, uses: Sequence[AuthorizationUse], on: date, names: Mapping[str, str]) -> HeldLine:
     used = sum(use.units for use in uses)
     left = None if row.units is None else max(row.units - used, 0)
     in_time = (row.valid_until is None or on <= row.valid_until) and (row.valid_from is None or row.valid_from <= on)
     return HeldLine(
         public_id=row.public_id,
         number=row.number,
-        covers=row.covers.replace("_", " "),
+        covers=_covers_told(row.covers, names),
         where=", ".join(filter(None, [row.side, *row.levels, " ".join(row.codes), row.note])),
         status=row.status,
         label=row.get_status_display(),

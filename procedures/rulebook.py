@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TypeAlias
@@ -71,6 +72,15 @@ def usable_book() -> Book | None:
         return book()
     except tables.MalformedTables:
         return None
+
+
+def payer_names() -> Mapping[str, str]:
+    """Return what the payers' rule sets are called, by id, in the order of the table: the clinic's, else those of the files."""
+    held = usable_book()
+    if held is not None:
+        return held.payer_names
+    rows = tables.read(only=("payer_rules",))["payer_rules"].content["payer_rule_sets"]
+    return {row["id"]: row["title"] for row in rows}
 
 
 def in_force(held: Book | None, facts: Facts, on: date) -> tuple[Rule, ...]:

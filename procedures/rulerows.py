@@ -16,8 +16,10 @@ from django.db import transaction
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
 from pain_clinic.errors import Conflict, Forbidden, Refused
-from procedures.models import RuleRow
+from procedures.families import name_of
+from procedures.models import RuleRow, RuleSeverity
 from procedures.rules.book import Book
+from procedures.rules.rows import plain
 from procedures.tables import MalformedTables, clinic_book, written_as
 
 CHANGE = "procedures.change_rules"
@@ -27,7 +29,11 @@ SECTIONS = frozenset({"rules", "drugs", "lab_limits", "minimum_hours", "glp1", "
 # Figures that tell about a drug and decide nothing.
 TOLD_ONLY = frozenset({"half_life_hours_about"})
 PERIODS = frozenset({"months", "weeks", "years"})  # a window of none of them would count nothing and say so to nobody
-WORDS = {"applies_to": "for", "restart_after": "restart", "hold_before": "hold"}
+WORDS = {
+    "applies_to": "for", "restart_after": "restart", "hold_before": "hold", "severity": "weight", "is_enabled": "switched",
+    "enabled_by_default": "switched", "effective_from": "holds from", "effective_to": "holds until",
+}  # fmt: skip
+TABLES = "the tables"
 
 
 class MayNotChange(Forbidden):
@@ -71,7 +77,7 @@ def edits(row: RuleRow) -> list[tuple[str, str, str]]:
     """Return what the clinic has otherwise than the table: the name, the clinic's value, the table's."""
     now, loaded = written_as(row), row.table_values
     found = [
-        (name.replace("_", " "), _told(now.get(name)), _told(loaded.get(name)))
+        (_label(name), _told(now.get(name), name), _told(loaded.get(name), name))
         for name in ("severity", "enabled_by_default", "effective_from", "effective_to")
         if now.get(name) != loaded.get(name)
     ]
@@ -80,16 +86,24 @@ def edits(row: RuleRow) -> list[tuple[str, str, str]]:
     return found + [(_label(path), _told(value), _told(before.get(path))) for path, value in here]
 
 
-def told(row: RuleRow) -> str:
-    """Return in a few words what a row is about."""
-    if row.data.get("rule"):
-        return str(row.data["rule"])
-    if row.data.get("drug"):
-        return str(row.data["drug"])
-    kind = str(row.data.get("type") or row.section).replace("_", " ")
-    numbers = ", ".join(f"{figure.label} {figure.value}" for figure in figures(row)[:3])
-    families = ", ".join(str(name).replace("_", " ") for name in row.data.get("applies_to", ()))
-    return "; ".join(part for part in (kind, families, numbers) if part)
+def title(row: RuleRow) -> str:
+    """Return what a row is about, as people say it; its id is for files and lists."""
+    said = row.data.get("rule") or row.data.get("drug") or row.data.get("name")
+    if said:
+        return str(said).removesuffix(".")
+    kind = plain(str(row.data.get("type") or row.section)).capitalize()
+    about = ", ".join(families_of(row)) or (plain(row.row_id) if "type" not in row.data else "")
+    return f"{kind}: {about}" if about else kind
+
+
+def figures_told(row: RuleRow) -> str:
+    """Return the first figures of a row in one line."""
+    return ", ".join(f"{figure.label} {figure.value}" for figure in figures(row)[:3])
+
+
+def families_of(row: RuleRow) -> list[str]:
+    """Return the names of the families that a row speaks of."""
+    return [name_of(str(family)) for family in row.data.get("applies_to", ())]
 
 
 def proposed(row: RuleRow, changes: Mapping[str, Any], numbers: Mapping[str, float]) -> RuleRow:
@@ -163,30 +177,55 @@ def change(
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One change of a row as its history tells it."""
+    """One version of a row as its history tells it. `by` is who made it: a person, or the tables when they were loaded."""
 
     at: datetime
     version: int
+    by: str
     changes: tuple[tuple[str, str, str], ...]
 
 
 def versions(row: RuleRow) -> list[Version]:
-    """Return how a row became what it is, newest first."""
-    found: list[Version] = []
-    before: dict[str, Any] | None = None
+    """Return how a row became what it is, newest first: each version with who made it, when, and what it changed."""
     history: Any = RuleRow._meta.get_field("events").related_model
-    for event in history._default_manager.filter(pgh_obj_id=row.pk).order_by("pgh_created_at", "pgh_id"):
-        now = {name: getattr(event, name) for name in COLUMNS} | dict(_leaves(event.data))
-        if before is not None:
-            changes = [
-                (_label(name), _told(before.get(name)), _told(now.get(name)))
-                for name in dict.fromkeys((*before, *now))
-                if before.get(name) != now.get(name)
-            ]
-            if changes:
-                found.append(Version(event.pgh_created_at, event.version, tuple(changes)))
-        before = now
+    events = history._default_manager.filter(pgh_obj_id=row.pk).select_related("owner").order_by("pgh_created_at", "pgh_id")
+    found: list[Version] = []
+    last: Any = None
+    for event in events:
+        now, before = _all_of(event), _all_of(last)
+        changes = () if last is None else tuple(
+            (_label(name), _told(before.get(name), name), _told(now.get(name), name))
+            for name in dict.fromkeys((*before, *now))
+            if before.get(name) != now.get(name)
+        )  # fmt: skip
+        # A load of the tables moves what they say; who edits never does.
+        is_loaded = last is None or event.table_values != last.table_values
+        if last is None or changes:
+            who = TABLES if is_loaded or event.owner is None else event.owner.shown_name
+            found.append(Version(event.pgh_created_at, event.version, who, changes))
+        last = event
     return found[::-1]
+
+
+def _all_of(event: Any) -> dict[str, Any]:
+    """Return everything in one version of a row that may differ from another, by where it stands."""
+    if event is None:
+        return {}
+    columns = {name: getattr(event, name) for name in (*COLUMNS, "verified")}
+    sources = "; ".join(str(one.get("title") or "") for one in event.source or ())
+    return columns | dict(_everything(event.data)) | {"source": sources}
+
+
+def _everything(held: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Give every value in a row with where it stands; a list of words is one value."""
+    if isinstance(held, Mapping):
+        for name, inner in held.items():
+            yield from _everything(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(held, list) and any(isinstance(one, (Mapping, list)) for one in held):
+        for place, inner in enumerate(held):
+            yield from _everything(inner, f"{path}.{place}")
+    else:
+        yield path, held
 
 
 def _leaves(held: Any, path: str = "") -> Iterator[tuple[str, int | float]]:
@@ -213,13 +252,18 @@ def _put(data: dict[str, Any], path: str, value: float) -> None:
 
 
 def _label(path: str) -> str:
-    parts = [WORDS.get(part, part.replace("_", " ")) for part in path.split(".") if part != "params"]
+    parts = [WORDS.get(part, plain(part)) for part in path.split(".") if part != "params"]
     return " ".join(f"({int(part) + 1})" if part.isdigit() else part for part in parts)
 
 
-def _told(value: Any) -> str:
+def _told(value: Any, name: str = "") -> str:
+    if name == "severity" and value:
+        return str(RuleSeverity(value).label).lower()
     if isinstance(value, bool):
-        return "on" if value else "off"
-    if value is None or value == "":
+        switch = name in ("is_enabled", "enabled_by_default")
+        return ("on" if value else "off") if switch else "yes" if value else "no"
+    if value is None or value in ("", []):
         return "none"
+    if isinstance(value, list):
+        return ", ".join(name_of(str(one)) if name == "applies_to" else plain(str(one)) for one in value)
     return value.isoformat() if isinstance(value, date) else str(value)

@@ -59,9 +59,19 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 
 
 class Known:
-    """What is on file about one patient, as rows by kind, each a list of what the statement in `reading` names."""
+    """What is on file about one patient, as rows by kind, each a list of what the statement in `reading` names.
 
-    def __init__(self, birth_on: date, sex: str, rows: Mapping[str, Sequence[Sequence[Any]]]) -> None:
+    `names` are what people call the procedures of the book, by code: findings speak of them so.
+    """
+
+    def __init__(
+        self,
+        birth_on: date,
+        sex: str,
+        rows: Mapping[str, Sequence[Sequence[Any]]],
+        names: Mapping[str, str],
+    ) -> None:
+        self.names = names
         self.birth_on = birth_on
         self.sex = None if sex == "unknown" else sex
         self.rows = rows
@@ -109,7 +119,7 @@ class Known:
     @cached_property
     def sessions(self) -> tuple[Session, ...]:
         """Return what was performed, here and elsewhere, oldest first."""
-        found = performed_sessions(self._of("performed"), self._of("given"), self._of("score"))
+        found = performed_sessions(self._of("performed"), self._of("given"), self._of("score"), self.names)
         return tuple(sorted(found, key=lambda one: (one.on, one.procedure, one.levels, one.side)))
 
     @cached_property

@@ -103,11 +103,14 @@ def read(patients: Iterable[Patient]) -> Reading:
                 found[patient][kind].append(values)
             else:
                 stamp = rulebook.stamp_of(values, procedures)
-    known = {pk: Known(people[pk].birth_date, people[pk].sex, rows) for pk, rows in found.items()}
+    book, problem = None, ""
     try:
-        return Reading(rulebook.book(stamp), known)
+        book = rulebook.book(stamp)
     except MalformedTables as error:
-        return Reading(None, known, str(error.problems[0]))
+        problem = str(error.problems[0])
+    names = book.names_by_id if book is not None else {}
+    known = {pk: Known(people[pk].birth_date, people[pk].sex, rows, names) for pk, rows in found.items()}
+    return Reading(book, known, problem)
 
 
 def facts_of(patient: Patient, request: Request, sessions: Iterable[Session] = (), *, at: datetime, zone: tzinfo) -> Facts:

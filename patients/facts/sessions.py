@@ -60,8 +60,11 @@ def figure(written: str | None) -> Fraction | None:
     return None if written is None else exact(written)
 
 
-def performed_sessions(performed: Rows, given: Rows, scores: Rows) -> tuple[Session, ...]:
-    """Return what was performed here and elsewhere, and each steroid outside any procedure as a session of its own."""
+def performed_sessions(performed: Rows, given: Rows, scores: Rows, names: Mapping[str, str]) -> tuple[Session, ...]:
+    """Return what was performed here and elsewhere, and each steroid outside any procedure as a session of its own.
+
+    `names` are what people call the procedures, by code.
+    """
     drugs: dict[int | None, list[Sequence[Any]]] = defaultdict(list)
     for row in given:
         drugs[row[0]].append(row)
@@ -71,7 +74,7 @@ def performed_sessions(performed: Rows, given: Rows, scores: Rows) -> tuple[Sess
     found = []
     for row in performed:
         own = drugs.pop(row[0], [])
-        found.append(_session(row, own[:1], scored.get(row[0], ())))
+        found.append(_session(row, own[:1], scored.get(row[0], ()), names))
         found += [_steroid(one) for one in own[1:]]
     found += [_steroid(one) for rows in drugs.values() for one in rows]
     return tuple(found)
@@ -82,7 +85,7 @@ def _steroid(row: Sequence[Any]) -> Session:
     return Session(sure_day(on), OTHER, OTHER, "performed", "midline", drug=drug, dose_mg=figure(dose))
 
 
-def _session(row: Sequence[Any], given: Rows, scored: Sequence[_Scored]) -> Session:
+def _session(row: Sequence[Any], given: Rows, scored: Sequence[_Scored], names: Mapping[str, str]) -> Session:
     (_, code, family, approach, steroid, _, done_on, is_elsewhere, side, levels, regions, body_site, role, indication, has_kx,
      function_improved, medication_reduced, medication_reduction, matched, lead_removed_on) = row  # fmt: skip
     on = sure_day(done_on)
@@ -97,6 +100,7 @@ def _session(row: Sequence[Any], given: Rows, scored: Sequence[_Scored]) -> Sess
         scores=scores_of(on, scored), has_range=any(one.range_text for one in scored),
         function_improved=function_improved, medication_reduced=medication_reduced,
         medication_reduction=figure(medication_reduction), matched_agent=matched, lead_removed_on=day(lead_removed_on),
+        name=names.get(code, ""),
     )  # fmt: skip
 
 

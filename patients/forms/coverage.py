@@ -10,10 +10,10 @@ from django import forms
 from pain_clinic.texts import PlainField
 from patients.models import Coverage, Decision, Patient, PlanType
 from procedures import rulebook
+from procedures.families import name_of
 from procedures.levels import SIDE_LABELS
 from procedures.models import Procedure
 from procedures.rules.places import is_level
-from procedures.tables import read
 
 SIDES = [("", "any"), *SIDE_LABELS.items()]
 _APART = re.compile(r"[\s,;]+")
@@ -27,22 +27,15 @@ def day_field(label: str, hint: str = "") -> forms.DateField:
 
 def rule_sets() -> list[tuple[str, str]]:
     """Return the payers' rule sets that the clinic has, and no rules."""
-    book = rulebook.usable_book()
-    names = (
-        sorted(book.payer_sets)
-        if book
-        else [row["id"] for row in read(only=("payer_rules",))["payer_rules"].content["payer_rule_sets"]]
-    )
-    return [*((name, name.replace("_", " ")) for name in names), ("none", "No payer's rules")]
+    return [*rulebook.payer_names().items(), ("none", "No payer's rules")]
 
 
 def coverable() -> list[tuple[str, str]]:
     """Return what an authorisation may be for: families of procedures, then single ones."""
     rows = list(Procedure.objects.order_by("name", "pk").values_list("code", "name", "family"))
-    families = sorted({family for _, _, family in rows})
     return [
         ("", "Choose"),
-        *((name, f"{name.replace('_', ' ')} (family)") for name in families),
+        *((family, f"All {name_of(family)}") for family in sorted({family for _, _, family in rows}, key=name_of)),
         *((code, name) for code, name, _ in rows),
     ]
 

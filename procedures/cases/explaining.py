@@ -8,31 +8,14 @@ from datetime import date
 
 from procedures.cases.judging import findings_on
 from procedures.cases.reading import Case
-from procedures.rules import Finding, Moment, Plain, decision
+from procedures.rules import Finding, Moment, Plain, decision, evidence
 from procedures.rules.book import Book
 from procedures.rules.earliest import at_date, earliest_covered
 from procedures.rules.rows import Ruled
 
 WORDS = {"denied": "Not allowed", "warn": "Needs a reason", "allowed": "Allowed"}
 # The evidence that has a place of its own in a step.
-PLACED = frozenset({"counted", "limit", "adds", "window", "sessions", "group"})
-# Evidence in words; what is not named here is told by its own name.
-NAMES = {
-    "reference": "Judged by the session",
-    "needed": "Needed",
-    "scores": "Recorded",
-    "blocks": "Blocks before",
-    "missing": "Not met",
-    "since": "Last time",
-    "interval": "Interval",
-    "authorizations": "Authorisations on file",
-    "hold": "Time without it",
-    "last_dose": "Last dose",
-    "bleeding_class": "Bleeding class",
-    "restart_after_hours": "Hours until it may be restarted",
-    "planned": "Planned now",
-    "year_from": "Plan year began",
-}
+PLACED = evidence.IN_THE_MESSAGE | {"sessions"}
 _ADDRESS = re.compile(r"https?://\S+")
 
 
@@ -128,13 +111,9 @@ def step_of(finding: Finding) -> Step:
         adds=facts.get("adds"),
         limit=facts.get("limit"),
         window=str(facts.get("window") or ""),
-        group=str(facts.get("group") or "").replace("_", " "),
+        group=str(facts.get("group") or ""),
         sessions=tuple(part for part in str(facts.get("sessions") or "").split("; ") if part),
-        evidence=tuple(
-            (NAMES.get(name, name.replace("_", " ").capitalize()), str(value))
-            for name, value in finding.evidence
-            if name not in PLACED and value not in (None, "")
-        ),
+        evidence=evidence.told(finding.evidence, without=PLACED),
         earliest=finding.earliest,
         source=source,
         url=url,

@@ -128,6 +128,7 @@ def read_wanted(fields: Fields, book: Book, *, is_alone: bool) -> Wanted | None:
         approach=offer.approach,
         codes=offer.codes,
         driver=offer.driver,
+        name=offer.name,
     )
     if not is_alone:
         fields.end()
@@ -171,6 +172,7 @@ def read_session(fields: Fields, book: Book) -> SessionRead | None:
         medication_reduction=fields.get("medication_reduction", a_number(-1000, 100), None),
         matched_agent=fields.get("relief_matched_agent", yes_no, None),
         lead_removed_on=fields.get("lead_removed", a_day, None),
+        name=offer.name,
     )
     fields.end()
     return None if on is None else SessionRead(fields.path, session, records)

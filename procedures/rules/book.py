@@ -18,7 +18,7 @@ from procedures.rules.findings import Rule
 from procedures.rules.offers import Offer, offer_of
 from procedures.rules.payer.compiling import compile_rows
 from procedures.rules.payer.shapes import check_row
-from procedures.rules.rows import Ruled
+from procedures.rules.rows import Ruled, plain
 from procedures.rules.shapes import Checker, Fault, MalformedRows, date_of
 
 Data = Mapping[str, Any]
@@ -63,8 +63,12 @@ class Book:
             raise MalformedRows(faults)
         self.offers: Mapping[str, Offer] = {row["id"]: offer_of(row) for row in tables["catalogue"]["procedures"]}
         self.families_by_id: Mapping[str, str] = {offer.id: offer.family for offer in self.offers.values()}
+        self.names_by_id: Mapping[str, str] = {offer.id: offer.name for offer in self.offers.values()}
         self.families = frozenset(offer.family for offer in self.offers.values())
-        self.payer_sets = frozenset(row["id"] for row in tables["payer_rules"]["payer_rule_sets"])
+        self.payer_names: Mapping[str, str] = {
+            row["id"]: row.get("title") or plain(row["id"]) for row in tables["payer_rules"]["payer_rule_sets"]
+        }
+        self.payer_sets = frozenset(self.payer_names)
         self.payer_rows: Sequence[Data] = tuple(tables["payer_rules"]["rules"])
         self.drug_ids = frozenset(row["id"] for row in tables["antithrombotics"]["drugs"])
         self.steroid_ids = frozenset(row["id"] for row in tables["steroids"]["drugs"])

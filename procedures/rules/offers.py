@@ -41,6 +41,7 @@ class Offer:
     steroid: str = ""
     bleeding_class: str = ""
     driver: str = ""
+    name: str = ""
 
     @property
     def needs_levels(self) -> bool:
@@ -92,6 +93,7 @@ def offer_of(row: Mapping[str, Any]) -> Offer:
         steroid=row["steroid"],
         bleeding_class=row["bleeding_risk"]["asra_2018"],
         driver=row["driver"],
+        name=row.get("short_name") or row.get("name") or "",
     )
 
 
@@ -163,4 +165,5 @@ def want(
         codes=offer.codes,
         driver=offer.driver,
         has_drug_told=bool(told.drug) or offer.steroid in ("no", ""),
+        name=offer.name,
     )

@@ -94,6 +94,11 @@ def latest(moments: Iterable[date | None]) -> date | None:
     return found
 
 
+def plain(name: str) -> str:
+    """Return one of the table's words as people read it."""
+    return name.replace("_", " ")
+
+
 def words(names: Iterable[str]) -> str:
     """Return the table's words as people read them."""
-    return ", ".join(name.replace("_", " ") for name in sorted(names))
+    return ", ".join(map(plain, sorted(names)))

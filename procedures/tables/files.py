@@ -128,7 +128,7 @@ def read(folder: Path = DATA, *, only: Iterable[str] = ()) -> dict[str, Table]:
         if not checker.problems:
             tables[name] = _table(name, content, digest)
         problems.extend(checker.problems)
-    if not problems and len(tables) == len(ROWS):
+    if not problems and tables.keys() >= set(TABLES):
         problems.extend(_across(tables))
     if problems:
         raise MalformedTables(problems)
@@ -141,7 +141,10 @@ def book_of_files(folder: Path = DATA) -> Book:
     Raises:
         MalformedTables: with every problem of every file.
     """
-    return Book({name: table.content for name, table in read(folder, only=TABLES).items()})
+    found = {name: table.content for name, table in read(folder, only=(*TABLES, "short_names")).items()}
+    names: Mapping[str, str] = found.pop("short_names")["short_names"]
+    rows = [{**row, "short_name": names.get(row["id"], "")} for row in found["catalogue"]["procedures"]]
+    return Book({**found, "catalogue": {**found["catalogue"], "procedures": rows}})
 
 
 def _content(path: Path, checker: Checker) -> tuple[dict[str, Any], str]:

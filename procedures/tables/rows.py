@@ -66,14 +66,32 @@ def _written(found: Mapping[str, Table]) -> Iterator[tuple[Key, int, dict[str, A
 
 def _merge(row: RuleRow, values: dict[str, Any], position: int, report: RuleReport) -> None:
     """Take over what the clinic left alone: compare the row as last loaded, as the clinic has it, and as it is now."""
-    loaded, current = row.table_values, written_as(row)
+    loaded = row.table_values
+    wanted = _merged(_name(_key(row)), "", loaded, written_as(row), values, report)
+    if loaded != values:
+        row.table_values = values
+        row.version += 1
+        _put(row, wanted, position).save()
+    elif row.position != position:  # a row that only moved down says what it said
+        row.position = position
+        row.save(update_fields=["position"])
+
+
+def _merged(
+    code: str, path: str, loaded: Mapping[str, Any], current: Mapping[str, Any], values: Mapping[str, Any], report: RuleReport
+) -> dict[str, Any]:
+    """Return what a row is to be: of each value the table's, unless the clinic has its own. Parts are merged for themselves."""
     wanted = dict(current)
     for name in sorted({*values, *loaded}):
-        new, old = values.get(name), current.get(name)
+        was, old, new = loaded.get(name), current.get(name), values.get(name)
         if new == old:
             continue
-        change = Change(_name(_key(row)), name, old, new)
-        if old != loaded.get(name):
+        place = f"{path}.{name}" if path else name
+        if isinstance(was, dict) and isinstance(old, dict) and isinstance(new, dict):
+            wanted[name] = _merged(code, place, was, old, new, report)
+            continue
+        change = Change(code, place, old, new)
+        if old != was:
             report.kept.append(change)
             continue
         report.changed.append(change)
@@ -81,10 +99,7 @@ def _merge(row: RuleRow, values: dict[str, Any], position: int, report: RuleRepo
             wanted[name] = new
         else:
             wanted.pop(name, None)
-    if loaded != values or row.position != position:
-        row.table_values = values
-        row.version += 1
-        _put(row, wanted, position).save()
+    return wanted
 
 
 def _put(row: RuleRow, values: Mapping[str, Any], position: int) -> RuleRow:
@@ -143,6 +158,7 @@ def clinic_book(instead: RuleRow | None = None) -> Book:
 def _procedure(row: Procedure) -> dict[str, Any]:
     return {
         "id": row.code,
+        "short_name": row.short_name,
         "family": row.family,
         "category": row.category,
         "approach": row.approach,

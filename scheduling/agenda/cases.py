@@ -16,6 +16,7 @@ from patients.models import Patient
 from procedures import levels as target_words
 from procedures.guidance import MODALITIES, usual
 from procedures.models import Sedation
+from procedures.rules import evidence
 from scheduling import waiting
 from scheduling.agenda import words
 from scheduling.agenda.shapes import (
@@ -277,7 +278,7 @@ def _lines(rows: _Rows, by: Actor) -> tuple[Line, ...]:
             severity=row.severity,
             code=row.code,
             message=row.message,
-            evidence=evidence(row.evidence),
+            evidence="" if row.source == waiting.BOOKING else evidence.line(row.evidence.items()),
             is_waived=waiver is not None,
             reason=reason_word(waiver.reason_code) if waiver else "",
             text=waiver.text if waiver else "",
@@ -296,13 +297,6 @@ def _seen(rows: _Rows, by: Actor) -> list[AppointmentFinding]:
     if by.may("patients.view_safety"):
         return rows.findings
     return [row for row in rows.findings if row.source == waiting.BOOKING or waiting.is_payers(row.code)]
-
-
-def evidence(facts: Any) -> str:
-    """Return what a finding rests on as one line of words."""
-    if not isinstance(facts, dict):
-        return ""
-    return "; ".join(f"{str(name).replace('_', ' ')}: {value}" for name, value in facts.items() if value not in (None, ""))
 
 
 def acts(*, appointment: Appointment, by: Actor, at: datetime) -> tuple[Act, ...]:

@@ -221,6 +221,7 @@ def session_of(other: Appointment, book: Book | None) -> Session:
         site="" if levels else "_".join(other.regions),
         drug=drug,
         dose_mg=dose,
+        name=offer.name,
     )
 
 
@@ -261,4 +262,4 @@ def _fingerprint(key: str, rests: Rests, facts: Facts, known: Known) -> str:
 def _offer(procedure: Procedure, book: Book | None) -> Offer:
     """Return what the book says of a procedure; without a book there is only its name and family."""
     found = book.offers.get(procedure.code) if book is not None else None
-    return found or Offer(procedure.code, procedure.family)
+    return found or Offer(procedure.code, procedure.family, name=procedure.name)

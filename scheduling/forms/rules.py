@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from procedures import rulebook
 from procedures.models import RuleRow, RuleSeverity
 from procedures.rulerows import Figure, figures
 
@@ -35,8 +36,7 @@ class RuleFilterForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        names = RuleRow.objects.filter(section="payer_rule_sets").in_order().values_list("row_id", flat=True)
-        self.fields["payer"].choices = [("", "All"), *((name, name.replace("_", " ")) for name in names)]  # type: ignore[attr-defined]
+        self.fields["payer"].choices = [("", "All"), *rulebook.payer_names().items()]  # type: ignore[attr-defined]
 
 
 class RuleForm(forms.Form):

@@ -19,8 +19,8 @@ from procedures import cases, rulebook, tables
 from procedures.models import Procedure
 from scheduling import trying
 from scheduling.forms import AssessForm
+from scheduling.views import doors
 
-ZONE = "America/New_York"
 _book_of_files = functools.cache(tables.book_of_files)  # they come with the program and are read once
 
 
@@ -29,7 +29,7 @@ _book_of_files = functools.cache(tables.book_of_files)  # they come with the pro
 @sensitive_post_parameters()
 def assess(request: HttpRequest) -> HttpResponse:
     """Judge a case that is put together here exactly as `manage.py assess` would judge it written in a file."""
-    book, zone = rulebook.usable_book() or _book_of_files(), _zone(request)
+    book, zone = rulebook.usable_book() or _book_of_files(), doors.zone_of(request)
     names = dict(Procedure.objects.values_list("code", "name"))
     patient = _patient(request)
     if request.method == "GET":
@@ -63,11 +63,6 @@ def _patient(request: HttpRequest) -> Patient | None:
         raise Http404 from None
     found: Patient = get_object_or_404(Patient.objects.visible_to(web.member(request)), public_id=public_id)
     return found
-
-
-def _zone(request: HttpRequest) -> ZoneInfo:
-    sites = web.sites_of(request)
-    return ZoneInfo(sites[0].time_zone if sites else ZONE)
 
 
 def _page(

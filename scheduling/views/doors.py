@@ -25,7 +25,7 @@ from pain_clinic.audit import trail
 from pain_clinic.errors import Conflict, DomainError, retried
 from patients.models import Patient
 from procedures.models import Procedure
-from procedures.rules import Finding
+from procedures.rules import Finding, evidence
 from scheduling import agenda, booking, messages, waiting
 from scheduling.agenda import words
 from scheduling.agenda.shapes import Case, Choice, Line, Meanwhile, OpeningLine, Pair, Refusal, Wait
@@ -37,6 +37,7 @@ from scheduling.openings import FoundSite, FoundUnit, Options
 
 SALT, TOKEN_LIFE = "scheduling.opening", 30 * 60
 NOT_PART_OF_THE_BODY = frozenset({"csrfmiddlewaretoken", "request_key"})
+ZONE = "America/New_York"  # of whoever has no site yet
 TITLES = {
     "slot_taken": "This time is no longer free",
     "stale": "This case was changed meanwhile",
@@ -128,6 +129,12 @@ def new_key() -> str:
     return uuid.uuid4().hex
 
 
+def zone_of(request: HttpRequest) -> ZoneInfo:
+    """Return the time zone in which somebody reads times that belong to no site: that of their first site."""
+    sites = web.sites_of(request)
+    return ZoneInfo(sites[0].time_zone if sites else ZONE)
+
+
 def key_of(request: HttpRequest) -> str:
     """Return the key that the form carries, a new one for a form that carries none."""
     given = request.POST.get("request_key", "")
@@ -165,9 +172,7 @@ def line_of(finding: Finding, by: Actor, typed: Mapping[str, tuple[bool, str, st
         severity=severity,
         code=finding.key,
         message=finding.message,
-        evidence=""
-        if finding.structural
-        else "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in finding.evidence if value is not None),
+        evidence="" if finding.structural else evidence.line(finding.evidence),
         earliest=finding.earliest,
         source="" if finding.source == "booking" else finding.source,
         can_waive=can_waive,

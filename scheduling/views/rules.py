@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,13 +19,14 @@ from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import DomainError
-from procedures import rulerows
+from procedures import rulebook, rulerows
 from procedures.models import RuleRow, RuleRowQuerySet
 from scheduling import effects
 from scheduling.agenda import words
 from scheduling.agenda.shapes import CaseLine
 from scheduling.forms import RULE_TABLES as TABLES
 from scheduling.forms import RuleFilterForm, RuleForm
+from scheduling.views import doors
 
 KINDS = dict(TABLES[1:])
 
@@ -34,7 +36,8 @@ class Line:
     """One row in the list."""
 
     row: RuleRow
-    told: str
+    title: str
+    numbers: str
     payer: str
     holds: str
     is_edited: bool
@@ -46,7 +49,8 @@ def rules(request: HttpRequest) -> HttpResponse:
     """List the rows of the rules as filtered."""
     form = RuleFilterForm(request.GET or None)
     asked = form.cleaned_data if form.is_bound and form.is_valid() else {}
-    lines = [_line(row) for row in _asked_for(RuleRow.objects.filter(section__in=rulerows.SECTIONS), asked)]
+    payers = rulebook.payer_names()
+    lines = [_line(row, payers) for row in _asked_for(RuleRow.objects.filter(section__in=rulerows.SECTIONS), asked)]
     if asked.get("edited"):
         lines = [line for line in lines if line.is_edited == (asked["edited"] == "yes")]
     groups = [(title, [line for line in lines if line.row.table == table]) for table, title in KINDS.items()]
@@ -115,11 +119,11 @@ def _asked_for(rows: RuleRowQuerySet, asked: dict[str, Any]) -> RuleRowQuerySet:
     return rows.in_order()
 
 
-def _line(row: RuleRow) -> Line:
+def _line(row: RuleRow, payers: Mapping[str, str]) -> Line:
     begins, ends = row.effective_from, row.effective_to
     parts = [f"from {begins}" if begins else "", f"until {ends}" if ends else ""]
-    payer = str(row.data.get("payer_rule_set", "")).replace("_", " ")
-    return Line(row, rulerows.told(row), payer, " ".join(filter(None, parts)), bool(rulerows.edits(row)))
+    code = str(row.data.get("payer_rule_set", ""))
+    return Line(row, rulerows.title(row), rulerows.figures_told(row), payers.get(code, code), " ".join(filter(None, parts)), bool(rulerows.edits(row)))
 
 
 def _page(
@@ -132,13 +136,13 @@ def _page(
 ) -> HttpResponse:
     context = {
         "row": row,
-        "line": _line(row),
+        "line": _line(row, rulebook.payer_names()),
         "kind": KINDS.get(row.table, row.table),
         "figures": rulerows.figures(row),
         "edits": rulerows.edits(row),
-        "versions": rulerows.versions(row) if form is None else (),
+        "versions": _on_the_wall(request, rulerows.versions(row)) if form is None else (),
         "notes": row.data.get("notes") or row.data.get("note") or "",
-        "families": [str(name).replace("_", " ") for name in row.data.get("applies_to", ())],
+        "families": rulerows.families_of(row),
         "may_change": Actor.of(request).may(rulerows.CHANGE),
         "form": form,
         "effect": effect,
@@ -146,6 +150,11 @@ def _page(
         "freed": [] if effect is None else [(_case_line(one.case), one.messages) for one in effect.newly_freed],
     }
     return web.respond(request, "scheduling/rule.html", context, status=status)
+
+
+def _on_the_wall(request: HttpRequest, versions: Sequence[rulerows.Version]) -> list[rulerows.Version]:
+    zone = doors.zone_of(request)
+    return [replace(one, at=one.at.astimezone(zone)) for one in versions]
 
 
 def _case_line(case: Any) -> CaseLine:

@@ -150,8 +150,9 @@ class Antithrombotics:
         earliest = self._free_from(taken, hold, facts, on)
         evidence: dict[str, Plain] = {"bleeding_class": bleeding, "hold": hold.told(), "last_dose": _dose_told(taken, facts)}
         if earliest is not None:
+            said = evidence["last_dose"] if taken.last_dose is None else f"last taken {evidence['last_dose']}"
             message = (
-                f"{drug.name}: last taken {_dose_told(taken, facts)}; at least {hold.told()} are needed at {bleeding} bleeding "
+                f"{drug.name}: {said}; at least {hold.told()} are needed at {bleeding} bleeding "
                 f"risk, so from {told(earliest)}. The prescriber decides whether it is held."
             )
             yield self._finding("antithrombotic_hold", drug, message, earliest=earliest, evidence=evidence)

@@ -19,7 +19,7 @@ from procedures.rules.facts import Facts, Session, Wanted
 from procedures.rules.findings import Finding, Plain, Severity
 from procedures.rules.payer.caps import is_body_part
 from procedures.rules.places import SPINE_FAMILIES
-from procedures.rules.rows import Ruled, latest, listed, not_asked
+from procedures.rules.rows import Ruled, latest, listed, not_asked, plain
 
 FOUR_MG = 4
 
@@ -50,11 +50,11 @@ class Particulate(Ruled):
             return self.row.finding("Which steroid is planned is not yet said.", is_pending=True, about="not yet said")
         if not wrong or (self.is_cleared_by_rationale and facts.request.rationale.strip()):
             return None
-        drug = wrong[0].drug.replace("_", " ")
+        drug = plain(wrong[0].drug)
         message = (
             f"{drug.capitalize()} has particles; {'record why' if self.is_cleared_by_rationale else 'not for this approach'}."
         )
-        return self.row.finding(message, evidence={"drug": wrong[0].drug, "procedure": wrong[0].procedure})
+        return self.row.finding(message, evidence={"drug": drug, "procedure": wrong[0].called})
 
 
 @dataclass(frozen=True)
@@ -222,8 +222,8 @@ class NotIndicated(Ruled):
         for one in facts.request.wanted:
             is_occipital = one.procedure == "occipital_block" and facts.presentation.indication in self.occipital_indications
             if one.drug and (one.family in self.row.families or one.procedure in self.procedures or is_occipital):
-                message = f"A steroid is advised against in {one.procedure.replace('_', ' ')}."
-                return self.row.finding(message, evidence={"procedure": one.procedure, "drug": one.drug})
+                message = f"A steroid is advised against in {one.called}."
+                return self.row.finding(message, evidence={"procedure": one.called, "drug": plain(one.drug)})
         return None
 
 
@@ -237,7 +237,7 @@ class Supported(Ruled):
             is_occipital = one.procedure == "occipital_block" and "cluster" in indication
             is_groin = one.procedure == "ilioinguinal_block" and (not indication or "hernia" in indication)
             if one.drug and (is_occipital or is_groin):
-                return self.row.finding("Guidelines support a steroid here.", evidence={"procedure": one.procedure})
+                return self.row.finding("Guidelines support a steroid here.", evidence={"procedure": one.called})
         return None
 
 

@@ -32,6 +32,12 @@ class Group:
     label: str
     is_in: Callable[[Session], bool]
     wanted: tuple[Wanted, ...]
+    name: str = ""
+
+    @property
+    def called(self) -> str:
+        """Return it as people say it; `label` stays what tells one finding of a row from another."""
+        return self.name or self.label.replace("_", " ")
 
 
 def injections(work: Wanted | Session, *, is_bilateral_one: bool) -> int:
@@ -141,7 +147,7 @@ class SessionCap(Ruled):
         held = [(many, one) for day, (many, one) in units.items() if first <= day < on]
         counted, own = sum(many for many, _ in held), self._own(group.wanted)
         is_over = counted + own > limit.most
-        where = f" ({group.label.replace('_', ' ')})" if group.label else ""
+        where = f" ({group.called})" if group.label else ""
         message = (
             f"{counted} earlier {self.unit}{'' if counted == 1 else 's'}{where} count in {limit.window} {on}; "
             f"this adds {own}, the limit is {limit.most}."
@@ -153,7 +159,7 @@ class SessionCap(Ruled):
             "limit": limit.most,
             "adds": own,
             "window": f"{limit.window} {on}",
-            "group": group.label,
+            "group": group.called,
             "sessions": listed(session for _, sessions in held for session in sessions),
         }
         if limit.window.kind == "anchored_year":
@@ -176,7 +182,9 @@ def _body_part(one: Wanted) -> Group:
     def is_in(session: Session) -> bool:
         return is_body_part(one, session)
 
-    return Group(one.site or f"{one.procedure} {one.side}".strip(), is_in, (one,))
+    if one.site:
+        return Group(one.site, is_in, (one,))
+    return Group(f"{one.procedure} {one.side}".strip(), is_in, (one,), f"{one.called} {one.side}".strip())
 
 
 def is_body_part(one: Wanted | Session, other: Wanted | Session) -> bool:

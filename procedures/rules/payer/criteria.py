@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
 
+from procedures.families import name_of
 from procedures.rules.dates import DAY, Period, plus_months
 from procedures.rules.facts import Authorization, Facts, Wanted
 from procedures.rules.findings import Finding, Plain
@@ -244,11 +245,9 @@ class Noncovered(Ruled):
         asked = [one for one in self.asked(facts, self.role) if not self.guidance or one.guidance == self.guidance]
         if not asked:
             return None
-        what = " ".join(
-            part for part in (self.role, asked[0].procedure, f"with {self.guidance}" if self.guidance else "") if part
-        )
+        what = " ".join(part for part in (self.role, asked[0].called, f"with {self.guidance}" if self.guidance else "") if part)
         message = f"{what} is not covered{f': {self.reason}' if self.reason else ''}."
-        return self.row.finding(message, evidence={"procedure": asked[0].procedure}, about=self.role or self.guidance)
+        return self.row.finding(message, evidence={"procedure": asked[0].called}, about=self.role or self.guidance)
 
 
 @dataclass(frozen=True)
@@ -305,8 +304,9 @@ class PriorAuthorization(Ruled):
         if not lacking:
             return None
         of_these = [held for held in facts.coverage.authorizations if any(self._names(held, one) for one in lacking)]
-        told = "; ".join(self._told(held) for held in of_these) or "none"
-        names = ", ".join(sorted({one.procedure for one in lacking}))
+        called = {one.procedure: one.called for one in lacking}
+        told = "; ".join(self._told(held, called) for held in of_these) or "none"
+        names = ", ".join(sorted(called.values()))
         message = f"{names} needs the payer's authorization for {on}; on file: {told}.{f' {self.note}' if self.note else ''}"
         is_pending = not any(held.status in ("approved", "refused") for held in of_these)
         evidence: dict[str, Plain] = {"procedures": names, "authorizations": told}
@@ -344,7 +344,7 @@ class PriorAuthorization(Ruled):
                 return True
         return False
 
-    def _told(self, held: Authorization) -> str:
+    def _told(self, held: Authorization, called: Mapping[str, str]) -> str:
         last = self._last_day(held)
         until = f" until {last}" if last and held.status == "approved" else ""
         from_ = f" from {held.valid_from}" if held.valid_from and held.status == "approved" else ""
@@ -352,7 +352,9 @@ class PriorAuthorization(Ruled):
         used = "" if held.units_left is None else f"{held.units_left} left"
         bound = "for another case" if held.case else ""
         limits = "".join(f", {part}" for part in (places, used, bound) if part)
-        word = " ".join(str(part) for part in (held.covers, held.status, held.decided_on) if part)
+        word = " ".join(
+            str(part) for part in (called.get(held.covers) or name_of(held.covers), held.status, held.decided_on) if part
+        )
         return f"{word}{from_}{until}{limits}"
 
     def turning_points(self, facts: Facts) -> Iterable[date]:

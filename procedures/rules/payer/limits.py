@@ -120,8 +120,8 @@ class SameDay(Ruled):
                 if one in booked and other in booked:
                     continue
                 if self._clash(one, other) or self._clash(other, one):
-                    message = f"{one.procedure} and {other.procedure} do not go together on one date."
-                    return self.row.finding(message, evidence={"together": f"{one.procedure}, {other.procedure}"})
+                    message = f"{one.called} and {other.called} do not go together on one date."
+                    return self.row.finding(message, evidence={"together": f"{one.called}, {other.called}"})
         return None
 
     def _clash(self, one: Wanted | Session, other: Wanted | Session) -> bool:
@@ -148,7 +148,7 @@ class GuidanceRequired(Ruled):
         wrong = [one for one in self.asked(facts) if not self._is_right(one, facts)]
         if not wrong:
             return None
-        told = "; ".join(f"{one.procedure}: {one.guidance or 'none'}, contrast {one.contrast}" for one in wrong)
+        told = "; ".join(f"{one.called}: {one.guidance or 'none'}, contrast {one.contrast}" for one in wrong)
         message = f"Imaging must be {words(self.allowed)} ({told})."
         return self.row.finding(message, evidence={"guidance": told, "allowed": ", ".join(sorted(self.allowed))})
 

@@ -91,7 +91,7 @@ def test_edits_of_the_clinic_are_kept_and_others_follow_the_table(altered: Alter
     report = load(altered("payer_rules", change))
     assert {(it.code.split()[-1], it.name) for it in report.kept} == {
         ("mcr_esi_cap", "severity"),
-        ("mcr_esi_cap", "params"),
+        ("mcr_esi_cap", "params.max_sessions"),
         ("mcr_prp", "enabled_by_default"),
     }
     assert {(it.code.split()[-1], it.name) for it in report.changed} == {
@@ -216,7 +216,33 @@ def test_what_nobody_sees_of_a_row_is_no_change_of_its_history() -> None:
     row = rule("mcr_tpi_cap")
     row.position += 1
     row.save(update_fields=["position"])
-    assert rulerows.versions(row) == []
+    assert [(one.version, one.by, one.changes) for one in rulerows.versions(row)] == [(1, "the tables", ())]
     row.severity = "warn"
     row.save(update_fields=["severity"])
-    assert [len(one.changes) for one in rulerows.versions(row)] == [1]
+    assert [len(one.changes) for one in rulerows.versions(row)] == [1, 0]
+
+
+def test_a_row_that_only_moved_down_the_table_keeps_its_version(altered: Altered) -> None:
+    load()
+    report = load(altered("payer_rules", lambda content: content["rules"].insert(0, content["rules"].pop())))
+    assert (report.changed, report.kept) == ([], [])
+    assert set(RuleRow.objects.values_list("version", flat=True)) == {1}
+    first = RuleRow.objects.filter(table="payer_rules", section="rules").in_order()[0]
+    assert first.row_id == tables.read(only=("payer_rules",))["payer_rules"].content["rules"][-1]["id"]
+
+
+def test_figures_of_one_row_are_kept_and_taken_over_one_by_one(altered: Altered) -> None:
+    load()
+    row = rule("mcr_esi_cap")
+    row.data = row.data | {"params": row.data["params"] | {"max_sessions": 5}}
+    row.save()
+
+    def change(content: dict[str, Any]) -> None:
+        row_of(content, "mcr_esi_cap")["params"].update(max_sessions=6, window={"kind": "rolling", "months": 18})
+
+    report = load(altered("payer_rules", change))
+    assert [str(it) for it in report.changed] == ["payer_rules rules mcr_esi_cap: params.window.months: 12 -> 18"]
+    assert report.lines()[-1].endswith("params.max_sessions: clinic has 5, table says 6")
+    row.refresh_from_db()
+    assert (row.data["params"]["max_sessions"], row.data["params"]["window"]["months"]) == (5, 18)
+    assert rulerows.edits(row) == [("max sessions", "5", "6")]

@@ -223,7 +223,7 @@ def test_the_form_of_the_answer_is_that_of_the_format(written: Written) -> None:
     assert {name: repeat[name] for name in ("severity", "earliest", "counted", "limit", "about")} == {
         "severity": "deny", "earliest": "2027-04-03", "counted": None, "limit": None, "about": "",
     }  # fmt: skip
-    assert repeat["evidence"]["reference"] == "2027-02-20 tpi"
+    assert repeat["evidence"]["reference"] == "2027-02-20 TPI 1-2 muscles"
     assert "pain and function" in repeat["message"]
 
 

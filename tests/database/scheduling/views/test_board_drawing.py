@@ -18,7 +18,7 @@ from pain_clinic.audit.models import AuditEvent
 from procedures.levels import regions_in_words
 from procedures.rules import Waiver
 from scheduling import agenda, booking, free_time, holds, openings
-from scheduling.agenda import cases, story
+from scheduling.agenda import story
 from scheduling.booking import Target
 from scheduling.models import Absence, Appointment, Block, BlockTime, Closure, DatedHours, DeskTask, Message, Resource
 from tests import factories
@@ -238,8 +238,3 @@ def test_a_bar_marks_who_has_died_and_whose_name_is_anothers(clinic: SmallClinic
     type(clinic.patient).objects.filter(pk=clinic.patient.pk).update(deceased_on=TODAY, language="es")
     [bar] = board(people).columns[0].bars
     assert [flag.kind for flag in bar.flags] == ["deceased", "same_name", "interpreter"]
-
-
-def test_evidence_is_told_only_where_there_is_some() -> None:
-    assert cases.evidence({"session_count": 3, "earliest": None, "payer": ""}) == "session count: 3"
-    assert cases.evidence(None) == cases.evidence([]) == ""
