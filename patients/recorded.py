@@ -106,6 +106,15 @@ def on_record(*, patient: Patient, on: date) -> OnRecord:
     return OnRecord(groups, mme.total(taken, mme_factors(), on), any(one.is_taken_on(on) for one in taken))
 
 
+def can_hurt(*, patient: Patient, on: date) -> tuple[tuple[str, FactLine], ...]:
+    """Return what can hurt in a procedure by its kind, and nothing else: for where somebody is chosen. Four statements."""
+    found = []
+    for code in ("medicines", "allergies", "conditions", "implants"):
+        rows = KINDS[code].model._default_manager.filter(patient=patient, is_in_error=False).order_by("-recorded_at", "-pk")
+        found += [(code, _line(row, on)) for row in rows]
+    return tuple((code, line) for code, line in found if line.can_hurt and not line.is_over)
+
+
 @cache
 def mme_factors() -> dict[str, Decimal]:
     """Return the table's factors by opioid (source: CDC 2022, in `procedures/data/outcomes.yaml`)."""

@@ -42,7 +42,7 @@ UNKNOWN = [("", "not known"), ("yes", "Yes"), ("no", "No")]
 def table_drugs() -> list[tuple[str, list[tuple[str, str]]]]:
     """Return the drugs that the rules know, by kind."""
     tables = read(only=("antithrombotics", "outcomes"))
-    thinners = [(row["id"], _words(row["id"])) for row in tables["antithrombotics"].content["drugs"]]
+    thinners = [(row["id"], row["drug"]) for row in tables["antithrombotics"].content["drugs"]]
     opioids = [(row["opioid"], _words(row["opioid"])) for row in tables["outcomes"].content["mme_factors"]]
     return [
         (str(MedicineKind.ANTITHROMBOTIC.label), thinners),

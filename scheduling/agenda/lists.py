@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -14,9 +15,10 @@ from django.urls import reverse
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit.models import AuditEvent
+from patients import recorded
 from patients.models import EmergencyAccess, Patient
 from scheduling.agenda import cases, mail, outbox, story, words
-from scheduling.agenda.shapes import CaseLine, Count, FindingPage, FindingRow, Home, HomeAct, Panel, Who
+from scheduling.agenda.shapes import CaseLine, Count, FindingPage, FindingRow, Flag, Home, HomeAct, Panel, Who
 from scheduling.intervals import local_day
 from scheduling.models import Appointment, DeskTask, Message, MessageState, RuleOverride, Status
 from scheduling.models.appointments import BEFORE_ARRIVAL, PRESENT
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 PER_PAGE, PAST_PER_PAGE = 50, 25
 MESSAGES_PER_PAGE = 50
 JOINED = ("patient", "procedure", "site")
+HURTS = {"medicines": "thinner", "allergies": "allergy"}  # which flag a fact that can hurt gets; others get their own
 
 
 def home(*, user: User, by: Actor, at: datetime, sites: tuple[Site, ...]) -> Home:
@@ -165,12 +168,17 @@ def person(*, patient: Patient, user: User, by: Actor, at: datetime) -> Who:
     """Return a patient as the booking page shows them, with what is coming up."""
     upcoming = list(patient.appointments.visible_to(user).upcoming(at).select_related(*JOINED)[:5])
     zone = ZoneInfo(patient.home_site.time_zone)
-    return words.who(
-        patient,
-        today=at.astimezone(zone).date(),
-        same_name=cases.same_name(cases.twins_of(patient, user)),
-        upcoming=cases.lines_of(upcoming),
+    today = at.astimezone(zone).date()
+    who = words.who(
+        patient, today=today, same_name=cases.same_name(cases.twins_of(patient, user)), upcoming=cases.lines_of(upcoming)
     )
+    if not by.may("patients.view_safety"):
+        return who
+    hurts = tuple(
+        Flag(HURTS.get(code, "hurts"), f"{one.text}, {one.more}" if one.more else one.text)
+        for code, one in recorded.can_hurt(patient=patient, on=today)
+    )
+    return replace(who, facts=(*hurts, *who.facts))
 
 
 def swappable(*, appointment: Appointment, user: User, day: date) -> tuple[CaseLine, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import uuid
-from zoneinfo import ZoneInfo
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404

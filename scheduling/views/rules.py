@@ -123,7 +123,14 @@ def _line(row: RuleRow, payers: Mapping[str, str]) -> Line:
     begins, ends = row.effective_from, row.effective_to
     parts = [f"from {begins}" if begins else "", f"until {ends}" if ends else ""]
     code = str(row.data.get("payer_rule_set", ""))
-    return Line(row, rulerows.title(row), rulerows.figures_told(row), payers.get(code, code), " ".join(filter(None, parts)), bool(rulerows.edits(row)))
+    return Line(
+        row,
+        rulerows.title(row),
+        rulerows.figures_told(row),
+        payers.get(code, code),
+        " ".join(filter(None, parts)),
+        bool(rulerows.edits(row)),
+    )
 
 
 def _page(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import lucide
 from django.utils.html import format_html
@@ -16,6 +17,7 @@ FLAG_ICONS = {
     "allergy": "octagon-alert",
     "same_name": "users",
     "thinner": "droplet",
+    "hurts": "octagon-alert",
     "diabetes": "activity",
     "interpreter": "languages",
     "not_ready": "hourglass",
@@ -109,3 +111,23 @@ def flag_icon(kind: str) -> SafeString:
     """The icon of a flag on a person, or nothing for a plain note."""
     name = FLAG_ICONS.get(kind)
     return drawing(name) if name else SafeString("")
+
+
+FEW_NOTES = 2  # so many stand among the other findings; more are folded together, so that what refuses is seen at once
+
+
+def _is_note(line: Any) -> bool:
+    return line.severity == "info" and not line.is_waived
+
+
+@register.filter
+def graver(lines: Sequence[Any]) -> list[Any]:
+    """Give the findings that are shown at once: all but many notes."""
+    return [line for line in lines if not _is_note(line)] if folded_notes(lines) else list(lines)
+
+
+@register.filter
+def folded_notes(lines: Sequence[Any]) -> list[Any]:
+    """Give the notes among findings where they are many, none where they are few."""
+    notes = [line for line in lines if _is_note(line)]
+    return notes if len(notes) > FEW_NOTES else []

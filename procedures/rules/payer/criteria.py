@@ -308,7 +308,8 @@ class PriorAuthorization(Ruled):
         told = "; ".join(self._told(held, called) for held in of_these) or "none"
         names = ", ".join(sorted(called.values()))
         message = f"{names} needs the payer's authorization for {on}; on file: {told}.{f' {self.note}' if self.note else ''}"
-        is_pending = not any(held.status in ("approved", "refused") for held in of_these)
+        # Refused for this very work is known to be bad; one for another side, other dates or used up decides nothing here.
+        is_pending = not any(held.status == "refused" and self._is_for(held, one, facts) for held in of_these for one in lacking)
         evidence: dict[str, Plain] = {"procedures": names, "authorizations": told}
         return self.row.finding(message, evidence=evidence, is_pending=is_pending)
 
@@ -318,14 +319,17 @@ class PriorAuthorization(Ruled):
         return held.family in self.covers_families and one.family in self.covers_families
 
     def _fits(self, held: Authorization, one: Wanted, facts: Facts) -> bool:
-        """Say whether it is for this work at this place of the body, and for this case, with a unit left."""
+        """Say whether it is for this work, with a unit left."""
+        return self._is_for(held, one, facts) and (held.units_left is None or held.units_left > 0)
+
+    def _is_for(self, held: Authorization, one: Wanted, facts: Facts) -> bool:
+        """Say whether it is for this work at this place of the body, and for this case."""
         return (
             self._names(held, one)
             and (not held.codes or bool(held.codes & one.codes))
             and (not held.sides or set(sides_of(one.side)) <= held.sides)
             and (not held.levels or set(one.levels) <= held.levels)
             and (not held.case or held.case == facts.request.case)
-            and (held.units_left is None or held.units_left > 0)
         )
 
     def _last_day(self, held: Authorization) -> date | None:

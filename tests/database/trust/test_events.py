@@ -196,7 +196,8 @@ def test_each_change_of_a_rule_and_each_reason_given_against_one_is_one_event(
     mine, key_ = page_of(world.case, "rules/"), "active_infection"
     reason = {"act": "waive", "waive": key_, f"reason_{key_}": "clinical_judgement", f"text_{key_}": "Seen."}
     assert desk.told("post", mine, reason, status=422) == [("scheduling.waive", "refused", "rules_refused", True)]
-    assert physician.told("post", mine, reason, status=303) == [("scheduling.waive", "done", "", True)]
+    told = physician.told("post", mine, reason, status=303)
+    assert [one for one in told if one[0] != "scheduling.open_tasks"] == [("scheduling.waive", "done", "", True)]
 
 
 def test_reading_the_trail_is_one_event(world: World, person: Callable[[str], Person]) -> None:

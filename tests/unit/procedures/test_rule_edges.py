@@ -208,6 +208,28 @@ def test_authorization_waits_until_it_is_decided() -> None:
     assert "mcr_opd_pa_facet" in pending(live(wanted, request=place, coverage=asked))
     refused = replace(asked, authorizations=(Authorization("mbb_lumbar", "mbb_diagnostic", "refused"),))
     assert "mcr_opd_pa_facet" in refusing(live(wanted, request=place, coverage=refused))
+    # Written cases are complete: nothing waits there.
+    assert "mcr_opd_pa_facet" in refusing(replace(live(wanted, request=place), is_complete=True))
+
+
+@pytest.mark.parametrize(
+    ("status", "limits", "waits"),
+    [
+        ("approved", {"valid_until": ON - timedelta(days=1)}, True),
+        ("approved", {"sides": frozenset({"right"})}, True),
+        ("approved", {"units_left": 0}, True),
+        ("refused", {"sides": frozenset({"right"})}, True),
+        ("refused", {"sides": frozenset({"left"})}, False),
+        ("refused", {"levels": frozenset({"L4-L5"}), "units_left": 0}, False),
+    ],
+)
+def test_only_a_refusal_of_this_very_work_is_known_to_be_bad(status: str, limits: dict[str, Any], waits: bool) -> None:
+    held = Authorization("mbb_diagnostic", "mbb_diagnostic", status, ON - timedelta(days=9), **limits)
+    facts = live(
+        want("mbb_lumbar", side="left", levels=("L4-L5",)), request={"place_of_service": "22"},
+        coverage=replace(MEDICARE, authorizations=(held,)),
+    )  # fmt: skip
+    assert ("mcr_opd_pa_facet" in pending(facts), "mcr_opd_pa_facet" in refusing(facts)) == (waits, not waits)
 
 
 def test_lesion_temperature_and_modic_type_wait() -> None:

@@ -94,7 +94,7 @@ def test_second_block_is_refused_inside_the_interval_with_its_session_window_lim
     assert str(interval.earliest) == "2027-01-12"
     cap = next(step for step in told.steps if step.code == "mcr_facet_dx_cap")
     assert (cap.counted, cap.adds, cap.limit) == (1, 1, 4)
-    assert cap.sessions == ("2026-12-29 mbb_lumbar L4-L5 left",)
+    assert cap.sessions == ("2026-12-29 MBB lumbar L4-L5 left",)
     assert cap.window
     assert cap.source
     assert str(told.covered_from) == "2027-01-12"
@@ -109,7 +109,7 @@ def test_second_block_is_allowed_on_the_day_the_interval_ends(physician: Client)
 def test_answer_is_read_on_the_page(physician: Client) -> None:
     page = physician.post("/assess/", {**BLOCK, **BEFORE, "history-0-date": "2026-12-29"}).content.decode()
 
-    for words in ("Not allowed", "Tuesday 12 January 2027", "2026-12-29 mbb_lumbar L4-L5 left", "mcr_facet_dx_cap", "format: 1"):
+    for words in ("Not allowed", "Tuesday 12 January 2027", "2026-12-29 MBB lumbar L4-L5 left", "mcr_facet_dx_cap", "format: 1"):
         assert words in page
 
 
