@@ -2,11 +2,12 @@
 
 from scheduling.worklist.bulk import result_rows, tried_rows
 from scheduling.worklist.course import course_page, of_patient
-from scheduling.worklist.listing import TABS, bookable, listed, queues, worklist
+from scheduling.worklist.listing import BOOKABLE, TABS, bookable, listed, queues, worklist
 from scheduling.worklist.rows import rows_of, tone_of
 from scheduling.worklist.shapes import BulkRow, CourseLine, CourseShown, Offered, Row, Worklist
 
 __all__ = [
+    "BOOKABLE",
     "TABS",
     "BulkRow",
     "CourseLine",
