@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Generic, TypeVar
 
-from django.db import connection, models
+from django.db import connection, connections, models
 
 M = TypeVar("M", bound=models.Model)
 
@@ -47,7 +47,7 @@ def insert(row: models.Model, *, unless: str = "", **marks: str) -> bool:
     """
     statement, fields = _inserting(type(row), unless, tuple(marks.items()))
     with connection.cursor() as cursor:
-        cursor.execute(statement, [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields])
+        cursor.execute(statement, _values([row], fields))
         made = cursor.fetchone()
     if made is None:
         return False
@@ -63,9 +63,14 @@ def insert_all(rows: Sequence[models.Model]) -> None:
     if not rows:
         return
     statement, fields = _inserting(type(rows[0]), "", (), len(rows))
-    values = [field.get_db_prep_save(field.pre_save(row, True), connection) for row in rows for field in fields]
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(statement, _values(rows, fields))
+
+
+def _values(rows: Sequence[models.Model], fields: Sequence[models.Field[Any, Any]]) -> list[Any]:
+    """Return what the fields make of these rows' values, in order."""
+    own = connections[connection.alias]  # not by the proxy, which looks for the thread's connection at every touch
+    return [field.get_db_prep_save(field.pre_save(row, True), own) for row in rows for field in fields]
 
 
 @cache

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from pain_clinic import statements
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
 from procedures.rules import Finding, Waiver, matured
@@ -136,8 +137,7 @@ def _keep_findings(
     fresh = [row for row in rows if left.pop(_told(row), None) is None]
     if left:
         AppointmentFinding.objects.filter(pk__in=[row.pk for row in left.values()]).update(gone_at=at)
-    if fresh:
-        AppointmentFinding.objects.bulk_create(fresh)
+    statements.insert_all(fresh)
     return len(left) + len(fresh)
 
 
@@ -168,8 +168,7 @@ def _keep_waivers(
         )
         for waiver in lifted
     ]
-    if waived:
-        RuleOverride.objects.bulk_create(waived)
+    statements.insert_all(waived)
     return len(waived)
 
 
@@ -216,13 +215,13 @@ def _keep_tasks(
             task.note, task.due_at = _note(want), due
             task.save(update_fields=["note", "due_at"])
             changed += 1
-    DeskTask.objects.bulk_create(
+    statements.insert_all([
         DeskTask(
             kind=kind, role=want.work.role, patient_id=case.patient_id, appointment=case, site_id=case.site_id, opened_at=at,
             due_at=want.due_at, reason="rules", note=_note(want),
         )
         for kind, want in wanted.items()
-    )  # fmt: skip
+    ])  # fmt: skip
     if wanted:
         _record("scheduling.open_tasks", case, by, sorted(wanted))
     return changed + len(wanted)

@@ -114,10 +114,10 @@ def cannot_be_written_to(patient: Patient) -> str:
         return "no_email"
     if not patient.accepts_email:
         return "opted_out"
-    standing = BouncingAddress.objects.of(patient.email)
-    if standing is None:
+    kind = BouncingAddress.objects.kind_of(patient.email)
+    if not kind:
         return ""
-    return "complained" if standing.kind == BounceKind.COMPLAINT else "bounced"
+    return "complained" if kind == BounceKind.COMPLAINT else "bounced"
 
 
 def database_now() -> datetime:
