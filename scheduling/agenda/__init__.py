@@ -1,7 +1,7 @@
 """What the desk sees, each page in a fixed number of statements: the board, a case, home, lists."""
 
 from scheduling.agenda.board import BYS, VIEWS, board, finished
-from scheduling.agenda.cases import PREVIEWED, READ, WAIVER_REASONS, case, changes_since, lines_of
+from scheduling.agenda.cases import PREVIEWED, READ, WAIVER_REASONS, case, changes_since, consent_url, lines_of
 from scheduling.agenda.lists import findings, home, patient_dates, patient_messages, person, swappable
 from scheduling.agenda.mail import CASES, DONE, alerts, one_message, tasks, unconfirmed
 from scheduling.agenda.outbox import STATES, messages
@@ -23,6 +23,7 @@ __all__ = [
     "board",
     "case",
     "changes_since",
+    "consent_url",
     "findings",
     "finished",
     "home",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -19,11 +18,11 @@ from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 from patients.models import Patient, PatientSite, folded
 from patients.sheets import CellError, Problem, Sheet, SheetRow
-from procedures.levels import RUNS, default_regions, default_side, read_levels, read_regions, validate_target
+from procedures.levels import RUNS, default_side, read_levels, read_regions, validate_target
 from procedures.models import Procedure
-from procedures.rules import Finding
 from scheduling import booking, desk_tasks, openings
 from scheduling.availability import Opening
+from scheduling.importing.rows import facts_of, in_words, only_one, tell_history
 from scheduling.importing.words import GUIDANCES, MARK, MAY_COME, REQUIRED, SIDES, STATUSES, Line, Outcome, Unfit, read_moment
 from scheduling.models import (
     TOLD_AT_ONCE,
@@ -39,8 +38,7 @@ from scheduling.models import (
     TaskKind,
 )
 
-T = TypeVar("T")
-BATCH, MOST_NAMED = 100, 4
+BATCH = 100
 FIELD_OF = {"side": "side", "level": "levels", "region": "regions", "guidance": "guidance"}  # by a finding's first word
 
 
@@ -105,7 +103,7 @@ class AppointmentImport:
             except Unfit as error:
                 self._refuse(row.line, error.field_name, error.reason, name)
             except DomainError as error:
-                self._refuse(row.line, "row", _said(error), name)
+                self._refuse(row.line, "row", in_words(error), name)
 
     # --- reading ---------------------------------------------------------------------------------------------------------
     def _read(self, row: SheetRow, patients: dict[str | None, Patient]) -> Line:
@@ -120,7 +118,7 @@ class AppointmentImport:
         patient = patients.get(cells["patient_external_id"])
         if patient is None:
             raise Unfit("patient_external_id", "is nobody on file; import the patients first")
-        procedure = _only(self._procedures.get(folded(cells["procedure"]), []), "procedure")
+        procedure = only_one(self._procedures.get(folded(cells["procedure"]), []), "procedure")
         site = self._site(cells.get("site", ""))
         starts_at = self._starts_at(cells, ZoneInfo(site.time_zone))
         status = self._status(cells.get("status", ""))
@@ -128,7 +126,7 @@ class AppointmentImport:
         physician = None
         if cells.get("physician"):
             try:
-                physician = _only(self._physicians.get(folded(cells["physician"]), []), "physician")
+                physician = only_one(self._physicians.get(folded(cells["physician"]), []), "physician")
             except Unfit as error:
                 if not is_past:
                     raise
@@ -234,7 +232,7 @@ class AppointmentImport:
             created_at=self.at,
             created_by_id=self.by.user_id,
         )
-        _tell_history(appointment, line)
+        tell_history(appointment, line)
         appointment.save(force_insert=True)
         PatientSite.objects.get_or_create(
             patient=line.patient, site=line.site, because=PatientSite.Because.APPOINTMENT, defaults={"since": self.at}
@@ -243,9 +241,9 @@ class AppointmentImport:
         self.outcome.history += 1
 
     def _amend_history(self, line: Line, known: Appointment) -> None:
-        before = _facts(known)
-        _tell_history(known, line)
-        if _facts(known) == before:
+        before = facts_of(known)
+        tell_history(known, line)
+        if facts_of(known) == before:
             self.outcome.same += 1
             return
         known.version += 1
@@ -353,50 +351,3 @@ class AppointmentImport:
     def _refuse(self, line: int, field_name: str, reason: str, external_id: str) -> None:
         self.outcome.refused += 1
         self.tell(Problem(line, field_name, reason, external_id=external_id))
-
-
-def _tell_history(appointment: Appointment, line: Line) -> None:
-    """Write what a row says on an appointment of the past; lengths are the catalogue's, rounded outward."""
-    procedure = line.procedure
-    wall = line.starts_at.astimezone(ZoneInfo(line.site.time_zone))
-    appointment.procedure, appointment.site = procedure, line.site
-    appointment.side, appointment.levels, appointment.status = line.side, list(line.levels), line.status
-    appointment.regions, appointment.guidance = list(line.regions or default_regions(procedure)), line.guidance
-    appointment.starts_at = line.starts_at
-    appointment.arrives_at = line.starts_at - timedelta(minutes=procedure.prep_minutes)
-    appointment.ends_at = line.starts_at + timedelta(minutes=procedure.room_minutes)
-    appointment.leaves_at = appointment.ends_at + timedelta(minutes=procedure.recovery_minutes)
-    appointment.local_date, appointment.local_time, appointment.zone = wall.date(), wall.time(), line.site.time_zone
-    is_cancelled = line.status == Status.CANCELLED
-    appointment.cancel_reason = CancelReason.OTHER if is_cancelled else ""
-    appointment.asked_by = AskedBy.PATIENT if is_cancelled else ""
-    appointment.cancelled_at = line.starts_at if is_cancelled else None
-
-
-def _facts(appointment: Appointment) -> tuple[object, ...]:
-    return (
-        appointment.procedure_id,
-        appointment.site_id,
-        appointment.side,
-        tuple(appointment.levels),
-        tuple(appointment.regions),
-        appointment.guidance,
-        str(appointment.status),
-        appointment.starts_at,
-    )
-
-
-def _only(found: list[T], field_name: str) -> T:
-    if not found:
-        raise Unfit(field_name, f"is no {field_name} known here; give it a meaning with --map FILE")
-    if len(found) > 1:
-        named = ", ".join(sorted(str(getattr(each, "code", "") or each) for each in found)[:MOST_NAMED])
-        more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-        raise Unfit(field_name, f"fits {named}{more}; name one of them, or give it a meaning with --map FILE")
-    return found[0]
-
-
-def _said(error: DomainError) -> str:
-    """Return a refusal in words, its findings too."""
-    findings: Sequence[Finding] = getattr(error, "standing", ()) or getattr(error, "findings", ())
-    return " ".join(finding.message for finding in findings) or error.message

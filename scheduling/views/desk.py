@@ -22,7 +22,7 @@ from patients.pages import Results
 from procedures import levels as anatomy
 from procedures import rulebook
 from procedures.guidance import MODALITIES, guidance_offered, usual
-from procedures.models import Category, Procedure, Sedation
+from procedures.models import Procedure, Sedation
 from procedures.rules import Finding
 from scheduling import agenda, booking, openings
 from scheduling.agenda import words
@@ -36,7 +36,6 @@ from scheduling.agenda.shapes import (
     OpeningLine,
     Pair,
     Refusal,
-    RegionChoice,
 )
 from scheduling.assessing import Covering
 from scheduling.availability import Opening
@@ -47,6 +46,7 @@ from scheduling.intervals import local_day
 from scheduling.models import Appointment, Hold, Kind, Resource, Side
 from scheduling.openings import FoundSite, FoundUnit, OpeningsFound
 from scheduling.views import covered, doors
+from scheduling.views.offered import procedures_offered, regions_to_choose
 from scheduling.views.wanted import levels_hint, what
 
 PER_DAY, SHOWN, GRID = 6, 24, 15
@@ -162,24 +162,8 @@ class Desk:
         return self.at.astimezone(self._zone()).date() if self.sites else self.at.date()
 
     def _what(self, page: BookPage) -> BookPage:
-        rows = (
-            Procedure.objects.offered()
-            .in_order()
-            .only("code", "name", "short_name", "category", "family", "room_minutes", "cpt_primary")
-        )
         chosen = self.procedure
-        offered = tuple(
-            Choice(
-                each.code,
-                each.name,
-                chosen is not None and each.pk == chosen.pk,
-                note=f"{each.room_minutes} min",
-                group=str(Category(each.category).label),
-                search=" ".join((each.short_name, each.code.replace("_", " "), each.family, *each.cpt_primary)),
-            )
-            for each in rows
-        )
-        page = replace(page, procedures=tuple(sorted(offered, key=lambda each: list(Category.labels).index(each.group))))
+        page = replace(page, procedures=procedures_offered(chosen))
         if chosen is None:
             return page
         groups = anatomy.levels_offered(chosen)
@@ -194,7 +178,7 @@ class Desk:
             ),
             levels=levels,
             levels_hint=levels_hint(chosen, levels),
-            regions=self._regions(chosen),
+            regions=regions_to_choose(chosen, self.target),
             said=self._said(chosen),
             sedations=tuple(Choice(str(value), str(label), value == self.target.sedation) for value, label in Sedation.choices),
             guidances=tuple(
@@ -206,13 +190,6 @@ class Desk:
         """Return the fields of what may be said beyond the target, where it matters for this procedure."""
         asked = asked_of(procedure, self.target.sedation, rulebook.usable_book())
         return tuple(self.form[name] for name in SaidFields.base_fields if name in asked) if self.form is not None else ()
-
-    def _regions(self, procedure: Procedure) -> tuple[RegionChoice, ...]:
-        """Return the regions to choose from; where there is only one there is nothing to choose."""
-        offered = anatomy.regions_offered(procedure)
-        if offered == anatomy.default_regions(procedure):
-            return ()
-        return tuple(RegionChoice(each, anatomy.ALL_REGIONS[each], each in self.target.regions) for each in offered)
 
     def _when(self, page: BookPage, error: DomainError | None) -> BookPage:
         page = replace(page, **self._narrowed())

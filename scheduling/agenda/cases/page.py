@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,15 +19,13 @@ from procedures.models import Sedation
 from procedures.rules import evidence
 from scheduling import waiting
 from scheduling.agenda import words
+from scheduling.agenda.cases.acts import acts
+from scheduling.agenda.cases.lines import Reasons, message_line
 from scheduling.agenda.shapes import (
-    Act,
     Case,
-    CaseLine,
-    Field,
     LegLine,
     Line,
     Meanwhile,
-    MessageLine,
     OverrideLine,
     Use,
     Wait,
@@ -46,27 +44,13 @@ from scheduling.models import (
     Side,
     Status,
 )
-from scheduling.models.appointments import AWAY, BEFORE_ARRIVAL, LEGAL_MOVES
 
 if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
 
-# Puts a message's reason code in words; the doors hand it in, since reads do not know the verbs beside them.
-Reasons = Callable[[str], str]
 READ = "scheduling.appointment_read"
 PREVIEWED = "scheduling.preview_move"  # asked and answered, nothing happened: on the trail, not in the story
-STATUS_ACTS = {
-    "arrived": "Arrived",
-    "preparing": "Preparing",
-    "ready": "Ready",
-    "in_room": "In room",
-    "recovery": "In recovery",
-    "discharged": "Discharge",
-    "left_before_seen": "Left before seen",
-    "no_show": "No-show",
-}
 LEG_ORDER = ("prep", "procedure", "recovery", "turnover")
-RESEND = "scheduling:message_resend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,72 +283,6 @@ def _seen(rows: _Rows, by: Actor) -> list[AppointmentFinding]:
     return [row for row in rows.findings if row.source == waiting.BOOKING or waiting.is_payers(row.code)]
 
 
-def acts(*, appointment: Appointment, by: Actor, at: datetime) -> tuple[Act, ...]:
-    """Return what this person may do with the case now, the most likely first."""
-    found = []
-    legal = LEGAL_MOVES[appointment.status]
-
-    def fields(act: str) -> tuple[Field, ...]:
-        """Give the version, and a key that is the same for the same act on the same version: a double click acts once."""
-        key = f"{appointment.public_id}-{appointment.version}-{act}"
-        return Field("version", "", str(appointment.version), kind="hidden"), Field("request_key", "", key, kind="hidden")
-
-    address = {
-        name: reverse(f"scheduling:{name}", args=[appointment.public_id])
-        for name in ("confirm", "status", "move", "swap", "cancel", "reinstate")
-    }
-    zone = ZoneInfo(appointment.site.time_zone)
-    is_today_or_past = appointment.starts_at.astimezone(zone).date() <= at.astimezone(zone).date()
-    if Status.CONFIRMED in legal and by.may("scheduling.confirm_appointment"):
-        found.append(
-            Act("confirm", "Confirmed by the patient", address["confirm"], is_main=not is_today_or_past, fields=fields("confirm"))
-        )
-    if by.may("scheduling.check_in") and is_today_or_past:
-        steps = [step for step in legal if step in STATUS_ACTS and (step != Status.NO_SHOW or appointment.starts_at <= at)]
-        for place, step in enumerate(steps):
-            to = (*fields(str(step)), Field("to", "", str(step), kind="hidden"))
-            is_bad = step in AWAY
-            found.append(
-                Act(
-                    str(step),
-                    STATUS_ACTS[step],
-                    address["status"],
-                    is_main=place == 0 and not is_bad,
-                    is_danger=is_bad,
-                    fields=to,
-                )
-            )
-    found += _record_acts(appointment, by)
-    if appointment.status in BEFORE_ARRIVAL and by.may("scheduling.plan_case"):
-        url = reverse("scheduling:case_rules", args=[appointment.public_id])
-        found.append(Act("rules", "Rules and plan", url, method="get"))
-    if appointment.status in BEFORE_ARRIVAL and by.may("scheduling.move_appointment"):
-        found.append(Act("move", "Move", address["move"], method="get"))
-        found.append(Act("swap", "Swap", address["swap"], method="get"))
-    if Status.CANCELLED in legal and by.may("scheduling.cancel_appointment"):
-        found.append(Act("cancel", "Cancel", address["cancel"], method="get", is_danger=True))
-    if appointment.status in AWAY and by.may("scheduling.reinstate_appointment"):
-        found.append(Act("reinstate", "Reinstate", address["reinstate"], method="get", is_main=True))
-    return tuple(found)
-
-
-def _record_acts(appointment: Appointment, by: Actor) -> list[Act]:
-    """Return what is answered and written down about the visit itself."""
-    found = []
-    public_id, status = appointment.public_id, appointment.status
-    if by.may("scheduling.answer_checklist"):
-        if status in (Status.ARRIVED, Status.PREPARING, Status.READY, Status.IN_ROOM):
-            found.append(Act("check", "Checklist", reverse("scheduling:checklist", args=[public_id, "before"]), method="get"))
-        if status in (Status.RECOVERY, Status.DISCHARGED):
-            found.append(Act("leave", "Leaving", reverse("scheduling:checklist", args=[public_id, "leaving"]), method="get"))
-    if by.may("scheduling.complete_case") and status in (Status.IN_ROOM, Status.RECOVERY, Status.DISCHARGED):
-        is_done = hasattr(appointment, "completion")
-        label = "Note" if is_done else "Complete"
-        url = reverse("scheduling:complete", args=[public_id])
-        found.append(Act("complete", label, url, method="get", is_main=not is_done and status != Status.IN_ROOM))
-    return found
-
-
 def _cancelled(appointment: Appointment) -> str:
     if appointment.status != Status.CANCELLED:
         return ""
@@ -373,55 +291,3 @@ def _cancelled(appointment: Appointment) -> str:
     late = "; late" if appointment.is_late else ""
     note = f". {appointment.cancel_note}" if appointment.cancel_note else ""
     return f"Cancelled by {who}: {why.lower()}{late}{note}"
-
-
-# --- messages --------------------------------------------------------------------------------------------------------
-
-
-def message_line(
-    message: Message, *, zone: ZoneInfo, may_resend: bool, reasons: Reasons = str, with_patient: bool = False
-) -> MessageLine:
-    """Return one message (patient and appointment joined) as lists show it."""
-    can_resend = may_resend and message.may_help_again
-    return MessageLine(
-        public_id=message.public_id,
-        kind=str(message.get_kind_display()),
-        to=words.masked(message.patient.email) or "no address",
-        state=message.state,
-        at=(message.done_at or message.due_at).astimezone(zone),
-        why=reasons(message.reason) if message.reason else "",
-        resend_url=reverse(RESEND, args=[message.public_id]) if can_resend else "",
-        url=reverse("scheduling:message", args=[message.public_id]) if may_resend else "",
-        case_url=words.case_url(message.appointment.public_id),
-        patient=message.patient.short_name if with_patient else "",
-    )
-
-
-def where(appointment: Appointment, rows: Sequence[Allocation]) -> str:
-    """Return physician and room of a case: "Dr. A, Room 2"."""
-    named = [row.resource.short_name for kind in (Kind.PHYSICIAN, Kind.ROOM) for row in rows if row.kind == kind]
-    return ", ".join(dict.fromkeys(named))
-
-
-def lines_of(appointments: Sequence[Appointment], *, day_shown: bool = True, with_patient: bool = False) -> tuple[CaseLine, ...]:
-    """Return case lines of appointments (patient, procedure and site joined), with one statement for who and where."""
-    by_case: dict[int, list[Allocation]] = {}
-    rows = (
-        Allocation.objects.filter(appointment__in=appointments, kind__in=(Kind.PHYSICIAN, Kind.ROOM), released_at=None)
-        .select_related("resource")
-        .order_by("pk")
-    )
-    for row in rows:
-        by_case.setdefault(row.appointment_id or 0, []).append(row)
-    return tuple(
-        words.case_line(
-            each,
-            zone=ZoneInfo(each.site.time_zone),
-            where=", ".join(
-                part for part in (where(each, by_case.get(each.pk, [])), each.site.name if day_shown else "") if part
-            ),
-            day_shown=day_shown,
-            with_patient=with_patient,
-        )
-        for each in appointments
-    )

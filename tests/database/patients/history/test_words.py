@@ -1,6 +1,5 @@
 """What a history says in words of things that are seldom there: done elsewhere, off the spine, diaries, old operations."""
 
-# ruff: noqa: F401, F811  fixtures of another file are imported, and asked for by their names
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -27,14 +26,7 @@ from patients.models import (
     PlannedSurgery,
     Vaccination,
 )
-from tests.database.patients.test_history import (
-    TODAY,
-    _clock,
-    doctor,
-    page_of,
-    session,
-    tell,
-)
+from tests.database.patients.history.making import TODAY, page_of
 from tests.factories import SmallClinic
 
 Enter = Callable[..., Any]

@@ -18,7 +18,7 @@ from patients import history, records
 from patients.history.paper import svg
 from patients.models import Allergy
 from tests import factories, hostile
-from tests.database.patients.test_history import TODAY, _clock, fill  # noqa: F401  the clock stands still here too
+from tests.database.patients.history.making import TODAY, fill
 from tests.factories import SmallClinic
 
 Enter = Callable[..., Client]

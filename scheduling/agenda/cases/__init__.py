@@ -1,0 +1,36 @@
+"""One case: who, what, when, with what, what is possible now, and its story."""
+
+from scheduling.agenda.cases.acts import STATUS_ACTS, acts, consent_url
+from scheduling.agenda.cases.lines import Reasons, lines_of, message_line, where
+from scheduling.agenda.cases.page import (
+    PREVIEWED,
+    READ,
+    WAIVER_REASONS,
+    case,
+    changes_since,
+    evidence,
+    reason_word,
+    same_name,
+    sedation_word,
+    twins_of,
+)
+
+__all__ = [
+    "PREVIEWED",
+    "READ",
+    "STATUS_ACTS",
+    "WAIVER_REASONS",
+    "Reasons",
+    "acts",
+    "case",
+    "changes_since",
+    "consent_url",
+    "evidence",
+    "lines_of",
+    "message_line",
+    "reason_word",
+    "same_name",
+    "sedation_word",
+    "twins_of",
+    "where",
+]
