@@ -20,7 +20,7 @@ from patients.sheets import CellError, Problem, Sheet, SheetRow, read_date
 from procedures import levels as targets
 from procedures.models import Procedure
 
-BATCH = 500
+BATCH, MOST_NAMED = 500, 4
 SIDES = {
     "left": ("left", "l", "lt", "links", "izquierdo", "izquierda"),
     "right": ("right", "r", "rt", "rechts", "derecho", "derecha"),
@@ -83,7 +83,8 @@ class HistoryImport:
     """One run over one file of `what`, "procedures" or "scores". Batches are committed one by one; a dry run takes each back.
 
     A procedure's identity is its external id; a score's its patient, measure, day and procedure. A row that says
-    something else than what is on file under the same identity is refused: amending is for people.
+    something else than what is on file under the same identity is refused: amending is for people. `site` is that of rows
+    that name none; without it such a row was done elsewhere. What was done at a site of ours has to be of the catalogue.
     """
 
     what: str
@@ -92,9 +93,10 @@ class HistoryImport:
     tell: Callable[[Problem], None]
     date_order: str = ""
     is_dry_run: bool = False
+    site: Site | None = None
     outcome: Outcome = field(default_factory=Outcome)
     _sites: dict[str, Site] = field(default_factory=dict)
-    _procedures: dict[str, Procedure] = field(default_factory=dict)
+    _procedures: dict[str, list[Procedure]] = field(default_factory=dict)
     required: ClassVar[Mapping[str, tuple[str, ...]]] = REQUIRED
 
     def run(self, sheet: Sheet, progress: Callable[[Outcome], None] = lambda outcome: None) -> Outcome:
@@ -115,7 +117,8 @@ class HistoryImport:
         for site in Site.objects.order_by("pk"):
             self._sites.update({folded(site.slug): site, folded(site.name): site})
         for row in Procedure.objects.order_by("pk"):
-            self._procedures.update({str(row.public_id): row, folded(row.code): row, folded(row.name): row})
+            for word in {row.code, row.name, row.short_name, str(row.public_id), *row.cpt_primary}:
+                self._procedures.setdefault(folded(word), []).append(row)
 
     def taking(self) -> Callable[[Mapping[str, str], Patient], bool]:
         """Return what takes one row in and says whether it is new."""
@@ -149,8 +152,8 @@ class HistoryImport:
 
     def _procedure(self, cells: Mapping[str, str], patient: Patient) -> bool:
         """Take one procedure in; say whether it is new."""
-        procedure = self._procedures.get(folded(cells["procedure"])) or self._procedures.get(cells["procedure"])
-        site = self._sites.get(folded(cells.get("site", ""))) if cells.get("site") else None
+        site = self._sites.get(folded(cells["site"])) if cells.get("site") else self.site
+        procedure = self._meant(cells["procedure"], is_ours=site is not None)
         values: dict[str, Any] = {
             "external_id": cells["external_id"][:80],
             "done_on": self._day("done_on", cells["done_on"]),
@@ -178,6 +181,18 @@ class HistoryImport:
             }  # fmt: skip
             records.record(kind=GivenDrug, patient=patient, values=given, by=self.by, at=self.at)
         return True
+
+    def _meant(self, cell: str, *, is_ours: bool) -> Procedure | None:
+        """Return the procedure that a cell means; what was done elsewhere may be none of the catalogue."""
+        found = self._procedures.get(folded(cell), [])
+        if len(found) > 1:
+            named = ", ".join(sorted(one.code for one in found)[:MOST_NAMED])
+            raise RowRefused("procedure", f"may be any of {named}; write one of them, or give it a meaning with --map FILE")
+        if not found and is_ours:
+            raise RowRefused(
+                "procedure", "is none of the catalogue; write its code or name, or give it a meaning with --map FILE"
+            )
+        return found[0] if found else None
 
     def _score(self, cells: Mapping[str, str], patient: Patient) -> bool:
         """Take one score in; say whether it is new."""

@@ -35,6 +35,7 @@ class Command(ImportCommand):
             run = self.imports(
                 what=what, by=replace(actor, permissions=actor.permissions | set(self.permissions)), at=now(), tell=report.tell,
                 date_order=options["date_order"], is_dry_run=options["dry_run"],
+                site=self.site(options["site"]) if options["site"] else None,
             )  # fmt: skip
             outcome = run.run(sheet)
             report.close()
