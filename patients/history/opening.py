@@ -74,6 +74,7 @@ def open_history(
         coverage=standing.coverage(rows.covered, patient, today),
         allowances=standing.allowances(rows.covered, today),
         beyond=above,
+        papers_url=reverse("patients:papers", args=[patient.public_id]),
         access_url=reverse("patients:access", args=[patient.public_id]) if by.may("patients.print_access_list") else "",
         coverage_url=reverse("patients:cover", args=[patient.public_id]) if by.may("patients.view_coverage") else "",
         person=_person(patient),

@@ -231,5 +231,20 @@ class HistoryPage:
     allowances: tuple[Allowance, ...]
     beyond: Beyond
     access_url: str
+    papers_url: str
     coverage_url: str
     person: tuple[Pair, ...]
+
+    @property
+    def loud_chips(self) -> tuple[Chip, ...]:
+        """Return what can hurt and what nobody asked."""
+        return tuple(chip for chip in self.chips if chip.state != "none")
+
+    @property
+    def quiet_chips(self) -> tuple[Pair, ...]:
+        """Return what was asked and is not there, of one day in one line: "Allergy, implant", "none (asked 17 Oct 2026)"."""
+        told: dict[str, list[str]] = {}
+        for chip in self.chips:
+            if chip.state == "none":
+                told.setdefault(chip.text, []).append(chip.label)
+        return tuple(Pair(", ".join(labels).capitalize(), text) for text, labels in told.items())
