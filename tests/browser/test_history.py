@@ -156,6 +156,29 @@ def test_without_scripts_everything_is_a_link(told: SmallClinic, open_page: Call
     expect(page.get_by_role("heading", name="Appointments")).to_be_visible()
 
 
+def test_after_signing_out_neither_back_nor_the_browsers_stores_show_anything(
+    told: SmallClinic, open_page: Callable[..., Page]
+) -> None:
+    """TRUST P6: a shared computer."""
+    page = open_page()
+    sign_in(page, "physician")
+    page.goto(f"/patients/{told.patient.public_id}/")
+    page.locator("#at-knee-right").click()
+    expect(page.get_by_text("Knee right only")).to_be_visible()
+    stored = "() => [localStorage.length, sessionStorage.length, document.cookie]"
+    assert page.evaluate(stored)[:2] == [0, 0]
+
+    page.get_by_role("button", name="Sign out").dispatch_event("click")
+    page.wait_for_url("**/sign-in/**")
+    for _ in range(3):
+        page.go_back()
+        page.wait_for_load_state("networkidle")
+        assert told.patient.last_name not in page.content()
+        assert "Knee right only" not in page.content()
+
+    assert page.evaluate(stored) == [0, 0, ""]
+
+
 @pytest.mark.parametrize(("width", "scheme"), WIDTHS[:3])
 def test_pages_that_record_are_accessible_and_never_scroll_sideways(
     told: SmallClinic, open_page: Callable[..., Page], width: int, scheme: str

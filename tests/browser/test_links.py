@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +13,9 @@ from playwright.sync_api import Page, expect
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import User
+from patients.models import Score
 from scheduling import booking, links, openings
-from scheduling.models import Appointment, Link, LinkPurpose, Message
+from scheduling.models import Appointment, Ask, Link, LinkPurpose, Message
 from tests.browser.conftest import violations
 from tests.factories import SmallClinic
 
@@ -133,6 +135,33 @@ def test_browser_with_scripts_that_only_looks_writes_nothing(visit: Appointment,
     assert asked
     assert set(asked) == {"GET"}
     assert (list(Appointment.objects.values()), list(Link.objects.values()), list(Message.objects.values())) == before
+
+
+def test_browser_with_scripts_that_looks_at_questions_answers_none(visit: Appointment, open_page: Callable[..., Page]) -> None:
+    at = datetime.now(tz=UTC)
+    message = Message.objects.create(
+        appointment=visit, patient=visit.patient, kind="follow_up", step="score-0d", version=1, due_at=at, planned_at=at,
+        created_at=at,
+    )  # fmt: skip
+    for position in (0, 1):
+        Ask.objects.create(
+            appointment=visit, patient=visit.patient, performed=uuid.uuid4(), step="score-0d", slot=f"{position + 1}h",
+            position=position, questions=["nrs.index"], meant_at=at - timedelta(hours=2 - position),
+            closes_at=at + timedelta(days=1),
+        )  # fmt: skip
+    page = open_page(width=360)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.method))
+
+    page.goto("/l/" + links.issue(message=message, purpose=LinkPurpose.SCORE, at=at).rpartition("/l/")[2])
+    page.mouse.wheel(0, 2000)
+    page.wait_for_timeout(200)
+    page.locator("a[href*='set=']").first.click()
+    page.wait_for_load_state("networkidle")
+
+    assert set(asked) == {"GET"}
+    assert not Ask.objects.exclude(answered_at=None).exists()
+    assert not Score.objects.exists()
 
 
 def test_enter_on_the_keyboard_alone_is_enough(visit: Appointment, open_page: Callable[..., Page]) -> None:

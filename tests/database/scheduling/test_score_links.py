@@ -1,4 +1,4 @@
-"""Links that ask how it went: what TRUST asks of every link (L1, L3, L6, L8, L9), asked of these with questions open."""
+"""Links that ask how it went: what TRUST asks of every link (L1, L3, L4, L6 to L9), asked of these with questions open."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from django.test import Client
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
 from pain_clinic.logs import masked
-from patients.models import Score
+from patients import records
+from patients.models import PerformedProcedure, Score
 from scheduling.models import Appointment, Ask, DeskTask, Link, Message
 from tests import factories
 from tests.database.scheduling.test_asks import address, completed, press
@@ -103,3 +104,35 @@ def test_a_link_of_another_purpose_answers_no_question(ask: Ask, url: str, clien
     for path in ("cancel/", "another-time/", "plan/", "visit.ics"):
         assert client.get(f"{url}{path}").status_code in {404, 410}
     assert not Score.objects.exists()
+
+
+def test_anothers_question_is_not_answered_through_ones_own_link(ask: Ask, url: str, client: Client) -> None:
+    somebody = factories.patient(home=ask.appointment.site, last_name="Other")
+    theirs = factories.appointment(
+        of=somebody, at_site=ask.appointment.site, for_procedure=ask.appointment.procedure, status="discharged"
+    )
+    strange = Ask.objects.create(
+        appointment=theirs, patient=somebody, performed=ask.performed, step=ask.step, questions=ask.questions,
+        meant_at=ask.meant_at, closes_at=ask.closes_at,
+    )  # fmt: skip
+
+    assert press(client, url, strange, "nrs.index", 3) == 422
+    assert not Score.objects.exists()
+
+
+def test_what_turned_out_not_to_have_been_done_is_not_asked_about_any_more(
+    clinic: SmallClinic, ask: Ask, url: str, client: Client, clock: list[datetime]
+) -> None:
+    done, doctor = PerformedProcedure.objects.get(), Actor.of_user(factories.user(role="physician", sites=(clinic.site,)))
+    records.mark_in_error(row=done, reason="Another patient", by=doctor, at=clock[0])
+
+    assert press(client, url, ask, "nrs.index", 3) == 410
+    assert not Score.objects.exists()
+
+
+def test_random_secrets_of_questions_are_stopped_as_those_of_visits_are(ask: Ask, url: str) -> None:
+    thief = Client(REMOTE_ADDR="203.0.113.9")
+    told = [thief.post(f"/l/{Link.make_secret()}/", {"ask": str(ask.public_id)}).status_code for _ in range(50)]
+
+    assert told == [404] * 20 + [429] * 30
+    assert Client(REMOTE_ADDR="203.0.113.8").get(url).status_code == 200
