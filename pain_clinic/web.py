@@ -159,6 +159,11 @@ def kept_input(request: HttpRequest) -> QueryDict | None:
     return found
 
 
+def is_typed_kept(request: HttpRequest, path: str) -> bool:
+    """Say whether what this person typed on another page waits there."""
+    return member(request).kept_inputs.filter(path=path[:300], kept_at__gt=now() - KEPT_INPUT_LASTS).exists()
+
+
 def keep_typed(request: HttpRequest) -> None:
     """Keep what this page's form holds while the same person does something else first; `kept_input` gives it back once."""
     data = {name: values for name, values in request.POST.lists() if name != "csrfmiddlewaretoken"}

@@ -102,6 +102,14 @@ class CompleteForm(forms.Form):
             values |= {f"drug_{row}": f"{drug.kind}:{drug.drug}", f"dose_{row}": drug.dose_mg, f"volume_{row}": drug.volume_ml}
         return values | {f"section_{code}": text for code, text in done.sections.items()}
 
+    @classmethod
+    def typed_before(cls, kept: QueryDict | None) -> dict[str, Any]:
+        """Return what somebody had typed before they did something else first; the version is that of the page anew."""
+        if kept is None:
+            return {}
+        boxes = {name: name in kept for name, one in cls.base_fields.items() if isinstance(one, forms.BooleanField)}
+        return {name: value for name, value in kept.items() if name not in {"version", "request_key", "act"}} | boxes
+
     def clean_levels(self) -> tuple[str, ...]:
         text: str = self.cleaned_data["levels"]
         try:

@@ -16,9 +16,9 @@ from scheduling.models.appointments import Appointment
 class CheckItem(models.TextChoices):
     """What is asked before the needle (D3)."""
 
-    PATIENT = "patient", "Right patient"
-    SIDE = "side", "Right side"
-    LEVEL = "level", "Right level"
+    PATIENT = "patient", "Correct patient"
+    SIDE = "side", "Correct side"
+    LEVEL = "level", "Correct level"
     CONSENT = "consent", "Consent"
     ALLERGY = "allergy", "Allergies asked"
     BLOOD_THINNER = "blood_thinner", "Blood thinner asked"

@@ -22,9 +22,12 @@ class NotReadyToLeave(Refused):
     """Something is not as it should be, or nobody comes for the patient, and no reason is given."""
 
     def __init__(self, open_items: Sequence[str]) -> None:
+        needs_somebody = list(open_items) == ["escort"]
         super().__init__(
             "not_ready_to_leave",
-            "Not everything is answered with yes, or nobody takes the patient home. Give a reason to go on.",
+            "Write down who takes the patient home, or give a reason why nobody does."
+            if needs_somebody
+            else "Not everything is answered with yes, or nobody takes the patient home. Give a reason to go on.",
             {"items": list(open_items)},
         )
 

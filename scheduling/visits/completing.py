@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -15,7 +15,16 @@ from pain_clinic.accounts.models import User
 from pain_clinic.audit import trail
 from pain_clinic.errors import Conflict, Forbidden, Refused, translated
 from patients import coverage, notes, outcomes, records
-from patients.models import Complication, DrugKind, GivenDrug, PerformedProcedure, Phase, Role
+from patients.models import (
+    Complication,
+    ComplicationKind,
+    ComplicationSeverity,
+    DrugKind,
+    GivenDrug,
+    PerformedProcedure,
+    Phase,
+    Role,
+)
 from procedures import guidance as guiding
 from procedures.models import Procedure
 from scheduling import asks
@@ -38,6 +47,7 @@ from scheduling.visits.checking import checklist
 COMPLETE = "scheduling.complete_case"
 FROM = (Status.IN_ROOM, Status.RECOVERY, Status.DISCHARGED)
 DIAGNOSTIC = frozenset({"mbb_diagnostic", "genicular_block", "discography"})
+COURSE = "course"  # the section that says how it went
 COMPARED = ("procedure", "side", "levels", "guidance", "sedation", "operator_name")
 
 
@@ -189,12 +199,13 @@ def complete(
         gaps = checklist(case).open_items
         if gaps and not reason.strip():
             raise ChecklistOpen(gaps)
-        performed = _record(case, done, by, at)
+        booked = as_booked(case)
+        performed = _record(case, replace(done, sections=_sections(booked, done)), by, at)
         coverage.draw_down(performed=performed, by=by, at=at)
         row = Completion.objects.create(
             appointment=case,
             performed=performed.public_id,
-            differs=_differences(as_booked(case), done),
+            differs=_differences(booked, done),
             unchecked=list(gaps),
             reason=reason.strip()[:300],
             at=at,
@@ -254,6 +265,28 @@ def _record(case: Appointment, done: Done, by: Actor, at: datetime) -> Performed
         outcomes.record_score(patient=patient, values=score, by=by, at=at)
     notes.write(performed=performed, sections=done.sections, by=by, at=at)
     return performed
+
+
+def _sections(booked: Done, done: Done) -> dict[str, str]:
+    """Return the note's sections: a text that nobody touched says what was done, not what was booked, and what went wrong.
+
+    What was typed under a heading that the note of another procedure does not have goes into its course.
+    """
+    fresh = notes.prefilled(done.procedure, side=done.side, levels=done.levels, guidance=done.guidance)
+    if done.harms:
+        fresh[COURSE] = " ".join(map(_in_words, done.harms))
+    typed = {code: text for code, text in done.sections.items() if text != booked.sections.get(code)}
+    is_another = bool(done.sections) and done.procedure != booked.procedure
+    told = {code: typed.pop(code, text) for code, text in fresh.items() if is_another or code in done.sections}
+    left = [text for text in typed.values() if text]
+    if left:
+        told[COURSE] = "\n".join(filter(None, (told.get(COURSE, ""), *left)))
+    return told
+
+
+def _in_words(harm: Harm) -> str:
+    kind, severity = ComplicationKind(harm.kind).label, ComplicationSeverity(harm.severity).label.lower()
+    return f"{kind} ({severity}). {harm.outcome}".strip()
 
 
 def _differences(booked: Done, done: Done) -> list[str]:

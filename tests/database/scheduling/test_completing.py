@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.test import Client
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
@@ -108,6 +110,54 @@ def test_drugs_complications_and_scores_are_recorded_with_it(
     assert Complication.objects.values_list("performed", "kind").get() == (performed.pk, "vasovagal")
     assert Score.objects.filter(performed=performed).count() == 2
     assert SessionOutcome.objects.get(performed=performed).last_pct == 75
+
+
+def test_what_nobody_touched_in_the_note_says_what_was_done_and_what_went_wrong(
+    case: Appointment, doctor: Actor, nurse: Actor, at: datetime
+) -> None:
+    checked(case, nurse, at)
+    booked = visits.as_booked(case)
+    harms = (visits.Harm("vasovagal", "minor", "Gone after ten minutes"),)
+    done = replace(booked, side="right", harms=harms, sections={**booked.sections, "plan": "Again if it helps"})
+
+    visits.complete(appointment=case, done=done, by=doctor, at=case.ends_at)
+
+    told = ClinicalNote.objects.get().sections
+    assert (", left" in booked.sections["technique"], ", right" in told["technique"]) == (True, True)
+    assert (told["course"], told["plan"]) == ("Vasovagal reaction (minor). Gone after ten minutes", "Again if it helps")
+
+
+def test_the_note_of_another_procedure_has_its_own_headings_and_loses_nothing(
+    case: Appointment, doctor: Actor, nurse: Actor, at: datetime
+) -> None:
+    checked(case, nurse, at)
+    booked, other = visits.as_booked(case), factories.procedure(family="mbb_diagnostic", name="Medial branch block", needs=())
+    own = {code: text for code, text in booked.sections.items() if code not in ("findings", "technique")}
+    typed = {**own, "findings": "Scar tissue", "technique": "Typed by hand"}
+
+    visits.complete(appointment=case, done=replace(booked, procedure=other, sections=typed), by=doctor, at=case.ends_at)
+
+    note = ClinicalNote.objects.get()
+    assert list(note.sections) == [one.code for one in notes.template_for(other).sections]
+    assert note.sections["technique"] == "Typed by hand"
+    assert note.sections["course"].endswith("Scar tissue")
+
+
+def test_what_is_typed_waits_while_the_checklist_is_answered(
+    clinic: SmallClinic, case: Appointment, signed_in: Callable[..., Client]
+) -> None:
+    client, address = signed_in("physician", clinic.site), f"/appointments/{case.public_id}/complete/"
+    typed = {"version": case.version, "side": "right", "harm_outcome": "Well", "section_plan": "Later", "act": "checklist"}
+    listed = f"/appointments/{case.public_id}/checklist/before/"
+
+    assert client.post(address, typed)["Location"] == listed
+    assert client.post(listed, {"act": "all", "request_key": "k" * 16})["Location"] == address
+    form = client.get(address).context["form"]
+
+    assert [form[name].value() for name in ("side", "harm_outcome", "section_plan")] == ["right", "Well", "Later"]
+    assert (form["is_signed"].value(), "reason" in form.fields) == (False, False)
+    assert client.get(address).context["form"]["side"].value() == "left"  # given back once
+    assert not Completion.objects.exists()
 
 
 def test_the_next_case_of_the_same_hand_starts_from_the_same_drugs(
