@@ -13,8 +13,23 @@ export function dressForms(within: ParentNode): void {
     button.hidden = false;
     button.addEventListener("click", () => window.print());
   }
+  for (const field of all<HTMLInputElement>("input[data-most]", within)) refuseLargeFiles(field);
   for (const form of all<HTMLFormElement>("form[data-book]", within)) dressBooking(form);
   for (const left of all("[data-left]", within)) countDown(left);
+}
+
+/** A file that is too large is told of before it is sent; the server looks again. */
+function refuseLargeFiles(field: HTMLInputElement): void {
+  const mega = 1024 * 1024;
+  field.addEventListener("change", () => {
+    const size = field.files?.[0]?.size ?? 0;
+    const most = Number(field.dataset.most);
+    field.setCustomValidity("");
+    if (size <= most) return;
+    field.value = "";
+    field.setCustomValidity(`This file has ${(size / mega).toFixed(1)} MB; ${most / mega} MB is the most.`);
+    field.reportValidity();
+  });
 }
 
 /** A second press of the same button sends nothing; the hidden request key would make it harmless anyway. */

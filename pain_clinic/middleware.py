@@ -69,7 +69,7 @@ def plain_error(request: HttpRequest, status: int, title: str, code: str) -> Htt
         problem = {"type": f"urn:clinic:{code}", "title": title, "status": status, "code": code}
         return JsonResponse(problem, status=status, content_type="application/problem+json")
     template = f"{status}.html" if status in {400, 403, 404} else "400.html"
-    return render(request, template, {"title": title, "public": True}, status=status, using=None)
+    return render(request, template, {"title": title, "reason": title if status == 413 else "", "public": True}, status=status)
 
 
 class RequestIdMiddleware:
@@ -138,8 +138,9 @@ class CleanInputMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        if not length.isdigit() or int(length) > settings.LARGEST_BODY:
-            return plain_error(request, 413, "That is more than we can take.", "too_large")
+        most = settings.LARGEST_UPLOAD if request.content_type == "multipart/form-data" else settings.LARGEST_BODY
+        if not length.isdigit() or int(length) > most:
+            return plain_error(request, 413, f"That is more than we can take: {most // 1024**2} MB at most.", "too_large")
         if not self._is_clean(request):
             if request.path.startswith(LINKS):  # a spoilt link gets the page of every bad link, whatever spoilt it
                 return render(request, "scheduling/link/gone.html", {}, status=404)

@@ -286,6 +286,9 @@ SILENCED_SYSTEM_CHECKS = ["security.W021"]
 
 # --- input limits ----------------------------------------------------------------------------------------------------
 LARGEST_BODY = 5 * 1024 * 1024
+LARGEST_PAPER = 8 * 1024 * 1024  # one scan
+LARGEST_UPLOAD = LARGEST_PAPER + 512 * 1024  # a form with a scan
+FILE_UPLOAD_MAX_MEMORY_SIZE = LARGEST_UPLOAD  # a scan is a patient's: it is never put down in a folder for temporary files
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 DATA_UPLOAD_MAX_NUMBER_FILES = 10

@@ -31,6 +31,7 @@ WORDS = {
     "patients.read_history": noop("Opened the medical history"),
     "patients.read_facts": noop("Opened medicines, allergies and conditions"),
     "patients.read_note": noop("Opened a note"),
+    "patients.read_paper": noop("Opened a consent or another paper"),
     "patients.print_history": noop("Printed a summary of the history"),
     "patients.print_access_list": noop("Printed this list"),
     "patients.break_glass": noop("Opened the record in an emergency"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from patients.views import amending, coverage, emergencies, facts, history, notes, people, reports, scores
+from patients.views import amending, coverage, emergencies, facts, history, notes, papers, people, reports, scores
 
 app_name = "patients"
 urlpatterns = [
@@ -25,6 +25,12 @@ urlpatterns = [
     path("patients/<uuid:public_id>/coverage/<slug:kind>/<uuid:fact>/", coverage.change_cover, name="cover_change"),
     path("patients/<uuid:public_id>/scores/new/", scores.new_score, name="score_new"),
     path("patients/<uuid:public_id>/scores/<uuid:score>/", scores.score, name="score"),
+    path("patients/<uuid:public_id>/papers/", papers.on_paper, name="papers"),
+    path("patients/<uuid:public_id>/papers/new/", papers.new_paper, name="paper_new"),
+    path("patients/<uuid:public_id>/consents/new/", papers.new_consent, name="consent_new"),
+    path("consents/<uuid:public_id>/", papers.consent, name="consent"),
+    path("papers/<uuid:public_id>/", papers.paper, name="paper"),
+    path("papers/<uuid:public_id>/file/", papers.paper_file, name="paper_file"),
     path("reports/outcomes/", reports.outcome_report, name="outcomes"),
     path("reports/outcomes.csv", reports.outcome_sheet, name="outcomes_csv"),
     path("performed/<uuid:public_id>/", amending.performed, name="performed"),

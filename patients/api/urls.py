@@ -1,12 +1,14 @@
 from django.urls import URLPattern, path
 
-from patients.api import facts, notes, reports, rest
+from patients.api import facts, notes, papers, reports, rest
 
 urlpatterns = [
     path("patients/", rest.Patients.as_view(), name="api_patients"),
     path("patients/search/", rest.PatientSearches.as_view(), name="api_patient_search"),
     path("patients/<uuid:public_id>/", rest.OnePatient.as_view(), name="api_patient"),
     path("patients/<uuid:public_id>/notes/", notes.PatientNotes.as_view(), name="api_notes"),
+    path("patients/<uuid:public_id>/papers/", papers.PatientPapers.as_view(), name="api_papers"),
+    path("papers/<uuid:public_id>/", papers.OnePaper.as_view(), name="api_paper"),
     path("patients/<uuid:public_id>/outcomes/", reports.PatientOutcomes.as_view(), name="api_outcomes"),
     path("notes/<uuid:public_id>/", notes.OneNote.as_view(), name="api_note"),
     path("notes/<uuid:public_id>/sign/", notes.Sign.as_view(), name="api_note_sign"),

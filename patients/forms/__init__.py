@@ -4,6 +4,7 @@ from patients.forms.amending import AmendForm
 from patients.forms.coverage import COVER_FORMS, AuthorizationForm, PlanForm
 from patients.forms.emergencies import EmergencyForm, SpanForm
 from patients.forms.facts import ErrorForm, FactForm, form_for
+from patients.forms.papers import ConsentForm, PaperForm
 from patients.forms.people import PatientForm, starting_with
 from patients.forms.reports import OutcomesForm
 from patients.forms.scores import NoteForm, ScoreForm
@@ -12,11 +13,13 @@ __all__ = [
     "COVER_FORMS",
     "AmendForm",
     "AuthorizationForm",
+    "ConsentForm",
     "EmergencyForm",
     "ErrorForm",
     "FactForm",
     "NoteForm",
     "OutcomesForm",
+    "PaperForm",
     "PatientForm",
     "PlanForm",
     "ScoreForm",

@@ -22,6 +22,7 @@ from patients.models.clinical import (
 from patients.models.coverage import Authorization, AuthorizationUse, Coverage, Decision, PlanType, Presentation
 from patients.models.emergencies import EmergencyAccess, EmergencyReason
 from patients.models.outcomes import Aspect, Phase, Score, SessionOutcome
+from patients.models.papers import MediaType, Paper, PaperContent, PaperKind
 from patients.models.people import Language, Patient, PatientQuerySet, PatientSite, Sex, folded, short_name
 from patients.models.performed import (
     Addendum,
@@ -70,9 +71,13 @@ __all__ = [
     "LabResult",
     "LabTest",
     "Language",
+    "MediaType",
     "Medication",
     "MedicineKind",
     "Origin",
+    "Paper",
+    "PaperContent",
+    "PaperKind",
     "Patient",
     "PatientQuerySet",
     "PatientSite",

@@ -30,6 +30,7 @@ from patients.models import (
     Implant,
     LabResult,
     Medication,
+    Paper,
     Patient,
     PerformedProcedure,
     PlannedSurgery,
@@ -46,7 +47,7 @@ Fact = TypeVar("Fact", bound=Recorded)
 CLINICAL, PERFORMED, COVERAGE = "patients.record_clinical", "patients.record_performed", "patients.change_coverage"
 ALLOWED_BY: dict[type[Recorded], str] = {
     **dict.fromkeys(
-        (Asked, Medication, Allergy, Condition, Implant, LabResult, Vaccination, PlannedSurgery, Presentation, Clearance),
+        (Asked, Medication, Allergy, Condition, Implant, LabResult, Vaccination, PlannedSurgery, Presentation, Clearance, Paper),
         CLINICAL,
     ),
     **dict.fromkeys((PerformedProcedure, GivenDrug, Complication, ClinicalNote, Addendum, Amendment, Consent), PERFORMED),

@@ -14,9 +14,9 @@ from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import DomainError
-from patients import notes, recorded
+from patients import coverage, notes, recorded
 from patients.models import ClinicalNote
-from scheduling import visits
+from scheduling import agenda, visits
 from scheduling.forms import CompleteForm, LeavingForm, answers_in
 from scheduling.models import Appointment, CheckAnswer, CheckItem, CheckMoment, Completion, Discharge
 from scheduling.views import doors
@@ -35,8 +35,11 @@ def complete(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     gaps = visits.checklist(row).open_items
     if request.method == "GET":
         doors.read(request, row)
-        return _complete_page(request, row, CompleteForm(initial=CompleteForm.starting_with(booked, row.version), case=row,
-                                                         done=booked, has_gaps=bool(gaps)), gaps)  # fmt: skip
+        start = CompleteForm.starting_with(booked, row.version) | CompleteForm.typed_before(web.kept_input(request))
+        return _complete_page(request, row, CompleteForm(initial=start, case=row, done=booked, has_gaps=bool(gaps)), gaps)
+    if request.POST.get("act") == "checklist":  # answered first; what is typed here waits
+        web.keep_typed(request)
+        return web.redirect_to(request, "scheduling:checklist", row.public_id, CheckMoment.BEFORE)
     form = CompleteForm(request.POST, case=row, done=booked, has_gaps=bool(gaps))
     if not form.is_valid():
         return _complete_page(request, row, form, gaps, status=422)
@@ -75,9 +78,11 @@ def _complete_page(
         "action": reverse("scheduling:complete", args=[row.public_id]),
         "request_key": doors.new_key() if request.method == "GET" else doors.key_of(request),
         "gaps": [CheckItem(item).label for item in gaps],
-        "checklist_url": reverse("scheduling:checklist", args=[row.public_id, "before"]),
         "facts": known.can_hurt,
-        "later": [("Authorisation", recorded.NOTHING_YET), ("Limits", recorded.NOTHING_YET), ("Plan", recorded.NOTHING_YET)],
+        "patient": row.patient,
+        "found": coverage.cover(patient=row.patient, on=row.local_date)
+        if Actor.of(request).may("patients.view_coverage")
+        else None,
     }
     return web.respond(request, "scheduling/complete.html", context, status=status)
 
@@ -121,7 +126,9 @@ def checklist(request: HttpRequest, public_id: uuid.UUID, moment: str) -> HttpRe
     except DomainError as error:
         doors.refused(request, error, act="scheduling.answer_checklist", case=row)
         return _checklist_page(request, row, moment, items, form=form, typed=answers, error=error, status=error.status)
-    return web.redirect_to(request, row_address(row))
+    complete_url = reverse("scheduling:complete", args=[row.public_id])
+    is_waiting = by.may("scheduling.complete_case") and web.is_typed_kept(request, complete_url)
+    return web.redirect_to(request, complete_url if is_waiting else row_address(row))
 
 
 def _checklist_page(
@@ -136,7 +143,11 @@ def _checklist_page(
     status: int = 200,
 ) -> HttpResponse:
     said = visits.checklist(row, moment).answers
-    lines = [_check_line(item, label, said.get(item), (typed or {}).get(item)) for item, label in items.items()]
+    meant: dict[str, str] = {CheckItem.SIDE: row.get_side_display().lower(), CheckItem.LEVEL: ", ".join(row.levels)}
+    lines = [
+        _check_line(item, f"{label}: {meant[item]}" if meant.get(item) else label, said.get(item), (typed or {}).get(item))
+        for item, label in items.items()
+    ]
     is_leaving = moment == CheckMoment.LEAVING
     known = Discharge.objects.filter(appointment=row).select_related("by").first() if is_leaving else None
     start = {"escort": known.escort, "reason": known.reason} if known else {}
@@ -147,6 +158,7 @@ def _checklist_page(
         "request_key": doors.new_key() if request.method == "GET" else doors.key_of(request),
         "lines": lines,
         "form": (form or LeavingForm(initial=start)) if is_leaving else None,
+        "consent_url": "" if is_leaving or not Actor.of(request).may("patients.record_performed") else agenda.consent_url(row),
         "needs_escort": is_leaving and visits.needs_escort(row),
         "facts": recorded.on_record(patient=row.patient, on=row.local_date).can_hurt,
         "refusal": doors.refusal_of(error) if error else None,

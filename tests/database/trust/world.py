@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import uuid
 from collections.abc import Mapping
@@ -13,14 +14,16 @@ from typing import Any
 from pain_clinic.accounts import staff
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import ApiToken, Site, User
-from patients import notes, outcomes, records
+from patients import notes, outcomes, papers, records
 from patients.models import (
     Allergy,
     Authorization,
     ClinicalNote,
+    Consent,
     Coverage,
     EmergencyAccess,
     Medication,
+    Paper,
     Patient,
     PerformedProcedure,
     Score,
@@ -64,6 +67,8 @@ NAMED = {
     "/feeds/": "feed",
     "/hooks/mail/": "provider",
     "/notes/": "note",
+    "/papers/": "paper",
+    "/consents/": "consent",
     "/performed/": "performed",
     "/settings/messages/": "step",
     "/settings/wording/": "passage",
@@ -85,6 +90,7 @@ NAMED = {
     "/api/v1/performed/": "performed",
     "/api/v1/scores/": "score",
     "/api/v1/notes/": "note",
+    "/api/v1/papers/": "paper",
     "/api/v1/holds/": "hold",
     "/api/v1/appointments/": "case",
     "/api/v1/coverage/": "cover",
@@ -145,6 +151,8 @@ class World:
     cover: Coverage
     authorization: Authorization
     performed: PerformedProcedure
+    consent: Consent
+    paper: Paper
 
     @property
     def site(self) -> Site:
@@ -346,6 +354,10 @@ def make(home: Path, **person: Any) -> World:
         cover=plan,
         authorization=records.record(kind=Authorization, patient=patient, values=asked, by=biller, at=NOW),
         performed=performed,
+        consent=records.record(
+            kind=Consent, patient=patient, values={"procedure": clinic.procedure, "given_on": TODAY}, by=nurse, at=NOW
+        ),
+        paper=papers.keep(patient=patient, kind="referral", upload=papers.Upload("r.pdf", b"%PDF-1.4 r"), by=nurse, at=NOW),
         fact=records.record(kind=Allergy, patient=patient, values={"agent": "latex"}, by=nurse, at=NOW),
         note=notes.write(performed=performed, sections={"plan": "Plan of the note"}, by=nurse, at=NOW),
         score=outcomes.record_score(patient=patient, values=pain, by=nurse, at=NOW),
@@ -428,6 +440,8 @@ def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
         "performed_record": {"other_name": "Elsewhere", "is_elsewhere": True, "done_on": "2026-01-02"},
         "performed_amend": {"side": "right", "reason": "Wrong side"},
         "performed_mistake": {"reason": "Another patient"},
+        "papers_keep": {"kind": "referral", "content": base64.b64encode(b"%PDF-1.4 s").decode(), "file_name": "s.pdf"},
+        "papers_mistake": {"reason": "Another patient"},
         "scores_record": {"measure": "nrs", "aspect": "now", "value": "4", "scored_on": "2026-09-10"},
         "scores_amend": {"value": "5"},
         "scores_mistake": {"reason": "Typed twice"},
