@@ -31,7 +31,7 @@ PATIENT = ("patient id", "patientid", "mrn", "patient", "patient number", "chart
 PROCEDURES: dict[str, tuple[str, ...]] = {
     "external_id": ("id", "procedure id", "encounter id", "case id", "record id"),
     "patient_external_id": PATIENT,
-    "procedure": ("code", "procedure code", "procedure name", "what", "eingriff", "procedimiento"),
+    "procedure": ("code", "cpt", "cpt code", "procedure code", "procedure name", "what", "eingriff", "procedimiento"),
     "done_on": ("date", "date of service", "dos", "performed on", "procedure date", "datum", "fecha"),
     "side": ("laterality", "seite", "lado"),
     "levels": ("level", "hohe", "nivel", "niveles"),

@@ -58,6 +58,7 @@ def context_of(request: HttpRequest, link: Link, *, address: str, at: Any, probl
         "questions": questions,
         "moment": _moment(chosen, zone) if chosen and chosen.ask.slot else "",
         "moments": [_line(one, zone, address, is_current=one is chosen) for one in sets] if len(sets) > 1 else [],
+        "next": next((_line(one, zone, address) for one in sets if one.is_open and not one.is_done and one is not chosen), None),
         "here": f"{address}{'&' if '?' in address else '?'}set={chosen.ask.public_id}" if chosen else address,
         "problem": problem,
     }
@@ -91,7 +92,7 @@ def _moment(one: QuestionSet, zone: ZoneInfo) -> str:
     return dateformat.format(one.ask.meant_at.astimezone(zone), f"D {TIME}")
 
 
-def _line(one: QuestionSet, zone: ZoneInfo, address: str, *, is_current: bool) -> dict[str, Any]:
+def _line(one: QuestionSet, zone: ZoneInfo, address: str, *, is_current: bool = False) -> dict[str, Any]:
     state = gettext("answered") if one.is_done else gettext("later") if one.is_later else "" if one.is_open else gettext("over")
     link = f"{address}{'&' if '?' in address else '?'}set={one.ask.public_id}" if one.is_open else ""
     return {"label": _moment(one, zone), "address": link, "state": state, "is_current": is_current}

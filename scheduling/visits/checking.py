@@ -25,7 +25,7 @@ class NotReadyToLeave(Refused):
         needs_somebody = list(open_items) == ["escort"]
         super().__init__(
             "not_ready_to_leave",
-            "Write down who takes the patient home, or give a reason why nobody does."
+            "Write down who takes the patient home, or give the reason why nobody takes the patient home."
             if needs_somebody
             else "Not everything is answered with yes, or nobody takes the patient home. Give a reason to go on.",
             {"items": list(open_items)},

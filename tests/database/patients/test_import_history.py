@@ -22,7 +22,7 @@ P3;M9;{code};2024-03-05;L;;;;
 P4;M1;{code};2199-01-01;L;;;;
 P5;M1;{code};2024-03-05;sideways;;;;
 """
-ODD = """Encounter ID,Patient ID,CPT,DOS,Laterality,Level,Facility
+ODD = """Encounter ID,Patient ID,Work,DOS,Laterality,Level,Facility
 A1,M1,{code},05/03/2024,L,L4-5,
 A2,M1,Horoscope,2024-03-06,L,,{site}
 A3,M1,Horoscope,2024-03-07,L,,Old clinic
@@ -104,7 +104,7 @@ def test_the_site_of_rows_that_name_none_and_the_procedure_are_told_or_refused_w
     for number in (1, 2):
         factories.procedure(code=f"twin_{number}", name=f"Twin {number}", cpt_primary=["99999"], needs=())
     path, names = written(tmp_path, clinic, ODD), tmp_path / "names.yaml"
-    names.write_text("procedure: CPT\n", encoding="utf-8")
+    names.write_text("procedure: Work\n", encoding="utf-8")
     options = ("--map", str(names), "--site", clinic.site.slug)
 
     assert run(path, "procedures", *options)[0] == "import_history: 5 rows: 1 new, 0 unchanged, 4 refused\n"
@@ -117,7 +117,7 @@ def test_the_site_of_rows_that_name_none_and_the_procedure_are_told_or_refused_w
     assert (first.site_id, first.is_elsewhere, first.done_on) == (clinic.site.pk, False, date(2024, 3, 5))
     assert PerformedProcedure.objects.get(external_id="A3").other_name == "Horoscope"
     with pytest.raises(CommandError, match="No such site"):
-        run(path, "procedures", "--site", "moon")
+        run(path, "procedures", "--map", str(names), "--site", "moon")
 
 
 def test_a_dry_run_keeps_nothing(clinic: SmallClinic, person: Patient, tmp_path: Path) -> None:

@@ -115,7 +115,11 @@ def test_a_diary_is_answered_moment_by_moment(
     clock[0] = second.meant_at
     url = address(case, "score-0d", clock[0])
 
-    assert [press(client, url, one, "nrs.index", 1) for one in (first, second)] == [303, 303]
+    assert press(client, url, first, "nrs.index", 1) == 303
+    page = client.get(f"{url}?set={first.public_id}").content.decode()
+    assert ("Everything here is answered" in page, f'class="next" href="{url}?set={second.public_id}"' in page) == (False, True)
+    assert press(client, url, second, "nrs.index", 1) == 303
+    assert "Everything here is answered" in client.get(f"{url}?set={second.public_id}").content.decode()
     assert press(client, url, third, "nrs.index", 1) == 409  # not yet
     assert list(Score.objects.order_by("scored_at").values_list("scored_at", "phase")) == [
         (first.meant_at, "diary"), (second.meant_at, "diary"),
