@@ -140,7 +140,7 @@ def _letter(row: Mapping[str, Any]) -> Letter:
 
 def _plans(patient: Patient, user: User, today: date, stamp: pathwaybook.Stamp) -> tuple[Plan, ...]:
     return tuple(
-        Plan(one.name, one.what, one.told, tuple(map(_days_in_words, one.why)), one.url, one.is_running)
+        Plan(one.name, one.what, _days_in_words(one.told), tuple(map(_days_in_words, one.why)), one.url, one.is_running)
         for one in worklist.of_patient(patient=patient, user=user, today=today, stamp=stamp)
     )
 

@@ -14,7 +14,8 @@ from patients.history.shapes import Allowance, HistoryPage, Medicine, Target
 
 SOURCE = Path(__file__).resolve().parents[1] / "data" / "history.typ"
 WIDTH, MARGIN = 1000, 24  # of the drawing; a percent of the chart is ten of it
-MOST_TARGETS, MOST_ENTRIES, MOST_MEDICINES, MOST_ALLOWANCES, MOST_NEXT, LONGEST = 14, 24, 12, 6, 5, 110
+MOST_TARGETS, MOST_ENTRIES, MOST_MEDICINES, MOST_ALLOWANCES, MOST_NEXT, LONGEST = 14, 32, 12, 6, 5, 110
+LONGEST_PLAN = 200  # why something comes next is worth two lines
 TONES = {"most": "#8fbfa0", "half": "#d5ebdb", "little": "#fdf2dd", "none": "#ffffff"}
 
 
@@ -62,8 +63,8 @@ def content(page: HistoryPage, *, clinic: str, printed_by: str, at: datetime) ->
     }  # fmt: skip
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+def _cut(text: str, longest: int = LONGEST) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _few(rows: list[str], most: int) -> list[str]:
@@ -97,7 +98,7 @@ def _visit(one: Visit) -> str:
 
 def _plan(one: Plan) -> str:
     told = (f"{one.name} {one.what}".strip(), one.when, "; ".join(one.why))
-    return _cut(": ".join(part for part in told if part))
+    return _cut(": ".join(part for part in told if part), LONGEST_PLAN)
 
 
 def svg(chart: Chart) -> str:
