@@ -148,7 +148,8 @@ class AssessForm:
         """Carry what the reader found to the fields; what has none stands above all."""
         for problem in problems:
             form, name = self._field(problem.field)
-            text = problem.expected[:1].upper() + problem.expected[1:]
+            said = problem.expected.replace("as_of", "the day of booking")
+            text = said[:1].upper() + said[1:]
             if form is not None and name in form.fields:
                 form.add_error(name, f"{text}.")
             else:

