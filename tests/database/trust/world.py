@@ -425,6 +425,9 @@ def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
         "courses_snooze": {"until": "2026-10-01", "reason": "Away"},
         "courses_call": {"outcome": "reached", "note": "n"},
         "courses_book": {},
+        "worklist_rehearse": {"courses": [str(world.course().public_id)]},
+        # An offer that lapsed: answered row by row, and nothing is booked.
+        "worklist_book": {"rows": [{"course": str(world.course().public_id), "offer": "lapsed"}]},
         "appointments_swap": {"other": str(world.rival().public_id), "other_version": 1},
         "patients_search": {"words": "zyx"},
         "patients_amend": {"payer": "Other"},
