@@ -20,6 +20,7 @@ from scheduling import asks, desk_tasks
 from scheduling.courses.judging import answer_of, day_of, read_world
 from scheduling.messages.words import PRIORITY
 from scheduling.models import (
+    AGAIN,
     Appointment,
     Ask,
     Course,
@@ -163,7 +164,7 @@ def _ask_again(case: Appointment, kept: Sequence[Ask], at: datetime) -> None:
     own = [ask for ask in kept if ask.step == kept[0].step]
     closes = max(ask.closes_at for ask in own)
     if closes - AGAIN_BEFORE > at and all(ask.answered_at is None for ask in own):
-        _mail(case, f"{own[0].step}{asks.AGAIN}", closes - AGAIN_BEFORE, at)
+        _mail(case, f"{own[0].step}{AGAIN}", closes - AGAIN_BEFORE, at)
 
 
 def _mail(case: Appointment, step: str, moment: datetime, at: datetime) -> None:

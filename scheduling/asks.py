@@ -18,7 +18,7 @@ from pain_clinic.errors import Conflict, Gone, Refused
 from patients import outcomes
 from patients.models import Aspect, Origin, PerformedProcedure, Phase, Score
 from scheduling import desk_tasks, follow_ups, messages
-from scheduling.models import Appointment, Ask, Link, LinkPurpose, Message, MessageKind, MessageState, TaskKind
+from scheduling.models import AGAIN, Appointment, Ask, Link, LinkPurpose, Message, MessageKind, MessageState, TaskKind
 
 ACTOR = Actor.system("asks")
 ADVERSE = "adverse"
@@ -30,7 +30,6 @@ DIARY_ENDS = timedelta(days=1)  # after the next morning
 ONE_NUMBER = {"nrs": (Aspect.INDEX, Aspect.AVERAGE), "percent_relief": (Aspect.TOTAL,), "pgic": (Aspect.TOTAL,)}
 IMPRESSION_FROM = 28  # days from which the global change is asked too
 CHASED = 200  # rows a sweep
-AGAIN = "-again"  # ends the step of the one mail that asks a second time
 
 
 class NoSuchQuestion(Refused):
@@ -151,7 +150,7 @@ def collected() -> dict[tuple[str, str], tuple[tuple[str, ...], bool]]:
 
 def shown(*, link: Link, at: datetime) -> tuple[QuestionSet, ...]:
     """Return the question sets that a link answers, in order, with the answers so far."""
-    rows = list(Ask.objects.filter(appointment=link.appointment_id, step=step_of(link)).order_by("position", "meant_at", "pk"))
+    rows = list(Ask.objects.behind(link.message).order_by("meant_at", "position", "pk"))
     answers = {
         (score.ask, f"{score.measure}.{score.aspect}"): score.value
         for score in Score.objects.standing().filter(ask__in=[row.public_id for row in rows])

@@ -104,12 +104,16 @@ def preview(*, key: str, language: str, text: str, at: datetime) -> Letter:
     kind = SHOWN_IN.get(key) or next((k for k in MessageKind.values if key.endswith(f"_{k}")), MessageKind.CONFIRMATION)
     if key.endswith("_ask"):
         kind = MessageKind.REMINDER
+    is_diary = key.endswith("_diary")
+    if is_diary:
+        kind = MessageKind.FOLLOW_UP
     own = {pair: row.text for pair, row in changed().items()}
     message = Message(kind=kind, version=1, appointment=_example(key, at), patient=_somebody(language))
     known = Known(
         link=LINK, unsubscribe=LINK, asks=key in {"ask", "subject_reminder_ask", "opening_reminder_ask"},
         is_question=key.endswith("_ask"),
-        has_plan=key == "medicines_ready", old_arrives_at=message.appointment.arrives_at - timedelta(days=2, hours=1),
+        has_plan=key == "medicines_ready", is_diary=is_diary,
+        old_arrives_at=message.appointment.arrives_at - timedelta(days=2, hours=1),
         old_place=_SITE["name"],
         own={**own, (key, language): text},
     )  # fmt: skip

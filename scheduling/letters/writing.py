@@ -65,6 +65,7 @@ class Known:
     asks: bool = False  # whether the patient will come, beside what else it says
     is_question: bool = False  # asking is what this message is for
     has_plan: bool = False
+    is_diary: bool = False  # the questions come several times
     old_arrives_at: datetime | None = None
     old_place: str = ""
     own: OwnWords = field(default_factory=dict)
@@ -149,7 +150,7 @@ class _Writer:
         return said(key, self.language, self.known.own, {**self.values, **more})
 
     def _context(self) -> dict[str, Any]:
-        name = f"{self.kind}_ask" if self.kind == MessageKind.REMINDER and self.asks and self.known.is_question else self.kind
+        name = self._name()
         changed = self.kind == MessageKind.CHANGE and self.known.old_arrives_at is not None
         return {
             "language": self.language,
@@ -166,6 +167,12 @@ class _Writer:
             "phone": self.phone,
             "sender": self.sender,
         }
+
+    def _name(self) -> str:
+        """Return what its subject and first sentence are called among the passages."""
+        if self.kind == MessageKind.REMINDER and self.asks and self.known.is_question:
+            return f"{self.kind}_ask"
+        return f"{self.kind}_diary" if self.known.is_diary else self.kind
 
     def _detail(self) -> str:
         """Return what the patient allowed to stand in subject and calendar; nothing without that."""
@@ -212,7 +219,7 @@ class _Writer:
         if self.kind == MessageKind.PLAN_READY:
             keys = ("read_plan", "button_plan")
         elif self.kind == MessageKind.FOLLOW_UP:
-            keys = ("answer_score", "button_score")
+            keys = ("answer_diary" if self.known.is_diary else "answer_score", "button_score")
         elif self.kind == MessageKind.COURSE:
             keys = ("read_course", "button_course")
         elif self._stands():

@@ -24,6 +24,7 @@ from scheduling.models import (
     BEFORE_VISIT,
     TOLD_AT_ONCE,
     Appointment,
+    Ask,
     CadenceStep,
     LinkPurpose,
     Message,
@@ -120,6 +121,7 @@ def known(seen: Seen, own: letters.OwnWords) -> letters.Known:
         asks=_asks(message, seen.has_merged),
         is_question=seen.is_question,
         has_plan=seen.has_plan,
+        is_diary=_is_diary(message),
         own=own,
         **_before(message),
     )
@@ -141,6 +143,7 @@ def draft(*, message: Message, at: datetime) -> letters.Letter:
         asks=_asks(message, message.kind in INVITES and merged.exists()),
         is_question=bool(message.step) and asking.filter(code=message.step).exists(),
         has_plan=plans.exclude(state=MessageState.WITHDRAWN).exists(),
+        is_diary=_is_diary(message),
         own=own_words(),
         **_before(message),
     )
@@ -149,6 +152,13 @@ def draft(*, message: Message, at: datetime) -> letters.Letter:
 
 def _asks(message: Message, has_merged: bool) -> bool:
     return has_merged if message.kind in INVITES else bool(message.kind == MessageKind.REMINDER)
+
+
+def _is_diary(message: Message) -> bool:
+    """Say whether the questions behind this mail's link come several times."""
+    if message.kind != MessageKind.FOLLOW_UP:
+        return False
+    return Ask.objects.behind(message).exclude(slot="").exists()
 
 
 def _before(message: Message) -> dict[str, Any]:

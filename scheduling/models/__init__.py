@@ -19,7 +19,7 @@ from scheduling.models.appointments import (
     Source,
     Status,
 )
-from scheduling.models.asks import Ask
+from scheduling.models.asks import AGAIN, Ask
 from scheduling.models.bounces import BounceKind, BouncingAddress, DeliveryReport, folded_address
 from scheduling.models.cadence import CadenceStep, Dispatch, Weekend, Wording
 from scheduling.models.courses import (
@@ -68,6 +68,7 @@ from scheduling.models.visits import (
 
 __all__ = [
     "AFTER_VISIT",
+    "AGAIN",
     "AWAY",
     "BEFORE_ARRIVAL",
     "BEFORE_VISIT",

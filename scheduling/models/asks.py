@@ -10,9 +10,16 @@ from django.db.models import F, Q
 from patients.models import Patient
 from procedures.models import words
 from scheduling.models.appointments import Appointment
+from scheduling.models.messages import Message
+
+AGAIN = "-again"  # ends the step of the one mail that asks a second time
 
 
 class AskQuerySet(models.QuerySet["Ask"]):
+    def behind(self, message: Message) -> AskQuerySet:
+        """Keep those that a mail's link answers; the mail that asks again asks the same."""
+        return self.filter(appointment=message.appointment_id, step=message.step.removesuffix(AGAIN))
+
     def waiting(self) -> AskQuerySet:
         """Keep those that nobody has answered and nobody was told of."""
         return self.filter(answered_at=None, missed_at=None)

@@ -57,6 +57,7 @@ def context_of(request: HttpRequest, link: Link, *, address: str, at: Any, probl
         "set": chosen,
         "questions": questions,
         "moment": _moment(chosen, zone) if chosen and chosen.ask.slot else "",
+        "coming": next((_moment(one, zone) for one in sets if one.is_later), ""),
         "moments": [_line(one, zone, address, is_current=one is chosen) for one in sets] if len(sets) > 1 else [],
         "next": next((_line(one, zone, address) for one in sets if one.is_open and not one.is_done and one is not chosen), None),
         "here": f"{address}{'&' if '?' in address else '?'}set={chosen.ask.public_id}" if chosen else address,
@@ -89,7 +90,10 @@ def _chosen(sets: Sequence[QuestionSet], wanted: str) -> QuestionSet | None:
 
 
 def _moment(one: QuestionSet, zone: ZoneInfo) -> str:
-    return dateformat.format(one.ask.meant_at.astimezone(zone), f"D {TIME}")
+    """Return when it is meant, "Friday 2:45 p.m."; of the night and the next morning also which that is."""
+    when = dateformat.format(one.ask.meant_at.astimezone(zone), f"l {TIME}")
+    which = {"bedtime": gettext("when you go to bed"), "morning": gettext("after getting up")}.get(one.ask.slot, "")
+    return f"{when}, {which}" if which else when
 
 
 def _line(one: QuestionSet, zone: ZoneInfo, address: str, *, is_current: bool = False) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 
-from scheduling import answers, links
+from scheduling import answers
 from scheduling.models import LinkPurpose
 from scheduling.views.answers.drawing import page
 from scheduling.views.answers.marks import offers
 from scheduling.views.answers.opening import MOST_WRONG, WINDOW, Opened, behind_link, no_link
 from scheduling.views.answers.pressing import ACTS, press, score, unsubscribe
-from scheduling.views.answers.proving import is_proven, prove
+from scheduling.views.answers.proving import ask_for_proof, is_proven, prove
 
 __all__ = ["MOST_WRONG", "WINDOW", "another_time", "cancel", "link", "no_link", "plan", "visit_file"]
 
@@ -67,4 +67,4 @@ def _personal(request: HttpRequest, opened: Opened) -> HttpResponse:
             return page(request, opened, "course", told=answers.upcoming(opened.link, opened.at, opened.language))
         plan_lines = answers.medicine_plan(opened.link, opened.at, opened.language)
         return page(request, opened, "plan", plan=plan_lines)
-    return page(request, opened, "proof", is_closed=links.is_closed_for_proof(opened.link), is_of_course=is_of_course)
+    return ask_for_proof(request, opened)

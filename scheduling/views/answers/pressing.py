@@ -14,6 +14,7 @@ from scheduling.views import scores
 from scheduling.views.answers.drawing import SeeOther, page
 from scheduling.views.answers.marks import PageOld, offered, offers, shown
 from scheduling.views.answers.opening import Opened
+from scheduling.views.answers.proving import ask_for_proof, is_proven, is_typed, prove
 
 
 def _confirm(request: HttpRequest, opened: Opened, shown: Shown) -> str:
@@ -100,7 +101,11 @@ def unsubscribe(request: HttpRequest, opened: Opened) -> HttpResponse:
 
 
 def score(request: HttpRequest, opened: Opened) -> HttpResponse:
-    """Show the questions after a visit, or keep the answer that was pressed and show them again."""
+    """Show the questions after a visit to who knows the birth date, or keep the answer that was pressed and show them again."""
+    if request.method == "POST" and is_typed(request):
+        return prove(request, opened)
+    if not is_proven(request, opened.link):  # what was answered before is as personal as what is asked
+        return ask_for_proof(request, opened, status=200 if request.method != "POST" else 422)
 
     def asking(problem: str = "", status: int = 200) -> HttpResponse:
         asked = scores.context_of(request, opened.link, address=opened.address(), at=opened.at, problem=problem)

@@ -12,7 +12,7 @@ from django.test import Client
 from pain_clinic.accounts.actors import Actor
 from patients.models import PerformedProcedure, Score, SessionOutcome
 from procedures.models import Procedure
-from scheduling import asks, cadence, links, visits
+from scheduling import asks, cadence, links, messages, visits
 from scheduling.models import Appointment, Ask, DeskTask, LinkPurpose, Message, Status
 from tests import factories
 from tests.factories import SmallClinic
@@ -40,7 +40,13 @@ def completed(clinic: SmallClinic, doctor: Actor, at: datetime, family: str = "e
 
 def address(case: Appointment, step: str, at: datetime) -> str:
     message = Message.objects.create(
-        appointment=case, patient=case.patient, kind="follow_up", step=step, version=1, due_at=at, planned_at=at, created_at=at
+        appointment=case,
+        patient=case.patient,
+        kind="follow_up",
+        step=step,
+        version=1,
+        due_at=at,
+        created_at=at,
     )
     return "/l/" + links.issue(message=message, purpose=LinkPurpose.SCORE, at=at).rpartition("/l/")[2]
 
@@ -53,8 +59,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     return now
 
 
-def press(client: Client, url: str, ask: Ask, question: str, value: int) -> int:
+def opened(client: Client, url: str) -> str:
+    """Open the link, with the birth date where it is asked for, and return the page."""
     page = client.get(url).content.decode()
+    if 'name="year"' in page:
+        told = client.post(url, {"year": "1958", "month": "3", "day": "2"}, follow=True)
+        page = told.content.decode()
+    return page
+
+
+def press(client: Client, url: str, ask: Ask, question: str, value: int) -> int:
+    page = opened(client, url)
     found = re.search(r'name="shown" value="([^"]+)"', page)
     body = {"shown": found[1] if found else "", "ask": str(ask.public_id), "question": question, "value": str(value)}
     return client.post(url, body).status_code
@@ -97,6 +112,9 @@ def test_an_answer_is_kept_with_each_press_and_may_be_changed(
     words = shown.content.decode()
     assert clinic.procedure.name not in words
     assert clinic.patient.last_name not in words
+    words = opened(client, url)
+    assert clinic.procedure.name not in words
+    assert clinic.patient.last_name not in words
     assert [press(client, url, ask, "nrs.index", value) for value in (3, 2)] == [303, 303]
 
     row = Score.objects.get()
@@ -119,7 +137,7 @@ def test_a_diary_is_answered_moment_by_moment(
     page = client.get(f"{url}?set={first.public_id}").content.decode()
     assert ("Everything here is answered" in page, f'class="next" href="{url}?set={second.public_id}"' in page) == (False, True)
     assert press(client, url, second, "nrs.index", 1) == 303
-    assert "Everything here is answered" in client.get(f"{url}?set={second.public_id}").content.decode()
+    assert "The next question comes on Monday 10:30 a.m." in client.get(f"{url}?set={second.public_id}").content.decode()
     assert press(client, url, third, "nrs.index", 1) == 409  # not yet
     assert list(Score.objects.order_by("scored_at").values_list("scored_at", "phase")) == [
         (first.meant_at, "diary"), (second.meant_at, "diary"),
@@ -151,6 +169,78 @@ def test_a_link_answers_only_its_own_questions(
     assert not Score.objects.exists()
 
 
+def test_questions_and_answers_are_shown_and_taken_only_after_the_birth_date(
+    clinic: SmallClinic, doctor: Actor, at: datetime, client: Client, clock: list[datetime]
+) -> None:
+    case = completed(clinic, doctor, at)
+    ask = Ask.objects.get(step="score-14d")
+    clock[0] = ask.meant_at
+    url = address(case, "score-14d", clock[0])
+    mark = re.search(r'name="shown" value="([^"]+)"', opened(client, url))
+    assert mark
+    assert press(client, url, ask, "nrs.index", 7) == 303
+    assert 'class="is-chosen"' in client.get(url).content.decode()
+
+    other = Client()  # who holds the forwarded mail
+    page = other.get(url).content.decode()
+    assert "Please tell us your date of birth first" in page
+    for kept in ("pain", "is-chosen", "score", "Back to your visit"):
+        assert kept not in page, kept
+    body = {"shown": mark[1], "ask": str(ask.public_id), "question": "nrs.index", "value": "1"}
+    assert other.post(url, body).status_code == 422
+    assert other.post(url, {"year": "1958", "month": "3", "day": "3"}).status_code == 422
+    assert Score.objects.get().value == 7
+
+
+def test_proof_of_a_diary_holds_until_the_next_morning(
+    clinic: SmallClinic, doctor: Actor, at: datetime, client: Client, clock: list[datetime]
+) -> None:
+    case = completed(clinic, doctor, at, family="mbb_diagnostic")
+    url = address(case, "score-0d", clock[0])
+    opened(client, url)
+    cookie = client.cookies["clinic-proof"]
+    last = Ask.objects.filter(step="score-0d").latest("meant_at")
+    assert timedelta(seconds=int(cookie["max-age"])) > last.meant_at - case.leaves_at
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/l/")
+
+
+def test_diary_says_when_the_next_question_comes_and_names_its_times_in_order(
+    clinic: SmallClinic, doctor: Actor, at: datetime, client: Client, clock: list[datetime]
+) -> None:
+    case = completed(clinic, doctor, at, family="mbb_diagnostic")
+    clock[0] = case.ends_at
+    url = address(case, "score-0d", clock[0])
+    page = opened(client, url)
+    assert "The first question comes on Monday 9:45 a.m." in page
+    first = Ask.objects.get(slot="15min")
+    clock[0] = first.meant_at
+    assert press(client, url, first, "nrs.index", 4) == 303
+    assert "The next question comes on Monday 10:00 a.m." in opened(client, url)
+    Ask.objects.filter(slot="8h").update(meant_at=factories.local(factories.TODAY, "22:30"))
+    page = opened(client, url)
+    assert page.index("Monday 10:00 p.m., when you go to bed") < page.index("Monday 10:30 p.m.")
+    assert "Tuesday 8:00 a.m., after getting up" in page
+
+
+def test_mail_of_a_diary_says_that_the_questions_come_several_times(clinic: SmallClinic, doctor: Actor, at: datetime) -> None:
+    case = completed(clinic, doctor, at, family="mbb_diagnostic")
+    message = Message.objects.create(
+        appointment=case,
+        patient=case.patient,
+        kind="follow_up",
+        step="score-0d",
+        version=1,
+        due_at=at,
+        planned_at=at,
+        created_at=at,
+    )
+    letter = messages.draft(message=message, at=at)
+    assert letter.subject == "Some short questions after your visit"
+    assert "several times until tomorrow morning" in letter.text
+    message.step = "score-1d"
+    assert messages.draft(message=message, at=at).subject == "A short question after your visit"
+
+
 def test_too_late_is_said_in_words_and_nothing_is_kept(
     clinic: SmallClinic, doctor: Actor, at: datetime, client: Client, clock: list[datetime]
 ) -> None:
@@ -158,8 +248,7 @@ def test_too_late_is_said_in_words_and_nothing_is_kept(
     ask = Ask.objects.get(step="score-14d")
     clock[0] = ask.meant_at
     url = address(case, "score-14d", clock[0])
-    page = client.get(url).content.decode()
-    mark = re.search(r'name="shown" value="([^"]+)"', page)
+    mark = re.search(r'name="shown" value="([^"]+)"', opened(client, url))
     assert mark
     clock[0] = ask.closes_at
     body = {"shown": mark[1], "ask": str(ask.public_id), "question": "nrs.index", "value": "3"}
@@ -172,7 +261,7 @@ def test_the_page_speaks_spanish(clinic: SmallClinic, doctor: Actor, at: datetim
     case = completed(clinic, doctor, at)
     clock[0] = Ask.objects.get(step="score-14d").meant_at
 
-    page = client.get(address(case, "score-14d", clock[0]) + "?lang=es").content.decode()
+    page = opened(client, address(case, "score-14d", clock[0]) + "?lang=es")
     assert "0 es ningún dolor" in page
     assert 'lang="es"' in page
 

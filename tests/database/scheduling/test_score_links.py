@@ -16,7 +16,7 @@ from patients import records
 from patients.models import PerformedProcedure, Score
 from scheduling.models import Appointment, Ask, DeskTask, Link, Message
 from tests import factories
-from tests.database.scheduling.test_asks import address, completed, press
+from tests.database.scheduling.test_asks import address, completed, opened, press
 from tests.database.scheduling.views.answers.phones import AGENTS
 from tests.factories import SmallClinic
 
@@ -86,8 +86,10 @@ def test_bad_and_late_links_get_the_page_of_every_bad_link(ask: Ask, url: str, c
 
 
 def test_the_page_keeps_tells_and_loads_nothing(ask: Ask, url: str, client: Client) -> None:
+    opened(client, url)
     answer = client.get(url)
     text = answer.content.decode()
+    assert "How strong is the pain" in text
 
     assert (answer["Cache-Control"], answer["Referrer-Policy"]) == ("no-store, private", "no-referrer")
     assert "noindex" in answer["X-Robots-Tag"]
