@@ -3,7 +3,7 @@
 from scheduling.agenda.board import BYS, VIEWS, board, finished
 from scheduling.agenda.cases import PREVIEWED, READ, WAIVER_REASONS, case, changes_since, consent_url, lines_of
 from scheduling.agenda.lists import findings, home, patient_dates, patient_messages, person, swappable
-from scheduling.agenda.mail import CASES, DONE, alerts, one_message, tasks, unconfirmed
+from scheduling.agenda.mail import CASES, DONE, alerts, next_day, one_message, tasks, unconfirmed
 from scheduling.agenda.outbox import STATES, messages
 from scheduling.agenda.rows import Asked, sites_of
 from scheduling.agenda.shapes import CaseLine
@@ -29,6 +29,7 @@ __all__ = [
     "home",
     "lines_of",
     "messages",
+    "next_day",
     "one_message",
     "patient_dates",
     "patient_messages",

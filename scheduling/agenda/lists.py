@@ -198,7 +198,7 @@ def swappable(*, appointment: Appointment, user: User, day: date) -> tuple[CaseL
 def patient_dates(*, patient: Patient, user: User, by: Actor, at: datetime, number: str = "1") -> Panel:
     """Return a patient's coming cases and one page of the past ones, at the sites of this user."""
     mine = patient.appointments.visible_to(user).select_related(*JOINED)
-    earlier = mine.filter(Q(leaves_at__lte=at) | ~Q(status__in=_STANDING)).order_by("-starts_at", "-pk")
+    earlier = mine.filter(Q(leaves_at__lte=at) | ~Q(status__in=mail.STANDING)).order_by("-starts_at", "-pk")
     found = Paginator(earlier, PAST_PER_PAGE).get_page(number)
     upcoming, past = list(mine.upcoming(at)[:30]), list(found.object_list)
     lines = {line.public_id: line for line in cases.lines_of([*upcoming, *past])}
@@ -210,9 +210,6 @@ def patient_dates(*, patient: Patient, user: User, by: Actor, at: datetime, numb
         patient_url=reverse("patients:patient", args=[patient.public_id]),
         page=words.paged(found, reverse("scheduling:patient_upcoming", args=[patient.public_id])),
     )
-
-
-_STANDING = [status for status in Status.values if status not in (Status.CANCELLED, Status.NO_SHOW, Status.LEFT_BEFORE_SEEN)]
 
 
 def patient_messages(*, patient: Patient, user: User, by: Actor, number: str = "1", reasons: cases.Reasons = str) -> Panel:

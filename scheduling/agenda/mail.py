@@ -14,10 +14,12 @@ from django.urls import reverse
 
 from pain_clinic import health
 from pain_clinic.accounts.models import Site
+from patients.pages import spoken
 from scheduling.agenda import cases, words
 from scheduling.agenda.shapes import Page, Pair, Tab
 from scheduling.intervals import local_day
 from scheduling.models import (
+    BEFORE_ARRIVAL,
     Appointment,
     DeskTask,
     Dispatch,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 PER_PAGE = 50
 DONE, CASES = "done", "cases"
+STANDING = [status for status in Status.values if status not in (Status.CANCELLED, Status.NO_SHOW, Status.LEFT_BEFORE_SEEN)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,9 @@ def whose(user: User, wanted: str, *, may_see_all: bool) -> str:
     return wanted if wanted in own else next(iter(own), TaskRole.BILLER)
 
 
-def tasks(*, user: User, at: datetime, kind: str, number: str, role: str = "", may_see_all: bool = True) -> TaskPage:
+def tasks(
+    *, user: User, at: datetime, kind: str, number: str, role: str = "", may_see_all: bool = True, reasons: cases.Reasons = str
+) -> TaskPage:
     """Return what is to be done by hand, the most pressing first, or what was done lately; of one role, or of all."""
     url = reverse("scheduling:tasks")
     rows = DeskTask.objects.visible_to(user)
@@ -203,7 +208,7 @@ def tasks(*, user: User, at: datetime, kind: str, number: str, role: str = "", m
         title="To do",
         roles=tuple(Tab(str(label), address(role=value, kind=CASES), value == shown) for value, label in roles) if kind else (),
         tabs=tuple(Tab(label, address(role=role, kind=str(key)), str(key) == kind) for key, label in tabs),
-        rows=tuple(_task(row, user, at) for row in found.object_list),
+        rows=tuple(_task(row, user, at, reasons) for row in found.object_list),
         outcomes=tuple(Pair(value, str(label)) for value, label in TaskOutcome.choices),
         page=words.paged(found, url, kind=kind, role=role),
         empty={DONE: "Nothing was done here yet.", CASES: "No case waits for anything."}.get(kind, "Nobody is to be called."),
@@ -234,16 +239,21 @@ SHORT = {
 }
 
 
-def _task(row: DeskTask, user: User, at: datetime) -> TaskRow:
+# Of these the reason says more than the title.
+OF_A_MAIL = (TaskKind.NO_EMAIL, TaskKind.MAIL_FAILED, TaskKind.ADDRESS_BOUNCES)
+
+
+def _task(row: DeskTask, user: User, at: datetime, reasons: cases.Reasons) -> TaskRow:
     zone = ZoneInfo(row.site.time_zone)
     phone = str(row.patient.phone or "")
+    is_of_a_mail = row.kind in OF_A_MAIL and bool(row.reason)
     case = row.appointment
     return TaskRow(
-        title=str(TaskKind(row.kind).label),
-        why=row.note,
+        title="Tell the patient by telephone" if row.kind == TaskKind.NO_EMAIL else str(TaskKind(row.kind).label),
+        why=reasons(row.reason) if is_of_a_mail else "",
         patient=words.full_name(row.patient),
         patient_url=reverse("patients:patient", args=[row.patient.public_id]),
-        phone=phone or "no telephone on file",
+        phone=spoken(row.patient.phone) or "no telephone on file",
         dial=phone,
         case=f"{words.case_title(case)}, {words.stamp(case.starts_at.astimezone(zone))}" if case else "",
         case_url=words.case_url(case.public_id) if case else "",
@@ -300,7 +310,7 @@ def unconfirmed(*, sites: Sequence[Site], site: Site, day: date) -> UnconfirmedP
                 at=row.starts_at.astimezone(zone),
                 patient=words.full_name(row.patient),
                 patient_url=reverse("patients:patient", args=[row.patient.public_id]),
-                phone=str(row.patient.phone or "") or "no telephone on file",
+                phone=spoken(row.patient.phone) or "no telephone on file",
                 dial=str(row.patient.phone or ""),
                 case=words.case_title(row),
                 case_url=words.case_url(row.public_id),
@@ -308,8 +318,18 @@ def unconfirmed(*, sites: Sequence[Site], site: Site, day: date) -> UnconfirmedP
             )
             for row in rows
         ),
-        empty="Everybody who is booked for this day has confirmed.",
+        empty="Everybody who is booked for this day has confirmed."
+        if Appointment.objects.filter(
+            site=site, status__in=STANDING, starts_at__gte=span.starts_at, starts_at__lt=span.ends_at
+        ).exists()
+        else "Nobody is booked for this day.",
     )
+
+
+def next_day(*, site: Site, today: date) -> date:
+    """Return the next day after today on which somebody is booked at a site; tomorrow if there is none."""
+    coming = Appointment.objects.filter(site=site, status__in=BEFORE_ARRIVAL, local_date__gt=today).order_by("local_date")
+    return coming.values_list("local_date", flat=True).first() or today + timedelta(days=1)
 
 
 def alerts() -> tuple[str, ...]:

@@ -95,7 +95,6 @@ def messages(
         groups=_grouped(lines, [place for _key, place in found.keys], at) if state == ALL else (MessageGroup("", lines),),
         above=Tab(newer, address(above=str(found.keys[0][1]))) if found.keys and found.has_above else None,
         below=Tab(older, address(below=str(found.keys[-1][1]))) if found.keys and found.has_below else None,
-        year=at.year,
         empty="No message failed."
         if state == MessageState.FAILED
         else "No messages here yet. They appear when a case is booked, moved or cancelled.",
@@ -138,7 +137,7 @@ def _nearest(
 
 
 def _lines(keys: Sequence[int], reasons: cases.Reasons) -> tuple[MessageLine, ...]:
-    """Return the lines of messages in the order of their keys, with what was answered to each."""
+    """Return the lines of messages in the order of their keys, with what was answered to each; of several zones each says its."""
     joined = Message.objects.select_related("patient", "appointment", "appointment__site").in_bulk(keys)
     given: dict[int, list[str]] = {}
     for link in Link.objects.filter(message__in=keys).exclude(answer="").order_by("answered_at", "pk"):
@@ -150,6 +149,8 @@ def _lines(keys: Sequence[int], reasons: cases.Reasons) -> tuple[MessageLine, ..
         zone = ZoneInfo(row.appointment.site.time_zone)
         line = cases.message_line(row, zone=zone, may_resend=True, reasons=reasons, with_patient=True)
         lines.append(replace(line, answers=tuple(given.get(row.pk, ()))))
+    if len({row.appointment.site.time_zone for row in joined.values()}) > 1:
+        lines = [replace(line, zone=line.at.tzname() or "") for line in lines]
     return tuple(lines)
 
 

@@ -45,7 +45,7 @@ class MessageState(models.TextChoices):
 
 
 # Reasons that no second try can take away.
-LASTING = frozenset({"superseded", "merged", "overtaken", "stale", "confirmed", "answered", "too_late", "past"})
+LASTING = frozenset({"superseded", "merged", "overtaken", "stale", "confirmed", "answered", "too_late", "past", "visit_over"})
 
 
 class MessageQuerySet(models.QuerySet["Message"]):

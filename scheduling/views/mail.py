@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages as toasts
@@ -53,7 +52,7 @@ def _tasks(request: HttpRequest, status: int = 200) -> HttpResponse:
     page = agenda.tasks(
         user=web.member(request), at=web.now(), kind=kind if kind in (*TaskKind.values, agenda.CASES, agenda.DONE) else "",
         number=request.GET.get("page", "1"), role=request.GET.get("role", ""),
-        may_see_all=Actor.of(request).may("patients.view_safety"),
+        may_see_all=Actor.of(request).may("patients.view_safety"), reasons=messages.reason_in_words,
     )  # fmt: skip
     return web.respond(request, "scheduling/tasks.html", {"page": page}, status=status)
 
@@ -105,7 +104,7 @@ def _not_done(request: HttpRequest, row: DeskTask, error: DomainError, act: str)
 @require_GET
 @requires("scheduling.view_messages")
 def unconfirmed(request: HttpRequest) -> HttpResponse:
-    """List the cases of a day that nobody has confirmed, tomorrow's if no day is named."""
+    """List the cases of a day that nobody has confirmed; of the next day with cases if none is named."""
     sites = agenda.sites_of(web.member(request))
     if not sites:
         return web.respond(request, "scheduling/no_site.html", {})
@@ -114,6 +113,6 @@ def unconfirmed(request: HttpRequest) -> HttpResponse:
     if site is None:
         raise Http404
     today = web.now().astimezone(ZoneInfo(site.time_zone)).date()
-    day = day_of(request.GET.get("day", "")) or today + timedelta(days=1)
+    day = day_of(request.GET.get("day", "")) or agenda.next_day(site=site, today=today)
     trail.record(by=Actor.of(request), act="scheduling.unconfirmed_read", site_id=site.pk)
     return web.respond(request, "scheduling/unconfirmed.html", {"page": agenda.unconfirmed(sites=sites, site=site, day=day)})

@@ -61,6 +61,7 @@ class MessageLine:
     case_url: str = ""
     patient: str = ""
     answers: tuple[str, ...] = ()
+    zone: str = ""  # where lines of several zones stand together
 
     @property
     def state_word(self) -> str:

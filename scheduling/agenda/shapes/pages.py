@@ -90,7 +90,6 @@ class MessagePage:
     groups: tuple[MessageGroup, ...]
     above: Tab | None  # the way up the line of time, and the way down
     below: Tab | None
-    year: int  # instants of another year say which
     empty: str
 
     @property

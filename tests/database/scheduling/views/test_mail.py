@@ -152,7 +152,7 @@ def test_closed_task_is_not_closed_again(told: Appointment, clinic: SmallClinic,
 
 
 def test_calls_and_what_cases_wait_for_are_two_lists(told: Appointment, clinic: SmallClinic, people: People) -> None:
-    row = task(clinic, told)
+    task(clinic, told)
     desk_tasks.open_task(
         kind=TaskKind.CONSENT, patient=told.patient, appointment=told, by=Actor.system("test"), at=NOW, reason="consent"
     )
@@ -160,7 +160,7 @@ def test_calls_and_what_cases_wait_for_are_two_lists(told: Appointment, clinic: 
     calls = people.owner.get("/tasks/").context["page"]
     cases = people.owner.get("/tasks/?kind=cases").context["page"]
 
-    assert [shown.title for shown in calls.rows] == [TaskKind(row.kind).label]
+    assert [shown.title for shown in calls.rows] == ["Tell the patient by telephone"]
     assert [shown.title for shown in cases.rows] == ["Consent"]
     assert [(tab.label, tab.is_current) for tab in cases.tabs][:3] == [
         ("By telephone", False),
@@ -203,6 +203,23 @@ def test_unconfirmed_lists_tomorrow_with_what_was_told(told: Appointment, people
     assert people.owner.get("/unconfirmed/").context["page"].rows == ()
     assert people.stranger.get("/unconfirmed/").context["page"].rows == ()
     assert people.owner.get("/unconfirmed/?site=nowhere").status_code == 404
+
+
+def test_unconfirmed_begins_with_the_next_day_on_which_somebody_is_booked(told: Appointment, people: People) -> None:
+    later = timedelta(days=3)
+    instants = ("arrives_at", "starts_at", "ends_at", "leaves_at", "local_date")
+    Appointment.objects.filter(pk=told.pk).update(**{name: getattr(told, name) + later for name in instants})
+    page = people.owner.get("/unconfirmed/").context["page"]
+    assert (page.day, len(page.rows)) == ("Friday 18 September", 1)
+    assert people.owner.get("/unconfirmed/?day=2026-09-15").context["page"].empty == "Nobody is booked for this day."
+    Appointment.objects.update(status="confirmed")
+    assert people.owner.get("/unconfirmed/").context["page"].empty == "Everybody who is booked for this day has confirmed."
+
+
+def test_call_says_why_no_mail_tells_the_patient(told: Appointment, clinic: SmallClinic, people: People) -> None:
+    task(clinic, told, reason="opted_out")
+    [row] = people.owner.get("/tasks/").context["page"].rows
+    assert (row.title, row.why) == ("Tell the patient by telephone", "The patient wants no e-mail")
 
 
 # --- home ------------------------------------------------------------------------------------------------------------

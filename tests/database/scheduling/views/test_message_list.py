@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from pain_clinic.accounts.models import User
 from scheduling.agenda import outbox
 from scheduling.models import Appointment, Link, LinkPurpose, Message, MessageState
 from tests import factories
@@ -103,6 +104,16 @@ def test_line_says_what_was_answered_and_when(empty: Appointment, people: People
     )
     [line] = shown(people, "?state=answered").messages
     assert (line.public_id, line.answers) == (asked.public_id, ("Will come, Mon 14 Sep 6:30",))
+
+
+def test_lines_of_sites_in_different_zones_say_their_zone(empty: Appointment, people: People, desk: User) -> None:
+    message(empty, -1)
+    [line] = shown(people).messages
+    assert line.zone == ""
+    west = factories.site(time_zone="America/Chicago")
+    desk.sites.add(west)
+    message(factories.appointment(at_site=west, starts_at=empty.starts_at + 9 * HOUR), -2)
+    assert [(line.at.hour, line.zone) for line in shown(people).messages] == [(6, "EDT"), (4, "CDT")]
 
 
 def test_messages_of_another_site_are_not_on_the_line(empty: Appointment, people: People) -> None:
