@@ -100,6 +100,15 @@ class Message(models.Model):
             models.Index(fields=["patient", "-created_at"], name="message_by_patient"),
             # The desk's list: a line of time for each state.
             models.Index("state", Coalesce("done_at", "due_at"), "public_id", name="message_in_time"),
+            # The same list of one kind that is seldom among the others.
+            models.Index(
+                "kind",
+                "state",
+                Coalesce("done_at", "due_at"),
+                "public_id",
+                name="message_seldom_in_time",
+                condition=Q(kind__in=["change", "cancellation", "plan_ready", "no_show", "recall", "course"]),
+            ),
             # When a patient was last told about a course.
             models.Index(fields=["course", "-id"], name="message_of_course", condition=Q(course__isnull=False)),
         ]

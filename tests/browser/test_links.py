@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import User
-from patients.models import Score
+from patients.models import PerformedProcedure, Score
 from scheduling import booking, links, openings
 from scheduling.models import Appointment, Ask, Link, LinkPurpose, Message
 from tests.browser.conftest import violations
@@ -48,6 +48,15 @@ def path_of(visit: Appointment, purpose: str = LinkPurpose.VISIT) -> str:
     message = Message.objects.filter(appointment=visit).order_by("pk")[0]
     address = links.issue(message=message, purpose=purpose, at=datetime.now(tz=UTC))
     return f"/l/{address.rstrip('/').rpartition('/')[2]}/"
+
+
+def tell_birth_date(page: Page, path: str) -> None:
+    """Open what is personal and tell the birth date of the small clinic's patient."""
+    page.goto(path)
+    for field, value in {"month": "3", "day": "2", "year": "1958"}.items():
+        page.locator(f"#{field}").fill(value)
+    page.locator("button.main-act").click()
+    page.locator("#year").wait_for(state="detached")
 
 
 def looked_at(page: Page, name: str) -> None:
@@ -103,6 +112,37 @@ def test_every_page_serves_phone_and_screen_reader(
     looked_at(page, f"cancelled-{key}")
 
 
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_diary_is_answered_on_a_small_phone_without_scripts(
+    visit: Appointment, open_page: Callable[..., Page], scheme: str, language: str
+) -> None:
+    visit.patient.language = language
+    visit.patient.save()
+    path, now = path_of(visit, LinkPurpose.SCORE), datetime.now(tz=UTC)
+    done = PerformedProcedure.objects.create(
+        patient=visit.patient, procedure=visit.procedure, site=visit.site, done_on=now.date(), recorded_at=now
+    )
+    for place, slot in enumerate(("15min", "30min", "1h")):  # over, over, to come
+        Ask.objects.create(
+            appointment=visit, patient=visit.patient, performed=done.public_id, step="", slot=slot, position=place,
+            questions=["nrs.index"], meant_at=now + timedelta(minutes=30 * (place - 1) - 1), closes_at=now + timedelta(days=1),
+        )  # fmt: skip
+    page = open_page(width=320, scheme=scheme, scripts=False)
+    tell_birth_date(page, path)
+    page.get_by_role("button", name="6", exact=True).click()
+    expect(page.locator("button.is-chosen")).to_have_text("6")
+    page.locator(".moments a").nth(1).click()
+    page.get_by_role("button", name="3", exact=True).click()
+    expect(page.locator(".moments a")).to_have_count(2)
+    assert sorted(Score.objects.values_list("value", flat=True)) == [3, 6]
+    seen = open_page(width=320, scheme=scheme)  # axe is a script
+    seen.context.add_cookies(page.context.cookies())
+    seen.goto(path)
+    expect(seen.locator("button.is-chosen")).to_have_text("3")
+    looked_at(seen, f"diary-{language}-320-{scheme}")
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
 def test_patient_confirms_moves_cancels_and_takes_back(visit: Appointment, open_page: Callable[..., Page], scripts: bool) -> None:
     page = open_page(width=360, scripts=scripts)
@@ -150,10 +190,12 @@ def test_browser_with_scripts_that_looks_at_questions_answers_none(visit: Appoin
             closes_at=at + timedelta(days=1),
         )  # fmt: skip
     page = open_page(width=360)
+    path = "/l/" + links.issue(message=message, purpose=LinkPurpose.SCORE, at=at).rpartition("/l/")[2]
+    tell_birth_date(page, path)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.method))
 
-    page.goto("/l/" + links.issue(message=message, purpose=LinkPurpose.SCORE, at=at).rpartition("/l/")[2])
+    page.goto(path)
     page.mouse.wheel(0, 2000)
     page.wait_for_timeout(200)
     page.locator("a[href*='set=']").first.click()
