@@ -101,7 +101,7 @@ class Scored:
     scored_at: datetime | None
     phase: str
     performed_id: int | None
-    recorded_by_id: int | None
+    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +227,7 @@ def _compiled() -> dict[str, tuple[str, tuple[Any, ...]]]:
         "done": PerformedProcedure.objects.of(nobody).order_by("-done_on", "-done_at", "-pk").values_list(*DONE),
         "given": given.values_list("performed_id", "kind", "drug", "dose_mg", "given_on"),
         "scores": scores.values_list(
-            "measure", "aspect", "value", "range_text", "scored_on", "scored_at", "phase", "performed_id", "recorded_by_id"
+            "measure", "aspect", "value", "range_text", "scored_on", "scored_at", "phase", "performed_id", "origin"
         ),
         "medicines": medicines.values_list(
             "kind",

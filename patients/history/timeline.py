@@ -22,6 +22,7 @@ from patients.models import (
     Device,
     Grade,
     LabTest,
+    Origin,
     Topic,
     VaccineKind,
 )
@@ -188,7 +189,7 @@ def _about(session: Done | None, phase: str, on: date) -> str:
 
 
 def _by(held: Sequence[Scored]) -> str:
-    is_patients = all(one.recorded_by_id is None for one in held)
+    is_patients = all(one.origin == Origin.PATIENT for one in held)
     return " · told by the patient" if is_patients else ""
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pain_clinic.accounts.actors import Actor
 from patients import notes, outcomes
-from patients.models import Allergy, Authorization, Complication, Coverage, Implant, Medication
+from patients.models import Allergy, Authorization, Complication, Coverage, Implant, Medication, Score
 from tests.database.patients.history.making import TODAY, Enter, page_of
 from tests.factories import SmallClinic
 
@@ -176,3 +176,17 @@ def test_a_note_is_linked_with_its_state_and_a_complication_is_told(
 
     assert (entry.note_url, entry.note_state) == (f"/notes/{note.public_id}/", "not signed")
     assert entry.harm == "Vasovagal reaction (minor)"
+
+
+@pytest.mark.parametrize(("origin", "is_told"), [("patient", True), ("import", False), ("clinic", False)])
+def test_only_what_a_patient_told_is_said_to_be_told_by_the_patient(
+    clinic: SmallClinic, signed_in: Enter, at: datetime, origin: str, is_told: bool
+) -> None:
+    Score.objects.create(
+        patient=clinic.patient, measure="odi", aspect="total", value=30, scored_on=TODAY, phase="routine", origin=origin,
+        recorded_at=at,
+    )  # fmt: skip
+
+    entry = page_of(clinic, signed_in, "?what=scores").timeline.entries[0]
+
+    assert ("told by the patient" in entry.more) == is_told
