@@ -166,7 +166,7 @@ def test_after_signing_out_neither_back_nor_the_browsers_stores_show_anything(
     page.locator("#at-knee-right").click()
     expect(page.get_by_text("Knee right only")).to_be_visible()
 
-    page.get_by_role("button", name="Sign out").dispatch_event("click")
+    page.get_by_role("button", name="Sign out", include_hidden=True).dispatch_event("click")
     page.wait_for_url("**/sign-in/**")
     for _ in range(3):
         page.go_back()
