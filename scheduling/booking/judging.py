@@ -43,7 +43,7 @@ def findings_of(
     reason = needs_reason(scene.procedure, target.guidance)
     found += [reason] if reason is not None else []
     found += fitness(scene, lacking, at)
-    found += _about_patient(scene, others)
+    found += _about_patient(scene, patient, others)
     found += _about_blocks(scene, blocks)
     found += pairs.findings_of(scene, others)
     found += pairs.findings_of_done(scene, at, case)
@@ -141,9 +141,16 @@ def _under(scene: Scene) -> str:
     return "" if scene.guidance == usual(scene.procedure) else f" under {in_sentence(scene.guidance)}"
 
 
-def _about_patient(scene: Scene, others: Sequence[Appointment]) -> list[Finding]:
+def _about_patient(scene: Scene, patient: Patient, others: Sequence[Appointment]) -> list[Finding]:
     times = scene.times
-    return [
+    found = []
+    if patient.deceased_on is not None:
+        found.append(
+            structural(
+                "patient_deceased", f"The patient died on {patient.deceased_on:%-d %B %Y}. If that is wrong, correct it first."
+            )
+        )
+    return found + [
         structural(
             "patient_elsewhere",
             "The patient has another case at that time.",

@@ -12,6 +12,7 @@ from pain_clinic import clock
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
 from pain_clinic.errors import Refused
+from patients.models import Patient
 from procedures import rulebook
 from procedures.models import Procedure
 from procedures.rules import Facts, Finding, Severity, Waiver
@@ -22,8 +23,10 @@ from scheduling.models import (
     Allocation,
     Appointment,
     AppointmentFinding,
+    AskedBy,
     Block,
     BlockTime,
+    CancelReason,
     InvalidMove,
     Message,
     RuleOverride,
@@ -86,6 +89,26 @@ def test_book_lets_the_next_case_begin_when_the_turnover_ends(clinic: SmallClini
         booked(clinic, by, local(TOMORROW, "9:35"), patient=other)
     # Bay 1 and Nurse Kim watch over the first recovery until 10:00.
     assert booked(clinic, by, local(TOMORROW, "10:15"), patient=other).status == Status.BOOKED
+
+
+def test_nothing_is_booked_moved_or_reinstated_for_who_has_died_and_a_case_can_still_be_cancelled(
+    clinic: SmallClinic, by: Actor
+) -> None:
+    standing, away = booked(clinic, by), booked(clinic, by, local(TOMORROW, "13:00"), patient=factories.patient(home=clinic.site))
+    away = booking.cancel(appointment=away, reason=CancelReason.PATIENT_ILL, asked_by=AskedBy.PATIENT, by=by, at=NOW)
+    Patient.objects.update(deceased_on=NOW.date())
+    later = opening(clinic, local(TOMORROW, "15:00"))
+    with pytest.raises(RulesRefused) as book:
+        booked(clinic, by, local(TOMORROW, "15:00"))
+    with pytest.raises(RulesRefused) as move:
+        booking.reschedule(appointment=standing, opening=later, by=by, at=NOW)
+    with pytest.raises(RulesRefused) as reinstate:
+        booking.reinstate(appointment=away, by=by, at=NOW)
+    assert codes(book) == codes(move) == codes(reinstate) == {"patient_deceased"}
+    cancelled = booking.cancel(appointment=standing, reason=CancelReason.OTHER, asked_by=AskedBy.CLINIC, by=by, at=NOW)
+    assert cancelled.status == Status.CANCELLED
+    Patient.objects.update(deceased_on=None)
+    assert booked(clinic, by, local(TOMORROW, "15:00")).status == Status.BOOKED
 
 
 def test_book_refuses_the_patient_who_is_elsewhere_and_says_so(clinic: SmallClinic, by: Actor) -> None:
