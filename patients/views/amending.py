@@ -103,8 +103,16 @@ def _page(
         "request_key": uuid.uuid4().hex if is_stale else reaching.key_of(request, is_used_up=_is_used_up(error)),
         "refusal": reaching.refusal_of(error) if error else None,
         "back": reverse("patients:patient", args=[row.patient.public_id]),
+        "course_url": _course_url(request, row),
     }
     return web.respond(request, "patients/performed.html", context, status=status)
+
+
+def _course_url(request: HttpRequest, row: PerformedProcedure) -> str:
+    """Return where a course may be started from what was done, for whoever may order one."""
+    if row.procedure is None or not Actor.of(request).may("scheduling.order_course"):
+        return ""
+    return f"{reverse('scheduling:course_start', args=[row.patient.public_id])}?performed={row.public_id}"
 
 
 def _is_used_up(error: DomainError | None) -> bool:

@@ -165,12 +165,12 @@ def course_start(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Start a course for a patient: first which pathway, then what is meant in it."""
     patient = doors.the_patient(request, public_id)
     pathway = pathwaybook.pathways().get(request.GET.get("pathway", ""))
-    if pathway is None or not pathway.is_on:
-        return web.respond(
-            request, "scheduling/course_pathway.html", {"patient": patient, "form": PathwayForm(), "action": request.path}
-        )
-    site = site_for(request, patient)
     performed = _performed(request, patient)
+    if pathway is None or not pathway.is_on:
+        asked = PathwayForm(initial={"pathway": _likely(performed)})
+        shown = {"patient": patient, "form": asked, "action": request.path, "performed": performed}
+        return web.respond(request, "scheduling/course_pathway.html", shown)
+    site = site_for(request, patient)
     since = performed.done_on if performed else default_since(web.now().astimezone(ZoneInfo(site.time_zone)).date())
     form = CourseForm(
         request.POST or None,
@@ -306,6 +306,14 @@ def _performed(request: HttpRequest, patient: Patient) -> PerformedProcedure | N
     except ValueError:
         return None
     return PerformedProcedure.objects.of(patient).filter(public_id=named).select_related("procedure").first()
+
+
+def _likely(performed: PerformedProcedure | None) -> str:
+    """Return the first pathway of which what was performed may be a step, empty where there is none."""
+    if performed is None or performed.procedure is None:
+        return ""
+    family = performed.procedure.family
+    return next((one.id for one in pathwaybook.pathways().values() if one.is_on and family in one.families), "")
 
 
 def _as_performed(performed: PerformedProcedure | None, pathway: Pathway) -> dict[str, object]:

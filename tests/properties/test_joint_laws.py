@@ -71,6 +71,23 @@ def questions(draw: st.DrawFn) -> Together:
     )  # fmt: skip
 
 
+@st.composite
+def chains(draw: st.DrawFn) -> Together:
+    """The same work again and again, with other visits in between on whose days it may fall."""
+    count = draw(st.integers(2, 4))
+    parts = [
+        Part(tuple(on(day) for day in sorted(draw(st.sets(days, min_size=1, max_size=5)))), on(draw(days)), on(WIDTH))
+        for _ in range(count)
+    ]
+    gaps = [Gap(at, at + 1, draw(st.integers(1, 3)), draw(st.integers(1, 4)), draw(st.integers(4, 6))) for at in range(count - 1)]
+    aparts = [Apart(one, other, 1) for other in range(count) for one in range(other)]
+    reasons = draw(st.sets(st.tuples(st.integers(0, count - 1), days), max_size=4))
+    return Together(
+        tuple(parts), tuple(gaps), tuple(aparts), (), frozenset(map(on, draw(st.sets(days, max_size=3)))),
+        judge=lambda session, day, placed: int((session, (day - FIRST).days) in reasons),
+    )  # fmt: skip
+
+
 def _meets(one: int, other: int, since: int, session: int, day: date, placed: Placed) -> bool:
     return one == session and one != other and day >= on(since) and other in placed and placed[other] <= day
 
@@ -86,6 +103,15 @@ def oracle(question: Together) -> Cost:
 def test_no_dates_are_better_than_those_given(question: Together) -> None:
     answer = place(question)
     event(f"{answer.cost[0]} without a date")
+    assert answer.is_proven
+    assert answer.cost == cost_of(question, answer.days) == oracle(question)
+
+
+@given(chains())
+@settings(max_examples=600, deadline=None)
+def test_no_dates_of_a_chain_are_better_than_those_given(question: Together) -> None:
+    answer = place(question)
+    event(f"{answer.cost[3]} journeys of {len(question.parts) - answer.cost[0]}")
     assert answer.is_proven
     assert answer.cost == cost_of(question, answer.days) == oracle(question)
 

@@ -13,7 +13,7 @@ The search is branch and bound. It is exact unless it gives up after so many day
 """
 
 from procedures.pathways.joint.costing import cost_of
-from procedures.pathways.joint.searching import MOST_TRIES, place
+from procedures.pathways.joint.placing import MOST_TRIES, place
 from procedures.pathways.joint.words import (
     BLOCKED,
     FINE,

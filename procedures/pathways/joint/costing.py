@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from procedures.pathways.joint.words import BLOCKED, NEEDS_REASON, Apart, Cap, Cost, Gap, Placed, Together
@@ -82,3 +83,21 @@ def _window(question: Together, index: int, placed: Placed) -> tuple[date, date]
 def without(placed: Placed, index: int) -> Placed:
     """Return what is placed but for one session."""
     return {other: day for other, day in placed.items() if other != index}
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the sessions looked at so far have come to; the days used and the sessions skipped are bits."""
+
+    skipped: int = 0
+    used: int = 0
+    late: int = 0
+    distance: int = 0
+
+    def with_day(self, bit: int, late: int, distance: int) -> Spent:
+        """Return this with one more session on a day."""
+        return Spent(self.skipped, self.used | 1 << bit, self.late + late, self.distance + distance)
+
+    def without(self, at: int) -> Spent:
+        """Return this with one more session skipped."""
+        return Spent(self.skipped | 1 << at, self.used, self.late, self.distance)

@@ -8,58 +8,24 @@ from functools import cached_property
 from typing import TypeAlias
 
 from procedures.pathways.joint.bits import bits_of, lowest, nearest
-from procedures.pathways.joint.costing import is_kept, without
-from procedures.pathways.joint.words import BLOCKED, NEEDS_REASON, Cost, Gap, Joint, Together
+from procedures.pathways.joint.chaining import HALF, LOWER, Chain
+from procedures.pathways.joint.costing import Spent, is_kept, without
+from procedures.pathways.joint.words import BLOCKED, NEEDS_REASON, Cost, Gap, Together
 
-# Days tried: about what a second allows.
-MOST_TRIES = 10_000
 STRAYS = (0, 2, 5)  # how far the first walks may stray from the most promising days, over all sessions
 
 
-def place(question: Together, *, most_tries: int = MOST_TRIES) -> Joint:
-    """Return the best dates for these sessions."""
-    best: _Best | None = None
-    is_proven = True
-    weekdays = range(7) if question.is_one_weekday else (None,)
-    for weekday in weekdays:
-        search = _Search(question, weekday, most_tries // len(weekdays), best)
-        search.run()
-        best, is_proven = search.best, is_proven and search.is_proven
-    assert best is not None
-    cost, ordinals = best
-    days = tuple(None if day is None else date.fromordinal(day) for day in ordinals)
-    return Joint(days, cost, is_proven)
-
-
-_Best: TypeAlias = tuple[Cost, tuple["int | None", ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Spent:
-    """What the sessions looked at so far have come to; the days used and the sessions skipped are bits."""
-
-    skipped: int = 0
-    used: int = 0
-    late: int = 0
-    distance: int = 0
-
-    def with_day(self, bit: int, late: int, distance: int) -> _Spent:
-        """Return this with one more session on a day."""
-        return _Spent(self.skipped, self.used | 1 << bit, self.late + late, self.distance + distance)
-
-    def without(self, at: int) -> _Spent:
-        """Return this with one more session skipped."""
-        return _Spent(self.skipped | 1 << at, self.used, self.late, self.distance)
+Best: TypeAlias = tuple[Cost, tuple["int | None", ...]]
 
 
 @dataclass
-class _Search:
+class Search:
     """One walk of the tree. Days are bits of a number, so that a bound on many days is one operation."""
 
     question: Together
     weekday: int | None
     left: int
-    best: _Best | None
+    best: Best | None
     is_proven: bool = True
     days: dict[int, int] = field(default_factory=dict)  # session -> bit of its day
     words: dict[int, int] = field(default_factory=dict)  # session -> what the rules say
@@ -67,6 +33,7 @@ class _Search:
     _leasts: dict[tuple[int, int, int], int] = field(default_factory=dict)
     _rooms: dict[tuple[int, frozenset[int]], int] = field(default_factory=dict)
     _starts: dict[tuple[int, int], int] = field(default_factory=dict)
+    reasoned: set[tuple[int, int]] = field(default_factory=set)  # sessions with their days that needed a reason
 
     @cached_property
     def base(self) -> int:
@@ -151,6 +118,26 @@ class _Search:
                 found[at][bit] = least
         return tuple(found)
 
+    @cached_property
+    def chain(self) -> Chain | None:
+        """Return the chain that the sessions are, where each follows the one before it and no two may share a day."""
+        count = len(self.question.parts)
+        gaps = [gap for gap in self.question.gaps if gap.ideal is not None]
+        in_line = [(gap.first, gap.second) for gap in gaps] == [(at, at + 1) for at in range(count - 1)]
+        if not count or not in_line or any(bits != 1 << at for at, bits in enumerate(self.sharing)):
+            return None
+        return Chain(gaps, [list(bits_of(self._domain(at))) for at in range(count)], self.anyway, self.base)
+
+    def _even(self, unplaced: int, reasons: int, late: int) -> Chain | None:
+        """Return the chain where nothing of it is left out, and only journeys, distance and dates can still win."""
+        is_even = self.best is not None and not unplaced and (unplaced, reasons, late) >= self.best[0][:3]
+        return self.chain if is_even else None
+
+    def _hits(self, used: int, open_ones: int) -> int:
+        """Return how many of the sessions left must be on days on which the patient comes anyway, not to lose by journeys."""
+        assert self.best is not None
+        return max((used & ~self.anyway).bit_count() + open_ones - self.best[0][3], 0)
+
     def _domain(self, at: int) -> int:
         found = 0
         for day in self.question.parts[at].days:
@@ -167,11 +154,11 @@ class _Search:
         whole = self.left
         for strays in STRAYS:
             self.left = whole // (2 * len(STRAYS))
-            self._walk(0, domains, _Spent(), strays)
+            self._walk(0, domains, Spent(), strays)
         self.left, self.is_proven = whole // 2, True
-        self._walk(0, domains, _Spent(), self.width * len(domains))
+        self._walk(0, domains, Spent(), self.width * len(domains))
 
-    def _walk(self, at: int, domains: list[int], spent: _Spent, strays: int) -> None:
+    def _walk(self, at: int, domains: list[int], spent: Spent, strays: int) -> None:
         bound = self._bound(at, domains, spent)
         if self._is_no_better(bound):
             return
@@ -184,7 +171,7 @@ class _Search:
             return
         if not self._must_skip(at, spent.skipped):
             ideal, latest = self._targets(at)
-            days = self._in_order(at, self._worth(domains[at], bound, spent), spent.used, ideal, latest)
+            days = self._in_order(at, self._worth(domains[at], bound, spent), bound, spent, ideal, latest)
             for stray, bit in enumerate(days[: strays + 1]):
                 if self.left <= 0 and self.best is not None:
                     self.is_proven = False
@@ -195,7 +182,7 @@ class _Search:
         if not any(gap.is_bound and gap.first in self.days for gap in self.before[at]):
             self._walk(at + 1, domains, spent.without(at), strays)
 
-    def _take(self, at: int, bit: int, domains: list[int], spent: _Spent, strays: int) -> None:
+    def _take(self, at: int, bit: int, domains: list[int], spent: Spent, strays: int) -> None:
         """Give a session a day, go on, and take it back."""
         kept = self.words
         self.left -= 1
@@ -219,14 +206,22 @@ class _Search:
     def _is_no_better(self, bound: Cost) -> bool:
         return self.best is not None and bound >= self.best[0]
 
-    def _least_cost(self, at: int, bit: int, bound: Cost, spent: _Spent) -> Cost:
+    def _least_cost(self, at: int, bit: int, bound: Cost, spent: Spent) -> Cost:
         """Return a first bound for a session on a day, before anything is worked out."""
         unplaced, reasons, late, journeys, _, days = bound
         new = (spent.used & ~self.anyway).bit_count()
+        chain = self._even(unplaced, reasons, late)
+        if chain is not None:
+            left = len(self.question.parts) - at - 1
+            cost = chain.ahead(self._hits(spent.used, left))[at][bit]
+            journeys = max(journeys, new + left - chain.most_hits[at][bit])
+            held = sum(self.days.values()) + bit + self.base * (len(self.days) + 1)
+            distance = spent.distance + (cost >> HALF)
+            return unplaced, reasons, max(late, spent.late), journeys, distance, held + (cost & LOWER)
         onward = self.onward[at][bit] if unplaced == spent.skipped.bit_count() else 0  # what is skipped has no distance
         return unplaced, reasons, max(late, spent.late), max(journeys, new), spent.distance + onward, days
 
-    def _worth(self, domain: int, bound: Cost, spent: _Spent) -> int:
+    def _worth(self, domain: int, bound: Cost, spent: Spent) -> int:
         """Return the days that can still win: where one more journey would lose, those on which the patient comes."""
         if self.best is None or bound[:3] != self.best[0][:3]:
             return domain
@@ -251,6 +246,8 @@ class _Search:
             if word == BLOCKED:
                 return False
             self.words[index] = word
+            if word == NEEDS_REASON:
+                self.reasoned.add((index, self.days[index]))
         return True
 
     def _targets(self, at: int) -> tuple[int, int]:
@@ -263,17 +260,26 @@ class _Search:
         ends = [self.days[gap.first] + gap.most for gap in leading if gap.most is not None]
         return ideal, max(ends, default=date.max.toordinal())
 
-    def _in_order(self, at: int, domain: int, used: int, ideal: int, latest: int) -> list[int]:
-        """Return the days of a session, the promising ones first."""
-        known = used | self.anyway
+    def _in_order(self, at: int, domain: int, bound: Cost, spent: Spent, ideal: int, latest: int) -> list[int]:
+        """Return the days of a session, the promising ones first; those that needed a reason when last asked about, last."""
+        known = spent.used | self.anyway
         onward = self.onward[at]
 
-        def rank(bit: int) -> tuple[int, int, int, int]:
-            return max(0, bit - latest), not known >> bit & 1, abs(bit - ideal) + onward[bit], bit
+        def rank(bit: int) -> tuple[int, int, int, int, int]:
+            needs_reason = (at, bit) in self.reasoned
+            return max(0, bit - latest), needs_reason, not known >> bit & 1, abs(bit - ideal) + onward[bit], bit
 
-        return sorted(bits_of(domain), key=rank)
+        chain = self._even(*bound[:3])
+        if chain is None:
+            return sorted(bits_of(domain), key=rank)
+        hits = self._hits(spent.used, len(self.question.parts) - at)
 
-    def _bound(self, at: int, domains: list[int], spent: _Spent) -> Cost:
+        def by_cost(bit: int) -> tuple[int, int, int]:
+            return max(0, bit - latest), (at, bit) in self.reasoned, chain.with_day(at, bit, ideal, hits)
+
+        return sorted(bits_of(domain), key=by_cost)
+
+    def _bound(self, at: int, domains: list[int], spent: Spent) -> Cost:
         """Return what any way on costs at least; exactly that at its end.
 
         Whoever skips more than is counted here is worse by the first component, so all others may count on no skips.
@@ -298,12 +304,21 @@ class _Search:
         best = self.best
         # Where one more journey would lose, only the days on which the patient comes are looked at.
         is_tight = best is not None and (unplaced, reasons, late, journeys) >= best[0][:4]
+        chain = self._even(unplaced, reasons, late) if open_ones else None
+        if chain is not None:
+            ideal, latest = self._targets(at)
+            cost = chain.least(at, domains[at], ideal, self._hits(used, len(open_ones)))
+            late += max(0, lowest(domains[at]) - latest)
+            held = sum(self.days.values()) + self.base * len(self.days)
+            journeys = max(journeys, (used & ~self.anyway).bit_count() + len(open_ones) - chain.most(at, domains[at]))
+            return unplaced, reasons, late, journeys, distance + (cost >> HALF), held + (cost & LOWER)
         for later in open_ones:
             if all(gap.first in self.days for gap in self.leading[later]):
                 ideal, latest = self._targets(later)
                 late += max(0, lowest(domains[later]) - latest)
                 domain = domains[later] & known if is_tight and not new else domains[later]
-                distance += self._least(later, domain, ideal, is_alone=bool(missing & self.following[later]))
+                is_alone = bool(missing & self.following[later])
+                distance += self._least(later, domain, ideal, is_alone=is_alone)
         return unplaced, reasons, late, journeys, distance, days
 
     def _least(self, at: int, domain: int, ideal: int, *, is_alone: bool) -> int:

@@ -24,7 +24,7 @@ from scheduling.openings import Options, look
 from scheduling.series.proposing.scene import Free, Row, Scene
 from scheduling.series.words import Suggested
 
-MOST_DAYS = 60  # that a session may have to choose from
+MOST_DAYS = 64  # that a session may have to choose from
 CLOSEST_GRID, GRID = 5, 30  # minutes between the starts that are looked at: for the first of a day, and for sharing it
 STARTS = 10  # a day, where sessions may share it
 _DAY = timedelta(days=1)

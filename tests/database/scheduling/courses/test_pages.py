@@ -195,6 +195,19 @@ def test_a_course_starts_from_what_was_performed_with_its_target_filled_in(ward:
     assert client.get(f"{start}?pathway=facet_dual_block_to_rfa&performed=nonsense").status_code == 200
 
 
+def test_the_record_of_what_was_performed_leads_to_a_course_that_starts_from_it(ward: Ward, signed_in: Enter) -> None:
+    done = ward.done("mbb_lumbar", TODAY - 20 * DAY, pct=90)
+    record = reverse("patients:performed", args=[done.public_id])
+    start = f"{reverse('scheduling:course_start', args=[ward.patient.public_id])}?performed={done.public_id}"
+    client = signed_in("physician", ward.clinic.site)
+    assert start in client.get(record).content.decode()
+    assert start not in signed_in("nurse", ward.clinic.site).get(record).content.decode()
+    asked = client.get(start).content.decode()
+    assert f'name="performed" value="{done.public_id}"' in asked
+    assert 'value="facet_dual_block_to_rfa" selected' in asked
+    assert "it is the first session of the course" in asked
+
+
 def test_a_physician_changes_stops_and_restarts(ward: Ward, signed_in: Enter) -> None:
     course = ward.start(since=TODAY)
     client = signed_in("physician", ward.clinic.site)
