@@ -47,7 +47,8 @@ def course_page(*, course: Course, by: Actor, at: datetime) -> CourseShown:
         calls=tuple(call_told(call, zone) for call in calls),
         earlier=tuple(
             Pair(
-                words.short_day(row.planned_at.astimezone(zone).date()), f"{row.name or row.get_state_display()}: {row.for_what}"
+                words.short_day(row.planned_at.astimezone(zone).date()),
+                ": ".join(part for part in (row.name or row.get_state_display(), row.for_what) if part),
             )
             for row in plans
             if not row.is_current

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import User
 from pain_clinic.errors import DomainError
 from procedures.models import Procedure
-from scheduling import bulk, courses, series, worklist
+from scheduling import booking, bulk, courses, openings, series, worklist
 from scheduling.bulk import Result, Wanted
 from scheduling.courses import Terms, fulfilling
 from scheduling.models import Appointment, PlannedSession, Series, SeriesSession
@@ -72,6 +73,35 @@ def test_control_without_the_lock_both_go_on_to_book(clinic: SmallClinic, monkey
     tried = [len(answer) for answer in answers if isinstance(answer, tuple)]
     assert tried == [3] * len(tried)
     assert tried
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_six_sessions_of_which_one_place_is_taken_are_booked_all_or_a_stated_part(clinic: SmallClinic, is_whole: bool) -> None:
+    given = [Item(clinic.procedure, "left", count=6, least_days=7)]
+    made = series.order(patient=clinic.patient, site=clinic.site, given=given, by=actor(clinic, "physician"), at=NOW)
+    place: dict[str, Any] = series.read(made)[2].opening or {}
+    desk, other, rival = actor(clinic, "desk"), actor(clinic, "desk"), factories.patient(home=clinic.site)
+    begins = datetime.fromisoformat(place["starts_at"])
+    fit = openings.fit(procedure=clinic.procedure, starts_at=begins, site=clinic.site, at=NOW)
+    assert fit.opening is not None
+    answer, taken = together(
+        lambda: series.book(series=made, by=desk, at=NOW, is_whole=is_whole),
+        lambda: booking.book(
+            patient=rival, procedure=clinic.procedure, target=booking.Target(side="left"), opening=fit.opening, by=other, at=NOW
+        ),
+    )
+    held = SeriesSession.objects.exclude(appointment=None).count()
+    assert overlaps() == 0
+    if isinstance(taken, Appointment) and is_whole:  # the other was first
+        assert (getattr(answer, "code", ""), held) in (("slot_taken", 0), ("busy", 0))
+    elif isinstance(taken, Appointment) and isinstance(answer, tuple):
+        assert [one.session.number for one in answer if one.refusal is not None] == [3]
+        assert held == 5
+    elif isinstance(answer, tuple):
+        assert (len(answer), held) == (6, 6)
+        assert getattr(taken, "code", "") in ("slot_taken", "busy")
+    else:
+        assert (getattr(answer, "code", ""), held) == ("busy", 0)
 
 
 def rows(clinic: SmallClinic) -> Callable[[Actor], list[Wanted]]:
