@@ -43,7 +43,7 @@ def test_a_new_patients_summary_fits_on_one_sheet_and_a_long_ones_on_two(clinic:
 
     _, content = content_of(clinic, at)
     assert papers.sheets(history.SOURCE, content) == 2
-    assert (len(content["entries"]), content["more_entries"]) == (24, 36)
+    assert (len(content["entries"]), content["more_entries"]) == (32, 28)
     assert (len(content["coming"]), content["coming"][-1]) == (6, "and 3 more")
     assert content["coming"][0].startswith("15 Sep 2026, ")
 
