@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
+_ISO_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _read: dict[Path, tuple[int, timedelta]] = {}
 _moved: list[bool] = []  # whether this process ever told a connection of a moved clock
 
@@ -31,6 +34,19 @@ def offset() -> timedelta:
 def now() -> datetime:
     """Return the clinic's instant in UTC."""
     return datetime.now(tz=UTC) + offset()
+
+
+def days_in_words(text: str) -> str:
+    """Return a text with its days as people write them: 2026-08-24 is 24 Aug 2026."""
+    return _ISO_DAY.sub(lambda found: _written(found[0]), text)
+
+
+def _written(iso: str) -> str:
+    try:
+        day = date.fromisoformat(iso)
+    except ValueError:  # looks like a day and is none: a number of somebody's
+        return iso
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
 def wall(moment: datetime) -> str:

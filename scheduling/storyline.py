@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
@@ -17,6 +16,7 @@ from django.urls import reverse
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import User
+from pain_clinic.clock import days_in_words
 from patients.history import Beyond, Letter, Plan, Visit
 from patients.models import Patient
 from procedures import levels as spine
@@ -65,7 +65,6 @@ _TOLD = f"""
     SELECT CASE WHEN %(sees_cases)s THEN (SELECT coalesce(json_agg(v), '[]') FROM ({_VISITS}) v) END,
         CASE WHEN %(sees_letters)s THEN (SELECT coalesce(json_agg(m), '[]') FROM ({_LETTERS}) m) END, {pathwaybook.STAMP}
 """  # nosec B608  # noqa: S608  texts of ours
-ISO_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 STANDING = (*BEFORE_ARRIVAL, *PRESENT)
 TOLD = (MessageState.SENT, MessageState.FAILED, MessageState.SKIPPED)
 
@@ -140,16 +139,6 @@ def _letter(row: Mapping[str, Any]) -> Letter:
 
 def _plans(patient: Patient, user: User, today: date, stamp: pathwaybook.Stamp) -> tuple[Plan, ...]:
     return tuple(
-        Plan(one.name, one.what, _days_in_words(one.told), tuple(map(_days_in_words, one.why)), one.url, one.is_running)
+        Plan(one.name, one.what, days_in_words(one.told), tuple(map(days_in_words, one.why)), one.url, one.is_running)
         for one in worklist.of_patient(patient=patient, user=user, today=today, stamp=stamp)
     )
-
-
-def _days_in_words(text: str) -> str:
-    """Return a reason with its days as people write them."""
-
-    def written(found: re.Match[str]) -> str:
-        day = date.fromisoformat(found[0])
-        return f"{day.day} {words.MONTHS[day.month - 1]} {day.year}"
-
-    return ISO_DAY.sub(written, text)

@@ -120,7 +120,7 @@ def plan_call(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 def plan_snooze(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Put a course off, or bring it back."""
     row, form = _the_plan(request, public_id), SnoozeForm(request.POST)
-    if not form.is_valid():
+    if not form.is_valid() or not (form.cleaned_data["until"] or row.course.snoozed_until):
         toasts.error(request, "Give the day and say why.")
         return _list(request, status=422)
     courses.snooze(course=row.course, by=Actor.of(request), at=web.now(), **form.cleaned_data)

@@ -135,6 +135,12 @@ def zone_of(request: HttpRequest) -> ZoneInfo:
     return ZoneInfo(sites[0].time_zone if sites else ZONE)
 
 
+def on_the_wall(request: HttpRequest, versions: Sequence[Any]) -> list[Any]:
+    """Return versions of something with their instants in the zone of who reads them."""
+    zone = zone_of(request)
+    return [replace(one, at=one.at.astimezone(zone)) for one in versions]
+
+
 def key_of(request: HttpRequest) -> str:
     """Return the key that the form carries, a new one for a form that carries none."""
     given = request.POST.get("request_key", "")

@@ -25,6 +25,7 @@ from scheduling.courses import previewing
 from scheduling.courses.previewing import Effect, Touched
 from scheduling.forms.pathways import PathwayEditForm
 from scheduling.models import Course, PlanState
+from scheduling.views import doors
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,7 @@ def _page(
         "stops": pathwayrows.stops_of(row),
         "ours": row.data.get("ours", ()),
         "edits": pathwayrows.edits(row),
-        "versions": pathwayrows.versions(row) if form is None else (),
+        "versions": doors.on_the_wall(request, pathwayrows.versions(row)) if form is None else (),
         "may_change": Actor.of(request).may(pathwayrows.CHANGE),
         "form": form,
         "effect": effect,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -147,7 +147,7 @@ def _page(
         "kind": KINDS.get(row.table, row.table),
         "figures": rulerows.figures(row),
         "edits": rulerows.edits(row),
-        "versions": _on_the_wall(request, rulerows.versions(row)) if form is None else (),
+        "versions": doors.on_the_wall(request, rulerows.versions(row)) if form is None else (),
         "notes": row.data.get("notes") or row.data.get("note") or "",
         "families": rulerows.families_of(row),
         "may_change": Actor.of(request).may(rulerows.CHANGE),
@@ -157,11 +157,6 @@ def _page(
         "freed": [] if effect is None else [(_case_line(one.case), one.messages) for one in effect.newly_freed],
     }
     return web.respond(request, "scheduling/rule.html", context, status=status)
-
-
-def _on_the_wall(request: HttpRequest, versions: Sequence[rulerows.Version]) -> list[rulerows.Version]:
-    zone = doors.zone_of(request)
-    return [replace(one, at=one.at.astimezone(zone)) for one in versions]
 
 
 def _case_line(case: Any) -> CaseLine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
+from pain_clinic import clock as clocks
 from pain_clinic.clock import wall
 from pain_clinic.templatetags.clinic.library import register
 from pain_clinic.web import now
@@ -82,3 +83,9 @@ def lasting_words(minutes: int) -> str:
 def local_value(value: datetime) -> str:
     """The wall clock as a form value: 2026-11-27T09:15."""
     return value.strftime("%Y-%m-%dT%H:%M")
+
+
+@register.filter
+def days_in_words(text: str) -> str:
+    """A text in which days stand in the machine's form, as people write them."""
+    return clocks.days_in_words(text)

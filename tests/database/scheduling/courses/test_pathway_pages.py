@@ -7,12 +7,14 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from pain_clinic.clock import wall
 from procedures.models import ClinicPathway
 from scheduling import courses
 from scheduling.courses import planning
@@ -68,7 +70,7 @@ def test_a_pathway_is_drawn_and_told_in_words(ward: Ward, row: ClinicPathway, si
         "lapses after 12 months",
         "2 sessions in 12 months for one site",
         "Two sides on two dates at least 14 days apart",
-        "Version 1 by the tables: From the table.",
+        f"{wall(row.changed_at.astimezone(ZoneInfo(ward.clinic.site.time_zone)))} Version 1 by the tables: From the table.",
         "Seen in a document.",
     ):
         assert text in page, text
