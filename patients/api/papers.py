@@ -22,7 +22,7 @@ WRITE = "patients.record_clinical"
 LONGEST = 5 * 1024 * 1024  # of the text; no body is longer anyway
 
 
-class PaperLine(serializers.Serializer[object]):
+class PaperLineOut(serializers.Serializer[object]):
     id = serializers.UUIDField(source="public_id")
     patient = serializers.UUIDField(source="patient.public_id")
     kind = serializers.CharField()
@@ -37,7 +37,7 @@ class PaperLine(serializers.Serializer[object]):
     version = serializers.IntegerField()
 
 
-class PaperOut(PaperLine):
+class PaperOut(PaperLineOut):
     content = serializers.SerializerMethodField(help_text="The bytes in base64.")
 
     def get_content(self, paper: Paper) -> str:
@@ -65,7 +65,7 @@ class PatientPapers(rest.View):
 
     required = {"GET": papers.READ, "POST": WRITE}
 
-    @extend_schema(operation_id="papers_list", responses=PaperLine(many=True))
+    @extend_schema(operation_id="papers_list", responses=PaperLineOut(many=True))
     def get(self, request: Request, public_id: str) -> Response:
         patient, pages = _patient(request, public_id), rest_rules.Pages()
         rows = Paper.objects.of(patient).select_related("patient", "consent").order_by("-recorded_at", "-pk")
@@ -74,9 +74,9 @@ class PatientPapers(rest.View):
             by=self.actor, act="patients.read_papers", subject=patient, patient=patient.public_id,
             site_id=patient.home_site_id, details={"count": len(found or ())},
         )  # fmt: skip
-        return pages.get_paginated_response(PaperLine(found, many=True).data)
+        return pages.get_paginated_response(PaperLineOut(found, many=True).data)
 
-    @extend_schema(operation_id="papers_keep", request=PaperIn, responses={201: PaperLine})
+    @extend_schema(operation_id="papers_keep", request=PaperIn, responses={201: PaperLineOut})
     def post(self, request: Request, public_id: str) -> Response:
         patient = _patient(request, public_id)
         given = PaperIn(data=request.data)
@@ -110,7 +110,7 @@ class OnePaper(rest.View):
         trail.record(by=self.actor, act="patients.read_paper", subject=row, patient=row.patient.public_id)
         return _answer(row, shape=PaperOut)
 
-    @extend_schema(operation_id="papers_mistake", request=MistakeIn, responses=PaperLine)
+    @extend_schema(operation_id="papers_mistake", request=MistakeIn, responses=PaperLineOut)
     def delete(self, request: Request, public_id: str) -> Response:
         row = _paper(request, public_id)
         given = MistakeIn(data=request.data)
@@ -126,7 +126,7 @@ class OnePaper(rest.View):
         return rest.once(request, f"papers.mistake:{public_id}", produce)  # type: ignore[return-value]
 
 
-def _answer(row: Paper, status: int = 200, *, shape: type[PaperLine] = PaperLine) -> Response:
+def _answer(row: Paper, status: int = 200, *, shape: type[PaperLineOut] = PaperLineOut) -> Response:
     """Return a scan with the tag of the version that was read; its bytes only where they are asked for."""
     shown = Paper.objects.select_related("patient", "consent", "content").get(pk=row.pk)
     return Response(shape(shown).data, status=status, headers={"ETag": rest.etag(shown.version)})

@@ -129,3 +129,19 @@ def test_the_body_map_and_its_boxes_are_one_control(clinic_now: SmallClinic, ope
     expect(page.get_by_label("Knee", exact=True)).to_be_checked()
     expect(page.get_by_label("Left", exact=True)).to_be_checked()
     assert violations(page) == []
+
+
+def test_a_way_to_narrow_openings_down_asks_again_at_once(clinic_now: SmallClinic, open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    sign_in(page, "desk")
+    page.goto(f"/book/?patient={clinic_now.patient.public_id}")
+    page.get_by_role("combobox", name="Procedure").fill("Lumbar")
+    page.get_by_role("option", name="Lumbar block").first.click()
+    page.locator("button.opening").first.wait_for()
+    for label in ("Only times on which no rule stands in the way", "Afternoon"):
+        if not page.get_by_label(label).is_visible():
+            page.get_by_text("Narrow it down").click()
+        with page.expect_response(lambda answer: answer.request.method == "POST" and answer.url.endswith("/book/")) as told:
+            page.get_by_label(label).check()
+        assert told.value.status == 200
+        expect(page.get_by_label(label)).to_be_checked()

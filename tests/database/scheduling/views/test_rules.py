@@ -108,7 +108,7 @@ def test_page_says_from_when_on_it_is_covered_and_leaves_out_the_rest_when_asked
     assert (first.first_covered.starts_at.date(), first.days[0].openings[0].worst) == (TODAY + 7 * DAY, "deny")
     only = people.owner.post(BOOK, asked(ruled, act="look", covered="1")).context["page"]
     assert min(day.day for day in only.days) == TODAY + 7 * DAY
-    assert "last taken" in only.uncovered[0].message
+    assert "still taken" in only.uncovered[0].message
 
 
 def test_page_says_when_waiting_alone_does_not_help(ruled: SmallClinic, people: People) -> None:
