@@ -72,7 +72,7 @@ def test_gaps_in_the_checklist_are_refused_in_words(clinic: SmallClinic, case: A
     answer = doctor.post(url(case, "complete"), typed(case, doctor))
 
     assert (answer.status_code, PerformedProcedure.objects.count()) == (422, 0)
-    assert "right patient" in answer.content.decode()
+    assert "correct patient" in answer.content.decode()
 
 
 @pytest.mark.parametrize(
