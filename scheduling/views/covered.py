@@ -94,7 +94,7 @@ def told(
     fitting = _fitting(desk, later)
     if fitting:
         page = replace(page, first_covered=doors.offer(fitting[0], later.units, later.sites))
-    page = replace(page, covered=_from(free, first))
+    page = replace(page, covered=from_when(free, first))
     return page, replace(later, openings=fitting) if wanted else found
 
 
@@ -126,12 +126,14 @@ def of_case(
         lines.append(replace(doors.offer(each, units, sites), **mark))
     if not bad or search is None:
         return Times(tuple(lines))
-    told = NEVER if first is None else _from(wish.on, first)
+    told = NEVER if first is None else from_when(wish.on, first)
     return Times(tuple(lines), told, tuple(doors.line_of(finding, by, {}) for finding in bad))
 
 
-def _from(free: date, first: date) -> str:
-    return f"Free on {words.short_day(free)}, covered from {words.short_day(first)}."
+def from_when(free: date, first: date) -> str:
+    """Say from when on it is covered, with the year where that is another one."""
+    year = f" {first.year}" if first.year != free.year else ""
+    return f"Free on {words.short_day(free)}, covered from {words.short_day(first)}{year}."
 
 
 def against(desk: Asking, opening: Opening) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from procedures.tables.reports import RuleReport
 from procedures.tables.rows import load_rules
 from scheduling import rechecking
 from scheduling.models import Appointment, AppointmentFinding, CaseDetails, DeskTask, RuleOverride
-from scheduling.views import doors
+from scheduling.views import covered, doors
 from tests import factories
 from tests.database.scheduling.views.conftest import People, opening
 from tests.factories import NOW, TODAY, TOMORROW, SmallClinic, local
@@ -96,6 +96,11 @@ def test_refused_booking_is_overridden_in_the_page_by_role_reason_and_words(
     booked = physician.post(BOOK, asked(ruled, act="book", opening=seen.chosen.token, hold=str(seen.hold.public_id), **reason))
     assert booked.status_code == 303
     assert RuleOverride.objects.get().code == "active_infection"
+
+
+@pytest.mark.parametrize(("day", "told"), [(date(2026, 12, 31), "Thu 31 Dec"), (date(2027, 12, 9), "Thu 9 Dec 2027")])
+def test_a_first_covered_day_of_another_year_says_so(day: date, told: str) -> None:
+    assert covered.from_when(date(2026, 12, 24), day) == f"Free on Thu 24 Dec, covered from {told}."
 
 
 def test_page_says_from_when_on_it_is_covered_and_leaves_out_the_rest_when_asked(ruled: SmallClinic, people: People) -> None:
