@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -89,6 +90,11 @@ def clinic_now(transactional_db: None) -> SmallClinic:
     for role in ("desk", "physician", "manager", "auditor"):
         factories.user(role=role, username=role, sites=(clinic.site,), display_name=f"Test {role}")
     return clinic
+
+
+def wall_now(clinic: SmallClinic) -> datetime:
+    """Return this moment on the clinic's wall: its date is what the pages call today, which UTC's is not in the evening."""
+    return datetime.now(tz=ZoneInfo(clinic.site.time_zone))
 
 
 def sign_in(page: Page, username: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -14,7 +14,7 @@ from procedures.models import ClinicPathway, Procedure
 from scheduling import courses
 from scheduling.models import Appointment, Course, Kind, PlannedSession
 from tests import factories
-from tests.browser.conftest import sign_in, violations
+from tests.browser.conftest import sign_in, violations, wall_now
 from tests.database.scheduling.courses.conftest import FACET, Ward
 from tests.factories import SmallClinic
 from tests.loaded import load_tables
@@ -25,7 +25,7 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def course(clinic_now: SmallClinic) -> Course:
     """Return a course of which one block is done and the next has its openings found."""
-    at = datetime.now(tz=UTC)
+    at = wall_now(clinic_now)
     load_tables()
     generator = factories.resource(kind=Kind.RF_GENERATOR, at_site=clinic_now.site, name="RF 1")
     factories.weekly_hours(of=generator)

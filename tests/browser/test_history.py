@@ -28,7 +28,7 @@ from scheduling import desk_tasks
 from scheduling.letters import PASSAGES
 from scheduling.models import Appointment, CadenceStep, Status
 from tests import factories
-from tests.browser.conftest import looked_at, sign_in, violations
+from tests.browser.conftest import looked_at, sign_in, violations, wall_now
 from tests.factories import SmallClinic
 
 WIDTHS = [(360, "dark"), (768, "light"), (1440, "light"), (1440, "dark")]
@@ -37,7 +37,7 @@ WIDTHS = [(360, "dark"), (768, "light"), (1440, "light"), (1440, "dark")]
 @pytest.fixture
 def told(clinic_now: SmallClinic) -> SmallClinic:
     """Return the clinic with a patient of many sessions, scores, facts, drugs and authorisations."""
-    clinic, at = clinic_now, datetime.now(tz=UTC)
+    clinic, at = clinic_now, wall_now(clinic_now)
     clinic.patient.sex = "female"
     clinic.patient.save(update_fields=["sex"])
     doctor = Actor.of_user(User.objects.get(username="physician"))

@@ -16,7 +16,7 @@ from pain_clinic.accounts.models import User
 from patients.models import PerformedProcedure, Score
 from scheduling import booking, links, openings
 from scheduling.models import Appointment, Ask, Link, LinkPurpose, Message
-from tests.browser.conftest import violations
+from tests.browser.conftest import violations, wall_now
 from tests.factories import SmallClinic
 
 SHOTS = os.environ.get("LINK_SHOTS", "")  # a folder: keep a picture of every page looked at
@@ -115,11 +115,11 @@ def test_every_page_serves_phone_and_screen_reader(
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_diary_is_answered_on_a_small_phone_without_scripts(
-    visit: Appointment, open_page: Callable[..., Page], scheme: str, language: str
+    clinic_now: SmallClinic, visit: Appointment, open_page: Callable[..., Page], scheme: str, language: str
 ) -> None:
     visit.patient.language = language
     visit.patient.save()
-    path, now = path_of(visit, LinkPurpose.SCORE), datetime.now(tz=UTC)
+    path, now = path_of(visit, LinkPurpose.SCORE), wall_now(clinic_now)
     done = PerformedProcedure.objects.create(
         patient=visit.patient, procedure=visit.procedure, site=visit.site, done_on=now.date(), recorded_at=now
     )

@@ -17,7 +17,7 @@ from pain_clinic.accounts.models import User
 from patients import amending, records
 from patients.models import Allergy, Amendment, GivenDrug, PerformedProcedure, Score, SessionOutcome
 from tests import factories
-from tests.browser.conftest import looked_at, sign_in, stands
+from tests.browser.conftest import looked_at, sign_in, stands, wall_now
 from tests.factories import SmallClinic
 
 WIDTHS = [(360, "dark"), (768, "light"), (1440, "light"), (1440, "dark")]
@@ -27,7 +27,7 @@ MOST_TABS = 90
 @pytest.fixture
 def judged(clinic_now: SmallClinic) -> SmallClinic:
     """Return the clinic with sessions of three procedures and what they brought, enough of each to be shown."""
-    at = datetime.now(tz=UTC)
+    at = wall_now(clinic_now)
     kinds = [factories.procedure(code=f"kind_{n}", name=f"Kind {n}", needs=()) for n in range(3)]
     people = [factories.patient(home=clinic_now.site, last_name=f"Person{n}") for n in range(14)]
     rows = PerformedProcedure.objects.bulk_create(
@@ -57,7 +57,7 @@ def by(clinic_now: SmallClinic) -> Actor:
 @pytest.fixture
 def done(clinic_now: SmallClinic, by: Actor) -> PerformedProcedure:
     """Return a procedure that was performed with a steroid."""
-    at = datetime.now(tz=UTC)
+    at = wall_now(clinic_now)
     on = at.date() - timedelta(days=20)
     values = {"procedure": clinic_now.procedure, "site": clinic_now.site, "done_on": on, "side": "left"}
     row = records.record(kind=PerformedProcedure, patient=clinic_now.patient, values=values, by=by, at=at)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Page
@@ -15,7 +14,7 @@ from scheduling import courses, series
 from scheduling.courses import Terms
 from scheduling.models import Appointment, Series
 from scheduling.series import Item
-from tests.browser.conftest import sign_in, violations
+from tests.browser.conftest import sign_in, violations, wall_now
 from tests.factories import SmallClinic
 
 
@@ -44,7 +43,7 @@ def test_a_physician_orders_skips_and_books_without_scripts(clinic_now: SmallCli
 def test_the_pages_are_accessible_and_never_scroll_sideways(
     clinic_now: SmallClinic, open_page: Callable[..., Page], width: int, scheme: str
 ) -> None:
-    now = datetime.now(tz=UTC)
+    now = wall_now(clinic_now)
     Procedure.objects.filter(pk=clinic_now.procedure.pk).update(family="tpi")
     doctor = Actor.of_user(User.objects.get(username="physician"))
     patient, site = clinic_now.patient, clinic_now.site
