@@ -48,8 +48,10 @@ def long_day(day: date, today: date) -> str:
     return text if day.year == today.year else f"{text} {day.year}"
 
 
-def short_day(day: date) -> str:
-    return f"{WEEKDAYS[day.weekday()][:3]} {day.day} {MONTHS[day.month - 1]}"
+def short_day(day: date, today: date | None = None) -> str:
+    """Return the day as "Thu 26 Nov", with the year when it is not that of today, where today is told."""
+    text = f"{WEEKDAYS[day.weekday()][:3]} {day.day} {MONTHS[day.month - 1]}"
+    return text if today is None or day.year == today.year else f"{text} {day.year}"
 
 
 def clock(moment: datetime) -> str:

@@ -132,8 +132,7 @@ def of_case(
 
 def from_when(free: date, first: date) -> str:
     """Say from when on it is covered, with the year where that is another one."""
-    year = f" {first.year}" if first.year != free.year else ""
-    return f"Free on {words.short_day(free)}, covered from {words.short_day(first)}{year}."
+    return f"Free on {words.short_day(free)}, covered from {words.short_day(first, free)}."
 
 
 def against(desk: Asking, opening: Opening) -> dict[str, Any]:

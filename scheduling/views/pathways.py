@@ -223,18 +223,19 @@ def _gate(gate: dict[str, Any]) -> str:
 
 
 def _touched(one: Touched) -> ChangeTold:
-    return ChangeTold(words.full_name(one.course.patient), one.course, _said(one.before), _said(one.after))
+    today = web.now().date()
+    return ChangeTold(words.full_name(one.course.patient), one.course, _said(one.before, today), _said(one.after, today))
 
 
-def _said(values: Any) -> str:
+def _said(values: Any, today: date) -> str:
     state = values["state"]
     if state == PlanState.PROPOSED:
         days = [
-            f"{word} {words.short_day(values[name])}"
+            f"{word} {words.short_day(values[name], today)}"
             for word, name in (("from", "earliest"), ("best", "ideal"), ("until", "latest"))
         ]
         return f"{values['name']}: {', '.join(days)}"
     if state == PlanState.WAITING:
         due: date | None = values["due_on"]
-        return f"{values['name']}: waits for {values['for_what']}{f', due {words.short_day(due)}' if due else ''}"
+        return f"{values['name']}: waits for {values['for_what']}{f', due {words.short_day(due, today)}' if due else ''}"
     return f"stopped: {values['for_what']}" if state == PlanState.STOPPED else "finished"

@@ -42,12 +42,12 @@ def course_page(*, course: Course, by: Actor, at: datetime) -> CourseShown:
         status_told=_status_told(course),
         version=course.version,
         stops=stops(course, planned, at=at),
-        facts=_facts(course),
+        facts=_facts(course, today),
         row=rows_of([planned], by=by, today=today)[0] if planned is not None else None,
         calls=tuple(call_told(call, zone) for call in calls),
         earlier=tuple(
             Pair(
-                words.short_day(row.planned_at.astimezone(zone).date()),
+                words.short_day(row.planned_at.astimezone(zone).date(), today),
                 ": ".join(part for part in (row.name or row.get_state_display(), row.for_what) if part),
             )
             for row in plans
@@ -81,7 +81,7 @@ def of_patient(*, patient: Patient, user: User, today: date, stamp: pathwaybook.
         CourseLine(
             name=pathway_name(row.course, pathways),
             what=target_of(row.course),
-            told=when_told(row) if row.course.status == CourseStatus.ACTIVE else _status_told(row.course),
+            told=when_told(row, today) if row.course.status == CourseStatus.ACTIVE else _status_told(row.course),
             why=_why(row) if row.course.status == CourseStatus.ACTIVE else (),
             url=reverse("scheduling:course", args=[row.course.public_id]),
             is_running=row.course.status == CourseStatus.ACTIVE,
@@ -111,12 +111,12 @@ def _pathway_url(course: Course, by: Actor) -> str:
     return row.get_absolute_url() if row is not None else ""
 
 
-def _facts(course: Course) -> tuple[Pair, ...]:
+def _facts(course: Course, today: date) -> tuple[Pair, ...]:
     """Return what was ordered, as far as something was."""
     names = {one.code: one.name for one in Procedure.objects.filter(code__in=course.works.values()).order_by("pk")}
     bounds = [
-        f"not before {words.short_day(course.not_before)}" if course.not_before else "",
-        f"not after {words.short_day(course.not_after)}" if course.not_after else "",
+        f"not before {words.short_day(course.not_before, today)}" if course.not_before else "",
+        f"not after {words.short_day(course.not_after, today)}" if course.not_after else "",
         f"at most {course.most_sessions} sessions" if course.most_sessions else "",
         f"at least {course.gap_days} days between them" if course.gap_days else "",
     ]
@@ -128,7 +128,7 @@ def _facts(course: Course) -> tuple[Pair, ...]:
         Pair("Limits", ", ".join(bound for bound in bounds if bound)),
         Pair("Both sides", f"one after the other, {course.first_side} first" if course.is_staged else ""),
         Pair("Physician", course.physician.name if course.physician else ""),
-        Pair("Since", words.short_day(course.since)),
+        Pair("Since", words.short_day(course.since, today)),
         Pair("Reason written", course.rationale),
     ]
     return tuple(pair for pair in found if pair.value)

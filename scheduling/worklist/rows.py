@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Count, Max, OuterRef, QuerySet, Subquery
 from django.urls import reverse
 
 from pain_clinic.accounts.actors import Actor
@@ -19,11 +18,8 @@ from scheduling.agenda.shapes import Pair
 from scheduling.courses import rolling
 from scheduling.courses.aims import spot_of
 from scheduling.courses.offering import still_free
-from scheduling.models import Course, CourseCall, PlannedSession, PlanState
+from scheduling.models import CallOutcome, Course, CourseCall, PlannedSession, PlanState
 from scheduling.worklist.shapes import Offered, Row
-
-if TYPE_CHECKING:
-    pass
 
 OWNERS = {
     "patient": "the patient's answer",
@@ -48,9 +44,11 @@ def rows_of(planned: Sequence[PlannedSession], *, by: Actor, today: date) -> tup
 
 
 def joined(rows: QuerySet[PlannedSession]) -> QuerySet[PlannedSession]:
+    last = CourseCall.objects.filter(course=OuterRef("course")).order_by("-at", "-pk")
     return rows.select_related("course__patient", "course__site", "course__physician", "found", "appointment").annotate(
-        call_count=Count("course__calls"), called_at=Max("course__calls__at")
-    )
+        call_count=Count("course__calls"), called_at=Max("course__calls__at"),
+        call_outcome=Subquery(last.values("outcome")[:1]), call_note=Subquery(last.values("note")[:1]),
+    )  # fmt: skip
 
 
 def _row(
@@ -82,7 +80,7 @@ def _row(
         step=row.name,
         course_url=reverse("scheduling:course", args=[course.public_id]),
         state=_state(row, today),
-        when=when_told(row),
+        when=when_told(row, today),
         tone=tone_of(row, today),
         told=tuple(row.blocked_by) if is_to_book else tuple(row.reasons),
         conditions=tuple(row.conditions),
@@ -92,7 +90,7 @@ def _row(
         # Where somebody has taken all that was found, it is looked for again.
         is_searched=not is_to_book or (found is not None and bool(free or not found.openings)),
         calls=_calls(row, ZoneInfo(course.site.time_zone)),
-        snoozed=f"until {words.short_day(course.snoozed_until)}: {course.snooze_reason}" if course.snoozed_until else "",
+        snoozed=f"until {words.short_day(course.snoozed_until, today)}: {course.snooze_reason}" if course.snoozed_until else "",
         book_url=urls["plan_book"],
         call_url=urls["plan_call"],
         snooze_url=urls["plan_snooze"],
@@ -125,7 +123,10 @@ def _calls(row: PlannedSession, zone: ZoneInfo) -> str:
     count, last = getattr(row, "call_count", 0), getattr(row, "called_at", None)
     if not count or last is None:
         return ""
-    return f"called {count} time{'' if count == 1 else 's'}, last {words.stamp(last.astimezone(zone))}"
+    outcome, note = getattr(row, "call_outcome", ""), getattr(row, "call_note", "")
+    said = (CallOutcome(outcome).label if outcome else "", note)
+    times = f"called {count} time{'' if count == 1 else 's'}, last {words.stamp(last.astimezone(zone))}"
+    return ": ".join((times, *(str(part) for part in said if part)))
 
 
 def call_told(call: CourseCall, zone: ZoneInfo) -> Pair:
@@ -159,17 +160,17 @@ def tone_of(row: PlannedSession, today: date) -> str:
     return {PlanState.WAITING: "pending", PlanState.STOPPED: "info"}.get(PlanState(row.state), "")
 
 
-def when_told(row: PlannedSession) -> str:
+def when_told(row: PlannedSession, today: date) -> str:
     if row.booked_on:
-        return f"booked for {words.short_day(row.booked_on)}"
+        return f"booked for {words.short_day(row.booked_on, today)}"
     if row.state == PlanState.WAITING:
-        due = f"due {words.short_day(row.due_on)}" if row.due_on else ""
-        first = f"then not before {words.short_day(row.earliest)}" if row.earliest else ""
+        due = f"due {words.short_day(row.due_on, today)}" if row.due_on else ""
+        first = f"then not before {words.short_day(row.earliest, today)}" if row.earliest else ""
         return ", ".join(part for part in (due, first) if part)
     if row.state != PlanState.PROPOSED or row.earliest is None or row.ideal is None or row.latest is None:
         return row.for_what
     days = [("from", row.earliest), ("best", row.ideal), ("until", row.latest)]
-    return ", ".join(f"{word} {words.short_day(day)}" for word, day in days)
+    return ", ".join(f"{word} {words.short_day(day, today)}" for word, day in days)
 
 
 def pathway_name(course: Course, pathways: Mapping[str, Pathway]) -> str:

@@ -125,7 +125,7 @@ def test_calls_and_putting_off_are_written_from_the_list(ward: Ward, signed_in: 
     assert client.post(plan_url("plan_call", course), {"outcome": "left_word", "note": "Machine"}).status_code == 303
     assert client.post(plan_url("plan_call", course), {"outcome": "no such"}).status_code == 422
     assert CourseCall.objects.get().note == "Machine"
-    assert "called 1 time, last Mon 14 Sep 7:00" in text(client, "/worklist/")
+    assert "called 1 time, last Mon 14 Sep 7:00: Left word: Machine" in text(client, "/worklist/")
     for half in ({"until": "2026-09-30"}, {"reason": "Away"}):
         assert client.post(plan_url("plan_snooze", course), half).status_code == 422
     put_off = client.post(plan_url("plan_snooze", course), {"until": "2026-09-30", "reason": "Away", "from": "course"})
