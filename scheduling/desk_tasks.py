@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
@@ -96,8 +97,13 @@ def close_task(*, task: DeskTask, outcome: str, by: Actor, at: datetime, note: s
 
 def settle(*, kind: str, appointment: Appointment, by: Actor, at: datetime) -> int:
     """Close the open task of this kind for a case, whose cause is gone; return how many were closed."""
+    return end(DeskTask.objects.filter(kind=kind, appointment=appointment, done_at=None), by=by, at=at)
+
+
+def end(tasks: QuerySet[DeskTask], *, by: Actor, at: datetime) -> int:
+    """Close these open tasks as no longer needed; return how many were closed."""
     with transaction.atomic():
-        rows = list(DeskTask.objects.select_for_update().filter(kind=kind, appointment=appointment, done_at=None))
+        rows = list(tasks.select_for_update(of=("self",)).order_by("pk"))
         for row in rows:
             row.outcome, row.done_at = TaskOutcome.NOT_NEEDED, at
             row.save(update_fields=["outcome", "done_at"])

@@ -26,7 +26,7 @@ from patients.models import FactChange
 from patients.records import FieldRefused
 from procedures import rulebook
 from procedures.rules import Finding, Waiver, unwaived
-from scheduling import readiness, waiting
+from scheduling import deaths, readiness, waiting
 from scheduling.assessing import details_row, judge, open_cases, wish_of
 from scheduling.booking import RulesRefused, staging
 from scheduling.booking.judging import OVERRIDES
@@ -96,7 +96,7 @@ def judge_cases(cases: Sequence[Appointment], at: datetime) -> dict[int, Answer]
     def answer(case: Appointment, keys: Sequence[str]) -> tuple[tuple[Finding, ...], Mapping[str, str]]:
         beside = [other for other in others[case.patient_id] if other.pk != case.pk]
         judged = judge(wish_of(case), held, held.known[case.patient_id], beside, at)
-        return judged.findings, judged.fingerprints(keys) if keys else {}
+        return judged.findings + deaths.finding_of(case.patient), judged.fingerprints(keys) if keys else {}
 
     return {case.pk: (lambda keys, case=case: answer(case, keys)) for case in cases}  # type: ignore[misc]
 
@@ -204,7 +204,8 @@ def follow_changes(*, at: datetime) -> Asked:
     for patient in dict.fromkeys(waiting.values_list("patient_id", flat=True)):
         try:
             with guarded(), transaction.atomic():
-                staging.lock_patients([patient])
+                (locked,) = staging.lock_patients([patient]).values()
+                deaths.follow(patient=locked, at=at)
                 total += recheck([patient], at=at)
                 FactChange.objects.filter(patient=patient, done_at=None).update(done_at=at)
         except DomainError as error:

@@ -17,7 +17,7 @@ from pain_clinic.accounts.models import Site, User, check_time_zone
 from pain_clinic.audit import trail
 from pain_clinic.errors import Conflict, Forbidden, Refused, translated
 from pain_clinic.texts import clean_text
-from patients.models import Language, Patient, PatientSite, Sex, folded
+from patients.models import FactChange, Language, Patient, PatientSite, Sex, folded
 
 LONGEST = {"last_name": 120, "first_name": 120, "payer": 120, "external_id": 80, "email": 254, "time_zone": 64}
 OLDEST_YEARS = 130
@@ -38,6 +38,7 @@ CHANGEABLE = (
     "deceased_on",
     "home_site",
 )
+JUDGED = frozenset({"birth_date", "sex", "deceased_on"})  # what rules, courses and messages rest on
 REGISTERING = 730_601  # the class of the advisory locks under which people are registered, by birth date
 SEQUENCE = "pg_get_serial_sequence('patients_patient', 'id')"
 
@@ -180,6 +181,8 @@ def amend(*, patient: Patient, changes: Mapping[str, Any], by: Actor, at: dateti
         kept.save(update_fields=[*changed, "search_name", "version"])
         if "home_site" in changed:
             _move_home(kept, old_home, by, at)
+        if not JUDGED.isdisjoint(changed):
+            FactChange.objects.create(patient=kept, kind="patient", at=at)
         trail.record(
             by=by, act="patients.amend", subject=kept, patient=kept.public_id, site_id=kept.home_site_id,
             details={"fields": changed, "version": kept.version},

@@ -61,7 +61,7 @@ def lay_down(*, appointment: Appointment, kind: str, at: datetime) -> Message:
         if older:
             withdraw(older, reason="cancelled" if kind == MessageKind.CANCELLATION else "superseded", at=at)
         told = same[0] if same else _told(appointment, kind, at)
-        if told.reason in CALLS and not same:
+        if told.reason in CALLS and not same and appointment.patient.deceased_on is None:
             desk_tasks.open_task(
                 kind=CALLS[told.reason],
                 patient=appointment.patient,

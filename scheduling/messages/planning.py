@@ -143,8 +143,8 @@ _RETIME = """
 _REVIVE = """
     UPDATE scheduling_message m SET state = 'due', reason = '', done_at = NULL, planned_at = compared.due, due_at = compared.due
     FROM compared
-    WHERE m.id = compared.there AND its_state = 'withdrawn' AND its_reason = 'cadence' AND m.state = 'withdrawn'
-      AND m.reason = 'cadence' AND compared.why_not = ''
+    WHERE m.id = compared.there AND its_state = 'withdrawn' AND its_reason IN ('cadence', 'deceased') AND m.state = 'withdrawn'
+      AND m.reason = its_reason AND compared.why_not = ''
 """
 _WITHDRAW = """
     UPDATE scheduling_message m SET state = 'withdrawn', reason = 'cadence', done_at = %(at)s
