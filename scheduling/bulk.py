@@ -19,7 +19,7 @@ from scheduling import booking, openings
 from scheduling.availability import Opening
 from scheduling.booking import SlotTaken
 from scheduling.courses import NothingPlanned, book_next
-from scheduling.courses.fulfilling import role_of, what
+from scheduling.courses.fulfilling import what
 from scheduling.courses.judging import World, read_world
 from scheduling.courses.offering import clashes, look, parts_of, ranked, still_free, units_of
 from scheduling.courses.words import must_work
@@ -157,7 +157,7 @@ def _previewed(row: PlannedSession, packed: Mapping[str, Any], by: Actor, at: da
 def _preview(
     row: PlannedSession, code: str, side: str, packed: Mapping[str, Any], by: Actor, at: datetime
 ) -> tuple[Finding, ...]:
-    procedure, target = what(row.course, code, side, role=role_of(row.course, row) if code == row.procedure else "")
+    procedure, target = what(row, row.course, code, side)
     return booking.preview(
         patient=row.course.patient, procedure=procedure, target=target, opening=fitting(row, procedure, packed, at), by=by, at=at
     )

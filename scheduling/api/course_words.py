@@ -34,6 +34,9 @@ class TermsIn(serializers.Serializer[object]):
     not_after = serializers.DateField(required=False, allow_null=True, default=None)
     gap_days = serializers.IntegerField(min_value=1, max_value=730, required=False, allow_null=True, default=None)
     wishes = serializers.ListField(child=rest.Text(max_length=24), required=False, max_length=8, default=list)
+    drug = rest.Text(
+        max_length=40, required=False, allow_blank=True, default="", help_text="The steroid, where it is not the usual one."
+    )
     rationale = rest.Text(max_length=500, required=False, allow_blank=True, default="")
 
 
@@ -152,6 +155,7 @@ class CourseOut(serializers.Serializer[object]):
     not_after = serializers.DateField(allow_null=True)
     gap_days = serializers.IntegerField(allow_null=True)
     wishes = serializers.ListField(child=serializers.CharField())
+    drug = serializers.CharField()
     rationale = serializers.CharField()
     since = serializers.DateField()
     status = serializers.ChoiceField(choices=CourseStatus.choices)

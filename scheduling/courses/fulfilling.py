@@ -72,9 +72,9 @@ def book_next(
         if row.companion is not None:
             if companion is None:
                 raise RemovalMissing
-            procedure, target = what(course, str(row.companion["procedure"]), course.side)
+            procedure, target = what(row, course, str(row.companion["procedure"]), course.side)
             booking.book(patient=patient, procedure=procedure, target=target, opening=companion, by=by, at=at)
-        procedure, target = what(course, row.procedure, row.side, role=role_of(course, row))
+        procedure, target = what(row, course, row.procedure, row.side)
         case = booking.book(patient=patient, procedure=procedure, target=target, opening=opening, by=by, at=at, waivers=waivers)
         plan([course.pk], at=at)
         return case
@@ -89,19 +89,21 @@ def _standing(planned: PlannedSession, course: Course) -> PlannedSession:
     return row
 
 
-def role_of(course: Course, row: PlannedSession) -> str:
-    """Return what the step is done for, where its procedure may be done for either."""
-    offer = Rulebook(rulebook.usable_book()).offer(Procedure.objects.get(code=row.procedure))
-    pathway = pathwaybook.pathways().get(course.pathway)
-    steps = pathway.steps if pathway is not None and offer.needs_role else ()
-    return next((step.role for step in steps if step.id == row.step), "")
-
-
-def what(course: Course, code: str, side: str, *, role: str = "") -> tuple[Procedure, Target]:
-    """Return one procedure of a course and its target as booking takes them."""
+def what(row: PlannedSession, course: Course, code: str, side: str) -> tuple[Procedure, Target]:
+    """Return a procedure of a planned session, its own or the one booked with it, and its target as booking takes them."""
     procedure = Procedure.objects.get(code=code)
     spot = spot_of(procedure, side or course.side, course.levels, course.regions)
+    details = _said(course, row, procedure) if code == row.procedure else Details()
     target = Target(
-        side=spot.side, levels=spot.levels, sedation=procedure.planned_sedation, regions=spot.regions, details=Details(role=role)
+        side=spot.side, levels=spot.levels, sedation=procedure.planned_sedation, regions=spot.regions, details=details
     )
     return procedure, target
+
+
+def _said(course: Course, row: PlannedSession, procedure: Procedure) -> Details:
+    """Return what the order says beyond the target, as the planner judged it: the role where there are two, drug and reason."""
+    offer = Rulebook(rulebook.usable_book()).offer(procedure)
+    pathway = pathwaybook.pathways().get(course.pathway)
+    steps = pathway.steps if pathway is not None and offer.needs_role else ()
+    role = next((step.role for step in steps if step.id == row.step), "")
+    return Details(role=role, drug=course.drug if offer.steroid not in ("no", "") else "", rationale=course.rationale)

@@ -12,7 +12,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from patients.models import Patient, PerformedProcedure
-from procedures import pathwaybook
+from procedures import pathwaybook, rulebook
 from procedures.levels import validate_target
 from procedures.models import Procedure
 from procedures.pathways import Pathway, Step
@@ -212,6 +212,9 @@ def checked(terms: Terms, *, is_running: bool = False) -> Pathway:
         raise TermsRefused("is_staged", "Only work on both sides can be done one side after the other.")
     if terms.not_before and terms.not_after and terms.not_after < terms.not_before:
         raise TermsRefused("not_after", "The last day lies before the first one.")
+    book = rulebook.usable_book()
+    if terms.drug and (book is None or terms.drug not in book.steroid_ids):
+        raise TermsRefused("drug", "Choose a steroid of the clinic's table.")
     return pathway
 
 

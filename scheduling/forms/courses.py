@@ -15,6 +15,7 @@ from procedures.models import Procedure
 from procedures.pathways import Pathway
 from scheduling.courses import Terms
 from scheduling.forms.desk import DayField
+from scheduling.forms.details import steroids
 from scheduling.models import CallOutcome, Course, Resource, Side
 
 
@@ -48,6 +49,7 @@ class CourseForm(forms.Form):
     not_after = DayField(label="Not after", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
     gap_days = forms.IntegerField(label="At least so many days between", required=False, min_value=1, max_value=730)
     most_sessions = forms.IntegerField(label="At most so many sessions", required=False, min_value=1, max_value=50)
+    drug = forms.ChoiceField(label="Steroid, where it is not the usual one", required=False)
     rationale = PlainField(label="Reason to continue, where a payer asks for one", max_length=500, required=False)
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
@@ -55,6 +57,8 @@ class CourseForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.pathway = pathway
         self.fields["physician"].queryset = physicians  # type: ignore[attr-defined]
+        names = [choice for choice in steroids() if choice[0] not in ("", "none")]
+        self.fields["drug"].choices = [("", "the usual one"), *names]  # type: ignore[attr-defined]
         offered = list(Procedure.objects.offered().filter(family__in=pathway.families).in_order())
         wishes = sorted({way.only_if for step in pathway.steps for way in step.then if way.only_if})
         for place, step in enumerate(pathway.steps):
@@ -96,13 +100,14 @@ class CourseForm(forms.Form):
             gap_days=given["gap_days"],
             wishes=tuple(name.removeprefix("wish_") for name, value in given.items() if name.startswith("wish_") and value),
             rationale=given["rationale"],
+            drug=given["drug"],
         )
 
     @staticmethod
     def starting_with(course: Course) -> dict[str, Any]:
         """Return what the form shows of a course at first."""
         names = ("side", "is_staged", "first_side", "since", "diagnosis", "goal", "not_before", "not_after", "gap_days",
-                 "most_sessions", "rationale", "version", "regions")  # fmt: skip
+                 "most_sessions", "drug", "rationale", "version", "regions")  # fmt: skip
         values: dict[str, Any] = {name: getattr(course, name) for name in names}
         works: Mapping[str, str] = {f"work_{step}": code for step, code in course.works.items()}
         wishes = {f"wish_{wish}": True for wish in course.wishes}

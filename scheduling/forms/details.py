@@ -19,6 +19,7 @@ YES, NO = "yes", "no"
 DRIVER = (("", "Not known yet"), (YES, "Has a driver"), (NO, "Has none"))
 NOT_SAID = ("", "Not said yet")
 MOST_MG = 1000
+REASONS = ("bilateral_reason", "rationale", "site_reason")  # that some payers ask for
 
 
 def steroids() -> list[tuple[str, str]]:
@@ -35,6 +36,12 @@ class SaidFields(forms.Form):
     drug = forms.ChoiceField(required=False, choices=[NOT_SAID], label="Steroid")
     dose_mg = forms.DecimalField(required=False, min_value=0.1, max_value=MOST_MG, decimal_places=2, label="Dose (mg)")
     driver = forms.ChoiceField(required=False, choices=DRIVER, label="Driver")
+    bleeding_class = forms.ChoiceField(
+        required=False, choices=[NOT_SAID, *TargetClass.choices], label="Bleeding risk of the target"
+    )
+    bilateral_reason = PlainField(required=False, max_length=300, label="Why both sides")
+    rationale = PlainField(required=False, max_length=500, label="Why this, now")
+    site_reason = PlainField(required=False, max_length=300, label="Why not in the office")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -54,12 +61,6 @@ class DetailsForm(SaidFields):
     premedication = forms.ChoiceField(
         required=False, choices=[NOT_SAID, *Premedication.choices], label="Premedication before contrast"
     )
-    bleeding_class = forms.ChoiceField(
-        required=False, choices=[NOT_SAID, *TargetClass.choices], label="Bleeding risk of the target"
-    )
-    rationale = PlainField(required=False, max_length=500, label="Why this, now")
-    site_reason = PlainField(required=False, max_length=300, label="Why not in the office")
-    bilateral_reason = PlainField(required=False, max_length=300, label="Why both sides")
 
     def changes(self) -> dict[str, Any]:
         """Return what was typed, as the verb takes it."""
@@ -89,6 +90,7 @@ def details_in(given: dict[str, Any]) -> Details:
         drug=drug,
         dose_mg=Fraction(dose) if dose is not None and drug not in ("", "none") else None,
         has_driver=has_driver(given.get("driver") or ""),
+        **{name: given.get(name) or "" for name in ("bleeding_class", *REASONS)},
     )
 
 

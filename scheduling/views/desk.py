@@ -41,7 +41,7 @@ from scheduling.assessing import Covering
 from scheduling.availability import Opening
 from scheduling.booking import Target
 from scheduling.forms import PARTS, WEEKDAYS, BookForm, asked_of, details_in, typed_waivers
-from scheduling.forms.details import SaidFields
+from scheduling.forms.details import REASONS, SaidFields
 from scheduling.intervals import local_day
 from scheduling.models import Appointment, Hold, Kind, Resource, Side
 from scheduling.openings import FoundSite, FoundUnit, OpeningsFound
@@ -180,6 +180,8 @@ class Desk:
             levels_hint=levels_hint(chosen, levels),
             regions=regions_to_choose(chosen, self.target),
             said=self._said(chosen),
+            reasons=self._reasons(),
+            has_reasons=any(self.given.get(name) for name in REASONS),
             sedations=tuple(Choice(str(value), str(label), value == self.target.sedation) for value, label in Sedation.choices),
             guidances=tuple(
                 Choice(value, MODALITIES[value], value == self.target.guidance) for value in guidance_offered(chosen)
@@ -190,6 +192,11 @@ class Desk:
         """Return the fields of what may be said beyond the target, where it matters for this procedure."""
         asked = asked_of(procedure, self.target.sedation, rulebook.usable_book())
         return tuple(self.form[name] for name in SaidFields.base_fields if name in asked) if self.form is not None else ()
+
+    def _reasons(self) -> tuple[Any, ...]:
+        """Return the fields of the reasons that some payers ask for; that of both sides where both are chosen."""
+        names = [name for name in REASONS if name != "bilateral_reason" or self.target.side == Side.BILATERAL]
+        return tuple(self.form[name] for name in names) if self.form is not None else ()
 
     def _when(self, page: BookPage, error: DomainError | None) -> BookPage:
         page = replace(page, **self._narrowed())

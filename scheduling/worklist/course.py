@@ -123,6 +123,7 @@ def _facts(course: Course, today: date) -> tuple[Pair, ...]:
     found = [
         Pair("Where", target_of(course)),
         Pair("Procedures", ", ".join(dict.fromkeys(names.get(code, code) for code in course.works.values()))),
+        Pair("Steroid", course.drug.replace("_", " ")),
         Pair("Diagnosis", course.diagnosis),
         Pair("Goal", course.goal),
         Pair("Limits", ", ".join(bound for bound in bounds if bound)),

@@ -142,6 +142,8 @@ class BookPage:
     first_covered: OpeningLine | None = None
     waits: tuple[Wait, ...] = ()
     said: tuple[Any, ...] = ()  # fields of what may be said about the case beyond its target
+    reasons: tuple[Any, ...] = ()  # fields of the reasons that some payers ask for
+    has_reasons: bool = False  # one is written
     covered: str = ""  # from when on no rule stands in the way, where that is not the first free time
     uncovered: tuple[Line, ...] = ()  # what stands in the way of the first free time
     only_covered: bool = False

@@ -14,7 +14,7 @@ from scheduling import booking, courses, openings
 from scheduling.availability import Opening
 from scheduling.booking import RulesRefused, SlotTaken, Target
 from scheduling.booking.pairs import RemovalNeeded
-from scheduling.courses import BeforeWindow, CourseNotRunning, NothingPlanned, RemovalMissing, Terms
+from scheduling.courses import BeforeWindow, CourseNotRunning, NothingPlanned, RemovalMissing, Terms, TermsRefused
 from scheduling.models import Allocation, Appointment, Course, FoundOpenings, Kind
 from tests import factories
 from tests.database.scheduling.courses.conftest import FACET, Ward, current
@@ -329,3 +329,22 @@ def test_leads_that_are_in_for_more_than_a_week_may_come_out_on_any_day(ward: Wa
         by=ward.desk, at=at,
     )  # fmt: skip
     assert made.status == "booked"
+
+
+@pytest.mark.parametrize(("works", "drug"), [("esi_tf_lumbar", "methylprednisolone_acetate"), ("mbb_lumbar", "")])
+def test_what_the_physician_ordered_is_said_of_the_case_the_steroid_only_where_one_may_be_given(
+    ward: Ward, works: str, drug: str
+) -> None:
+    order = Terms("esi_as_needed", {"epidural": works}, side="right", levels=("L4-L5",)) if drug else FACET
+    order = replace(order, drug="methylprednisolone_acetate", rationale="The pain is back and walking fails")
+    course = ward.start(order, since=TODAY)
+    courses.refresh(at=NOW)
+    opening = opened(ward, FoundOpenings.objects.get(planned=current(course)).openings[0] | {"code": works})
+    case = courses.book_next(planned=current(course), opening=opening, by=ward.desk, at=NOW)
+    assert (case.details.drug, case.details.rationale) == (drug, "The pain is back and walking fails")
+
+
+def test_steroid_that_is_in_no_table_is_refused(ward: Ward) -> None:
+    with pytest.raises(TermsRefused) as refusal:
+        ward.start(replace(FACET, drug="snake oil"), since=TODAY)
+    assert refusal.value.field == "drug"

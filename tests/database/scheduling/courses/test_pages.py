@@ -172,11 +172,13 @@ def test_a_physician_starts_a_course_by_form(ward: Ward, signed_in: Enter) -> No
     body = {
         "work_block_1": "mbb_lumbar", "work_block_2": "mbb_lumbar", "work_ablation": "rfa_facet_lumbar", "side": "right",
         "levels": "L4-S1", "since": "2026-09-01", "goal": "Walk the dog", "request_key": "a-key-of-this-form",
+        "drug": "dexamethasone",
     }  # fmt: skip
     made = client.post(address, body)
     course = Course.objects.get()
     assert (made.status_code, made["Location"]) == (303, reverse("scheduling:course", args=[course.public_id]))
     assert (course.levels, course.goal, course.since.isoformat()) == (["L4-L5", "L5-S1"], "Walk the dog", "2026-09-01")
+    assert "Dexamethasone" in text(client, made["Location"]).replace("dexamethasone", "Dexamethasone")
     assert client.post(address, body).status_code == 303
     assert Course.objects.count() == 1
     wrong = client.post(address, {**body, "levels": "", "request_key": "another-key-of-it"})

@@ -70,13 +70,24 @@ def test_booking_page_says_what_waits_by_whose_work_and_asks_only_what_matters(r
 
 def test_what_was_said_while_booking_is_kept_and_nothing_waits_for_it(ruled: SmallClinic, people: People) -> None:
     token = doors.token_of(opening(ruled))
-    said = {"drug": "dexamethasone", "dose_mg": "8"}
+    said = {"drug": "dexamethasone", "dose_mg": "8", "rationale": "The pain is back", "site_reason": "Needs the C-arm"}
     people.owner.post(BOOK, asked(ruled, act="book", opening=token, **said))
     kept = CaseDetails.objects.get(appointment=Appointment.objects.get())
     assert (kept.drug, kept.dose_mg) == ("dexamethasone", 8)
+    assert (kept.rationale, kept.site_reason, kept.bilateral_reason) == ("The pain is back", "Needs the C-arm", "")
     assert not DeskTask.objects.filter(kind="plan").exists()
     again = people.owner.post(BOOK, asked(ruled, act="look", drug="none", dose_mg="4"))
     assert again.status_code == 422
+
+
+@pytest.mark.parametrize(("side", "first"), [("left", "rationale"), ("bilateral", "bilateral_reason")])
+def test_reasons_that_payers_ask_for_can_be_written_while_booking(
+    ruled: SmallClinic, people: People, side: str, first: str
+) -> None:
+    page = people.owner.post(BOOK, asked(ruled, act="look") | {"side": side}).context["page"]
+    assert (page.reasons[0].name, page.has_reasons) == (first, False)
+    written = people.owner.post(BOOK, asked(ruled, act="look", rationale="Back") | {"side": side}).context["page"]
+    assert written.has_reasons
 
 
 def test_refused_booking_is_overridden_in_the_page_by_role_reason_and_words(
