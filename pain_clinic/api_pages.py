@@ -4,10 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.utils import extend_schema, inline_serializer
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from pain_clinic import rest
+
+ADDRESSES = {"schema": "api_schema", "docs": "api_docs"}
 NEEDED = {"GET": "accounts.use_api"}
+
+
+class Root(rest.View):
+    """Say where the API's description is."""
+
+    required = NEEDED
+
+    @extend_schema(
+        operation_id="api_root", responses=inline_serializer("ApiRoot", {name: serializers.URLField() for name in ADDRESSES})
+    )
+    def get(self, request: Request) -> Response:
+        return Response({name: request.build_absolute_uri(reverse(address)) for name, address in ADDRESSES.items()})
 
 
 class Schema(SpectacularAPIView):

@@ -18,6 +18,7 @@ urlpatterns += [
     path("api/v1/", include("procedures.api.urls")),
     path("api/v1/", include("patients.api.urls")),
     path("api/v1/", include("scheduling.api.urls")),
+    path("api/v1/", api_pages.Root.as_view(), name="api_root"),
     path("api/v1/schema/", api_pages.Schema.as_view(), name="api_schema"),
     path("api/v1/docs/", api_pages.Docs.as_view(url_name="api_schema"), name="api_docs"),
 ]

@@ -96,6 +96,40 @@ class MoveIn(Place):
     reason = serializers.ChoiceField(choices=list(MOVE_REASONS.items()), required=False, allow_blank=True, default="")
 
 
+class ReinstateIn(serializers.Serializer[object]):
+    """Where it comes back to, if not to its old place; without resources, the least-loaded that are free are taken."""
+
+    site = serializers.UUIDField(required=False)
+    starts_at = rest.Instant(required=False)
+    resources = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=20, default=list)
+    waivers = WaiverIn(many=True, required=False, default=list)
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        if ("site" in values) != ("starts_at" in values):
+            missing = "starts_at" if "site" in values else "site"
+            raise serializers.ValidationError({missing: ["Give site and starts_at both, or neither for the old place."]})
+        if values["resources"] and "site" not in values:
+            raise serializers.ValidationError({"resources": ["Name the place too: site and starts_at."]})
+        return values
+
+
+class AppointmentsIn(serializers.Serializer[object]):
+    """Which cases: days are those of the site's calendar, both counted in."""
+
+    first_on = serializers.DateField(required=False)
+    last_on = serializers.DateField(required=False)
+    site = serializers.UUIDField(required=False)
+    patient = serializers.UUIDField(required=False)
+    resource = serializers.UUIDField(required=False, help_text="Whose time it takes: a person, a room or a device.")
+    procedure = serializers.CharField(max_length=60, required=False, help_text="Its code.")
+    status = serializers.ChoiceField(choices=Status.choices, required=False)
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        if "first_on" in values and "last_on" in values and values["last_on"] < values["first_on"]:
+            raise serializers.ValidationError({"last_on": ["The last day lies before the first."]})
+        return values
+
+
 class SwapIn(serializers.Serializer[object]):
     """The other case, at the version that was read of it. Waivers are for the findings of one case each."""
 

@@ -37,6 +37,6 @@ class Command(ImportCommand):
                 date_order=options["date_order"], is_dry_run=options["dry_run"],
                 site=self.site(options["site"]) if options["site"] else None,
             )  # fmt: skip
-            outcome = run.run(sheet)
+            outcome = run.run(sheet, self.progress)
             report.close()
         self.conclude(outcome, options)

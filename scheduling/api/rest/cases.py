@@ -29,15 +29,30 @@ from scheduling.api.rest.shapes import Act, page_of
 from scheduling.availability import Opening
 from scheduling.models import Allocation, Appointment, Hold, Source
 
+NARROWED = {
+    "first_on": "local_date__gte", "last_on": "local_date__lte", "site": "site__public_id", "patient": "patient__public_id",
+    "status": "status", "procedure": "procedure__code",
+}  # fmt: skip
+
 
 class Appointments(rest.View):
-    """List the cases of the asker's sites from a day on, or book one."""
+    """List the cases of the asker's sites, or book one."""
 
     required = {"GET": "scheduling.view_appointment", "POST": "scheduling.book_appointment"}
 
-    @extend_schema(operation_id="appointments_list", responses=words.AppointmentOut(many=True))
+    @extend_schema(
+        operation_id="appointments_list", parameters=[words.AppointmentsIn], responses=words.AppointmentOut(many=True),
+        description="The latest first; where a first day is named, from that day on, the earliest first.",
+    )  # fmt: skip
     def get(self, request: Request) -> Response:
-        rows = cases(request).order_by("-starts_at", "-pk")
+        given = words.AppointmentsIn(data=request.query_params)
+        given.is_valid(raise_exception=True)
+        values = given.validated_data
+        rows = cases(request).filter(**{path: values[name] for name, path in NARROWED.items() if name in values})
+        if "resource" in values:
+            held = Allocation.objects.filter(resource__public_id=values["resource"], released_at=None)
+            rows = rows.filter(pk__in=held.values("appointment"))
+        rows = rows.order_by("starts_at", "pk") if "first_on" in values else rows.order_by("-starts_at", "-pk")
         return page_of(self, request, rows, words.AppointmentOut, act="scheduling.list")
 
     @extend_schema(operation_id="appointments_book", request=words.AppointmentIn, responses={201: words.AppointmentOut})
@@ -182,15 +197,23 @@ class Confirm(CaseAct):
 
 
 class Reinstate(CaseAct):
-    required = {"POST": "scheduling.reinstate_appointment"}
+    """Bring a case back, to its old place or to another; an empty body means the old one."""
 
-    @extend_schema(operation_id="appointments_reinstate", request=None, responses=words.AppointmentOut)
+    required = {"POST": "scheduling.reinstate_appointment"}
+    given = words.ReinstateIn
+
+    @extend_schema(operation_id="appointments_reinstate", request=words.ReinstateIn, responses=words.AppointmentOut)
     def post(self, request: Request, public_id: str) -> Response:
-        return self.act_on(
-            request,
-            public_id,
-            lambda case, _: booking.reinstate(appointment=case, by=self.actor, at=web.now(), version=case.version),
-        )
+        def verb(case: Appointment, values: dict[str, Any]) -> Appointment:
+            opening = None
+            if "starts_at" in values:
+                options = openings.Options(sedation=case.sedation, guidance=case.guidance)
+                opening = place_of(request, values, case.procedure, options=options, patient=case.patient)
+            return booking.reinstate(
+                appointment=case, by=self.actor, at=web.now(), opening=opening, waivers=waivers_of(values), version=case.version
+            )
+
+        return self.act_on(request, public_id, verb)
 
 
 class MoveOn(CaseAct):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -95,6 +96,50 @@ def test_move_needs_the_version_that_was_read(clinic: SmallClinic, desk_client: 
     moved = send(desk_client, path, to, If_Match='"1"')
     assert (moved.status_code, moved.json()["local_time"], moved["ETag"]) == (200, "11:00:00", '"2"')
     assert send(desk_client, path, to, If_Match='"1"').status_code == 412
+
+
+def test_reinstating_takes_another_place_where_the_old_one_is_taken(clinic: SmallClinic, desk_client: Client) -> None:
+    case = send(desk_client, "/appointments/", wanted(clinic)).json()
+    base = f"/appointments/{case['id']}"
+    send(desk_client, f"{base}/cancel/", {"reason": "transport", "asked_by": "patient"}, If_Match='"1"')
+    rival = factories.patient(home=clinic.site, last_name="Okafor")
+    assert send(desk_client, "/appointments/", wanted(clinic, patient=rival.public_id)).status_code == 201
+    taken = send(desk_client, f"{base}/reinstate/", If_Match='"2"')
+    assert (taken.status_code, taken.json()["code"]) == (409, "slot_taken")
+    half = send(desk_client, f"{base}/reinstate/", {"starts_at": local(TOMORROW, "13:00").isoformat()}, If_Match='"2"')
+    assert half.status_code == 400
+    assert "site" in half.content.decode()
+    whole = {"starts_at": local(TOMORROW, "13:00").isoformat(), "site": clinic.site.public_id}
+    back = send(desk_client, f"{base}/reinstate/", whole, If_Match='"2"')
+    assert (back.status_code, back.json()["status"], back.json()["local_time"]) == (200, "booked", "13:00:00")
+
+
+def test_cases_are_narrowed_by_day_place_person_and_status(clinic: SmallClinic, desk_client: Client) -> None:
+    first = send(desk_client, "/appointments/", wanted(clinic)).json()
+    other = factories.patient(home=clinic.site, last_name="Okafor")
+    day_after = local(TOMORROW + timedelta(days=1), "9:00").isoformat()
+    second = send(desk_client, "/appointments/", wanted(clinic, patient=other.public_id, starts_at=day_after)).json()
+
+    def listed(query: str) -> list[str]:
+        answer = send(desk_client, f"/appointments/?{query}", method="get")
+        assert answer.status_code == 200, answer.content
+        return [one["id"] for one in answer.json()["results"]]
+
+    both = [first["id"], second["id"]]
+    assert (listed(""), listed(f"first_on={TOMORROW}")) == (both[::-1], both)
+    assert listed(f"first_on={TOMORROW}&last_on={TOMORROW}") == both[:1]
+    assert listed(f"patient={other.public_id}") == both[1:]
+    assert sorted(listed(f"resource={clinic.room.public_id}&site={clinic.site.public_id}")) == sorted(both)
+    assert listed(f"resource={uuid.uuid4()}") == listed("status=arrived") == listed("procedure=none") == []
+    for wrong in ("first_on=2026-13-01", "status=lost", f"first_on={TOMORROW}&last_on={TOMORROW - timedelta(days=1)}"):
+        assert send(desk_client, f"/appointments/?{wrong}", method="get").status_code == 400
+
+
+def test_root_says_where_the_description_is(desk_client: Client, signed_in: Callable[..., Client]) -> None:
+    told = send(desk_client, "/", method="get")
+    assert told.status_code == 200
+    assert told.json()["schema"].endswith("/api/v1/schema/")
+    assert send(signed_in("auditor"), "/", method="get").status_code == 403
 
 
 def test_cancel_confirm_reinstate_and_the_day(clinic: SmallClinic, desk_client: Client) -> None:
