@@ -13,10 +13,14 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Page, Response, expect
 
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import User
 from pain_clinic.audit.models import AuditEvent
+from patients.models import Patient
+from scheduling import booking, openings
 from scheduling.models import Appointment
 from tests import factories
-from tests.browser.conftest import sign_in
+from tests.browser.conftest import sign_in, wall_now
 from tests.factories import SmallClinic
 
 SOON = 12_000  # polls go out every five seconds; the machine may be busy
@@ -121,3 +125,65 @@ def test_a_dragged_bar_may_leave_its_lane_and_comes_back(case: Appointment, open
 
     expect(page.locator(".lane.is-lifted")).to_have_count(0)
     expect(page.locator(".bar.is-dragging")).to_have_count(0)
+
+
+def booked(clinic: SmallClinic, clock: str, patient: Patient) -> Appointment:
+    """Book a case on the next day on which the small clinic is open, as the desk does."""
+    today = wall_now(clinic).date()
+    day = next(on for on in (today + timedelta(days=n) for n in range(1, 5)) if on.weekday() < 5)
+    start, by = factories.local(day, clock), Actor.of_user(User.objects.get(username="desk"))
+    now = datetime.now(tz=UTC)
+    opening = openings.fit(procedure=clinic.procedure, starts_at=start, site=clinic.site, at=now).opening
+    assert opening is not None
+    target = booking.Target(side="left")
+    return booking.book(patient=patient, procedure=clinic.procedure, target=target, opening=opening, by=by, at=now)
+
+
+def dragged(page: Page, case: Appointment, hours: int) -> None:
+    """Take a bar by the mouse and let it go so many hours later in its lane."""
+    bar = page.locator(f'.bar[data-move*="{case.public_id}"]')
+    box = bar.bounding_box()
+    assert box is not None
+    tall: float = page.evaluate("document.querySelector('.lane[data-resource]').clientHeight")
+    hour = 12 * tall / page.evaluate("Number(document.querySelector('#board').dataset.slots)")
+    page.mouse.move(box["x"] + 30, box["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 30, box["y"] + 8 + hours * hour, steps=8)
+    page.mouse.up()
+
+
+def test_a_dropped_bar_is_kept_only_after_the_servers_answer_and_a_press(
+    clinic_now: SmallClinic, open_page: Callable[..., Page]
+) -> None:
+    case = booked(clinic_now, "9:00", clinic_now.patient)
+    page = open_page()
+    board_of(page, case)
+
+    dragged(page, case, 2)
+    expect(page.locator("#move-form")).to_be_visible()
+    case.refresh_from_db()
+    assert (case.local_time.hour, case.version) == (9, 1)
+
+    page.locator("#move-form").get_by_role("button", name=re.compile("^Move")).first.click()
+    expect(page.locator(f'.bar[data-move*="{case.public_id}"]')).to_contain_text("11:00", timeout=SOON)
+    case.refresh_from_db()
+    assert (case.local_time.hour, case.local_time.minute, case.version) == (11, 0, 2)
+
+
+def test_a_bar_dropped_on_a_taken_time_goes_back_and_says_why(clinic_now: SmallClinic, open_page: Callable[..., Page]) -> None:
+    case = booked(clinic_now, "9:00", clinic_now.patient)
+    other = booked(clinic_now, "11:00", factories.patient(home=clinic_now.site, last_name="Okafor"))
+    page = open_page()
+    sign_in(page, "desk")
+    page.goto(f"/board/?day={case.local_date}")
+    expect(page.locator(".bar")).to_have_count(2)
+    before = page.locator(f'.bar[data-move*="{case.public_id}"]').bounding_box()
+
+    dragged(page, case, 2)
+    expect(page.locator("[data-refusal]")).to_be_visible()
+    expect(page.locator(".bar.is-dragging, .bar.is-waiting, .bar.is-back")).to_have_count(0)
+
+    assert page.locator(f'.bar[data-move*="{case.public_id}"]').bounding_box() == before
+    for row, hour in ((case, 9), (other, 11)):
+        row.refresh_from_db()
+        assert (row.local_time.hour, row.version) == (hour, 1)

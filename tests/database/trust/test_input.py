@@ -122,11 +122,11 @@ def test_depth_and_size_are_answered_within_a_second(world: World, manager: tupl
             continue  # it takes none and reads none
         field = next(iter(body), "x")
         raw = json.dumps({**body, field: 0}).replace(": 0", ": " + "[" * depth + "]" * depth)
-        began = time.perf_counter()
+        began = time.process_time()  # of the processor: how busy the machine is says nothing about an input
         address = world.address(pattern_of(one.path), user)
         response = undone(client, one.method, address, data=raw, content_type="application/json")
         assert response.status_code == 400, one.id
-        assert time.perf_counter() - began < 1
+        assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("size", [20_000, 400_000])
@@ -134,10 +134,10 @@ def test_long_fields_are_answered_within_a_second(world: World, everybody: dict[
     for client, form in drawn(world, everybody):
         if form["method"] == "POST":
             long = {name: "n" * size for name in list(form["fields"])[:2] if name not in NOT_TYPED}
-            began = time.perf_counter()
+            began = time.process_time()  # of the processor: how busy the machine is says nothing about an input
             response = sent(client, form, {**form["fields"], **long})
             assert response.status_code < 500, form["action"]
-            assert time.perf_counter() - began < 1, form["action"]
+            assert time.process_time() - began < 1, form["action"]
 
 
 # --- I11: days in addresses ------------------------------------------------------------------------------------------

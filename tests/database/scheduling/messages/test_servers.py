@@ -84,7 +84,7 @@ def test_silent_server_is_left_in_time(db: None, set_clock: Any, settings: Any, 
 
         assert dict(messages.sweep()) == {"unreachable": 1}
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 6  # without the bound: eight
     assert again(message).state == "due"
 
 
@@ -113,7 +113,7 @@ def test_server_that_falls_silent_in_the_middle_is_left_in_time(
         message = laid(case())
         began = time.monotonic()
         assert dict(messages.sweep()) == {"put_off": 1}
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 6
         thread.join(5)
 
     assert (again(message).reason, again(message).attempts) == ("connection_lost", 1)
