@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import DatabaseError, InterfaceError, OperationalError, models, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render, resolve_url
@@ -234,8 +234,8 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 400 for what Django itself refuses."""
-    return _told(request, 400, "Bad request", "malformed")
+    """Answer 400 for what Django itself refuses, or for what an address asks that cannot be."""
+    return _told(request, 400, str(exception) if isinstance(exception, BadRequest) else "Bad request", "malformed")
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages as toasts
+from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -104,12 +105,20 @@ def _asked(request: HttpRequest) -> agenda.Asked | None:
 
 
 def day_of(text: str) -> date | None:
-    """Read a day out of an address; what cannot be one is none."""
+    """Read a day out of an address; none is named where there is nothing.
+
+    Raises:
+        BadRequest: what is there is no day, or one too far away.
+    """
+    if not text:
+        return None
     try:
         day = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return day if FIRST_DAY <= day <= LAST_DAY else None
+    except ValueError as error:
+        raise BadRequest("The day in this address is none. Give it as 2026-11-26.") from error
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise BadRequest("The day in this address is too far away.")
+    return day
 
 
 def _uuid(text: str) -> uuid.UUID | None:

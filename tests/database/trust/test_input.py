@@ -169,6 +169,17 @@ def test_no_page_falls_over_a_day_that_is_none(world: World, everybody: dict[str
     assert asked > 150
 
 
+@pytest.mark.parametrize("path", ["/board/", "/unconfirmed/"])
+@pytest.mark.parametrize("day", ["2027-02-29", "2026-13-01", "0001-01-01", "9999-12-31", "24:00", "yesterday"])
+def test_page_of_a_day_refuses_what_is_none_and_says_why(manager: tuple[User, Client], path: str, day: str) -> None:
+    _, client = manager
+    answer = client.get(path, {"day": day})
+    assert answer.status_code == 400
+    assert "The day in this address" in answer.content.decode()
+    assert client.get(path, {"day": ""}).status_code == 200
+    assert client.get(path, {"day": "2027-02-28"}).status_code == 200
+
+
 def test_every_day_asked_of_the_api_is_read_or_refused_with_a_reason(world: World, manager: tuple[User, Client]) -> None:
     user, client = manager
     bad, asked = [], 0
