@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -27,7 +26,7 @@ class RailItem:
 @dataclass(frozen=True, slots=True)
 class Frame:
     clinic: str
-    today: date
+    today: date | None = None  # on the wall of the site that the page is about, else of this person's first
     site_name: str = ""
     user_name: str = ""
     role: str = ""
@@ -60,15 +59,14 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     """Give templates the frame; for nobody signed in it is empty but for the clinic's name."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
-        return {"frame": Frame(clinic=settings.CLINIC_NAME, today=web.now().date())}
+        return {"frame": Frame(clinic=settings.CLINIC_NAME)}
     shown = getattr(request, "shown_site", None)
     sites = (shown,) if shown else web.sites_of(request)
-    zone = ZoneInfo(sites[0].time_zone) if sites else ZoneInfo("UTC")
     roles = set(user.groups.values_list("name", flat=True))
     return {
         "frame": Frame(
             clinic=settings.CLINIC_NAME,
-            today=web.now().astimezone(zone).date(),
+            today=shown.day_at(web.now()) if shown else web.today(request),
             site_name=f"{len(sites)} sites" if len(sites) > 1 else sites[0].name if sites else "no site yet",
             user_name=user.shown_name,
             role=", ".join(label for role, label in ROLE_NAMES.items() if role in roles),

@@ -6,9 +6,10 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import structlog
 from django.conf import settings
@@ -56,6 +57,21 @@ def sites_of(request: HttpRequest) -> tuple[Site, ...]:
         known = tuple(Site.objects.visible_to(request.user).active().order_by("name", "pk"))
         request._clinic_sites = known  # type: ignore[attr-defined]
     return known
+
+
+def zone_of(request: HttpRequest) -> ZoneInfo:
+    """Return whose clocks this person goes by: those of the first of their sites, else of the clinic's first, else UTC."""
+    known: ZoneInfo | None = getattr(request, "_clinic_zone", None)
+    if known is None:
+        sites = sites_of(request) or tuple(Site.objects.active().order_by("name", "pk")[:1])
+        known = ZoneInfo(sites[0].time_zone if sites else "UTC")
+        request._clinic_zone = known  # type: ignore[attr-defined]
+    return known
+
+
+def today(request: HttpRequest) -> date:
+    """Return the date there; in an American evening the UTC date is tomorrow's."""
+    return now().astimezone(zone_of(request)).date()
 
 
 def usual_site(request: HttpRequest) -> Site | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -37,6 +38,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def at() -> datetime:
     """Return the instant at which the verbs of a test act: Monday 14 September 2026, 7:00 in New York."""
     return factories.NOW
+
+
+@pytest.fixture
+def stand_at(settings: Any, tmp_path: Path) -> Callable[[datetime], None]:
+    """Return a function that sets the clinic's clock to an instant, from which it goes on."""
+    moved = tmp_path / "clinic-clock"
+
+    def stand(moment: datetime) -> None:
+        moved.write_text(str((moment - datetime.now(tz=UTC)).total_seconds()), encoding="ascii")
+        settings.CLINIC_CLOCK = str(moved)
+
+    return stand
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ CHICAGO = ZoneInfo("America/Chicago")
 NOW = datetime(2026, 9, 14, 11, 0, tzinfo=UTC)  # Monday 7:00 in New York, one hour before the clinic opens
 TODAY = date(2026, 9, 14)
 TOMORROW = date(2026, 9, 15)
+EVENING = datetime(2026, 9, 15, 0, 30, tzinfo=UTC)  # still `TODAY`, 20:30 in New York: by UTC `TOMORROW` has begun
 FALL_BACK = date(2026, 11, 1)  # 25 hours in the United States
 SPRING_FORWARD = date(2027, 3, 14)  # 23 hours
 PASSWORD = "correct horse battery staple"

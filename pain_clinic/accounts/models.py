@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
+from datetime import date, datetime
 from typing import Any, ClassVar
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
@@ -53,6 +54,10 @@ class Site(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def day_at(self, moment: datetime) -> date:
+        """Return the date on this site's wall; in an American evening the UTC date is tomorrow's."""
+        return moment.astimezone(ZoneInfo(self.time_zone)).date()
 
 
 class StaffManager(UserManager["User"]):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django import forms
 
-from pain_clinic import clock
 from pain_clinic.accounts.models import User
 
 
@@ -26,15 +25,15 @@ class AuditForm(forms.Form):
     outcome = forms.ChoiceField(label="Outcome", required=False, choices=[("", "any"), ("done", "done"), ("refused", "refused")])
     before = forms.IntegerField(required=False, min_value=1, max_value=2**62, widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, today: date, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.today = today
         self.fields["user"].queryset = User.objects.order_by("username", "pk")  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        today = clock.now().date()
-        last = cleaned.get("last_on") or today
-        first = cleaned.get("first_on") or min(last, today) - timedelta(days=0 if cleaned.get("last_on") else 1)
+        last = cleaned.get("last_on") or self.today
+        first = cleaned.get("first_on") or min(last, self.today) - timedelta(days=0 if cleaned.get("last_on") else 1)
         if first > last:
             self.add_error("first_on", "The first day must not be after the last.")
         elif last - first > self.LONGEST:

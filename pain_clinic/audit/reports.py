@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -41,12 +41,14 @@ class EventPage:
     next_before: int | None
     first_on: date
     last_on: date
+    zone: ZoneInfo
 
 
 def events(
     *,
     first_on: date,
     last_on: date,
+    zone: ZoneInfo,
     by: Actor,
     at: datetime,
     user: User | None = None,
@@ -55,9 +57,8 @@ def events(
     outcome: str = "",
     before: int | None = None,
 ) -> EventPage:
-    """Return a page of the trail, newest first, days in UTC; reading it is itself recorded."""
-    began = datetime.combine(first_on, time(), tzinfo=UTC)
-    ended = datetime.combine(last_on + timedelta(days=1), time(), tzinfo=UTC)
+    """Return a page of the trail, newest first, days and times in a zone; reading it is itself recorded."""
+    began, ended = _span(first_on, last_on, zone)
     rows = AuditEvent.objects.filter(at__gte=began, at__lt=ended).select_related("seal")
     rows = rows.filter(user=user) if user is not None else rows
     rows = rows.filter(patient_id=patient) if patient is not None else rows
@@ -74,7 +75,12 @@ def events(
                      "count": min(len(found), PAGE)},
         )  # fmt: skip
     shown = tuple(_shown(row) for row in found[:PAGE])
-    return EventPage(shown, found[PAGE - 1].pk if len(found) > PAGE else None, first_on, last_on)
+    return EventPage(shown, found[PAGE - 1].pk if len(found) > PAGE else None, first_on, last_on, zone)
+
+
+def _span(first_on: date, last_on: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return where these days begin and end on the wall of a zone."""
+    return datetime.combine(first_on, time(), tzinfo=zone), datetime.combine(last_on + timedelta(days=1), time(), tzinfo=zone)
 
 
 def _shown(row: AuditEvent) -> EventShown:
@@ -111,7 +117,7 @@ def disclosures(*, patient: UUID, first_on: date, last_on: date, zone: ZoneInfo)
 
     The caller records that this was read.
     """
-    began, ended = (datetime.combine(day, time(), tzinfo=zone) for day in (first_on, last_on + timedelta(days=1)))
+    began, ended = _span(first_on, last_on, zone)
     rows = (
         AuditEvent.objects.filter(patient_id=patient, at__gte=began, at__lt=ended, outcome="done")
         .annotate(day=TruncDate("at", tzinfo=zone))

@@ -16,11 +16,11 @@ from pain_clinic.health import readiness
 @requires("accounts.view_audit")
 @require_safe
 def events(request: HttpRequest) -> HttpResponse:
-    form = AuditForm(request.GET or None)
+    form = AuditForm(request.GET or None, today=web.today(request))
     if not form.is_valid():
         status = 422 if form.is_bound else 200
         return web.respond(request, "audit/events.html", {"form": form, "page": None}, status=status)
-    page = reports.events(**form.cleaned_data, by=Actor.of(request), at=web.now())
+    page = reports.events(**form.cleaned_data, zone=web.zone_of(request), by=Actor.of(request), at=web.now())
     asked = request.GET.copy()
     if page.next_before is not None:
         asked["before"] = str(page.next_before)

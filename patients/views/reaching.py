@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import date
-from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
@@ -33,8 +32,7 @@ def the_patient(request: HttpRequest, public_id: uuid.UUID) -> Patient:
 
 def today_of(request: HttpRequest) -> date:
     """Return the date at the first of this person's sites."""
-    sites = web.sites_of(request)
-    return web.now().astimezone(ZoneInfo(sites[0].time_zone if sites else "UTC")).date()
+    return web.today(request)
 
 
 def key_of(request: HttpRequest, *, is_used_up: bool = False) -> str:

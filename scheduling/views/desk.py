@@ -159,7 +159,7 @@ class Desk:
         return patients.search(text=text, user=web.member(self.request), by=self.by, today=self._today()) if text else None
 
     def _today(self) -> date:
-        return self.at.astimezone(self._zone()).date() if self.sites else self.at.date()
+        return self.at.astimezone(self._zone()).date() if self.sites else web.today(self.request)
 
     def _what(self, page: BookPage) -> BookPage:
         chosen = self.procedure

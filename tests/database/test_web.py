@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -297,7 +298,7 @@ def test_audit_page_filters_by_person_and_patient_and_is_recorded(auditor: Clien
     by = Actor.of_user(desk)
     for patient in (one, one, other):
         trail.record(by=by, act="patients.view", patient=patient.public_id)
-    day = clock.now().date().isoformat()
+    day = clock.now().astimezone(factories.NEW_YORK).date().isoformat()
     page = auditor.get("/audit/", {"first_on": day, "last_on": day, "patient": str(one.public_id)}).context["page"]
     assert [(event.actor, event.act) for event in page.events] == [("ana", "patients.view")] * 2
     link = f'href="?patient={other.public_id}&amp;first_on={day}&amp;last_on={day}"'
@@ -306,6 +307,29 @@ def test_audit_page_filters_by_person_and_patient_and_is_recorded(auditor: Clien
     assert len(page.events) == 3
     views = AuditEvent.objects.filter(act="audit.view").order_by("pk")
     assert [(event.patient_id, event.details["count"]) for event in views] == [(one.public_id, 2), (None, 3)]
+
+
+@pytest.mark.parametrize("sites", [True, False], ids=["auditor of a site", "auditor of none"])
+def test_audit_page_in_the_evening_shows_today_with_what_has_just_happened(
+    desk: User, stand_at: Callable[..., None], sites: bool
+) -> None:
+    site = factories.site()
+    client = Client()
+    client.force_login(factories.user(role="auditor", sites=[site] if sites else []))
+    stand_at(factories.EVENING)
+    trail.record(by=Actor.of_user(desk), act="test.evening")
+
+    def shown(**asked: str) -> tuple[int, date, date]:
+        page = client.get("/audit/", {"act": "test.", **asked}).context["page"]
+        return len(page.events), page.first_on, page.last_on
+
+    today, tomorrow = factories.TODAY, factories.TOMORROW
+    assert shown() == (1, today - timedelta(days=1), today)
+    assert shown(first_on=f"{today}", last_on=f"{today}") == (1, today, today)
+    assert shown(first_on=f"{tomorrow}", last_on=f"{tomorrow}") == (0, tomorrow, tomorrow)
+    answer = client.get("/audit/", {"act": "test."}).content.decode()
+    assert "2026-09-14 20:30:0" in answer
+    assert "days and times of America/New_York" in answer
 
 
 @pytest.mark.parametrize(
