@@ -170,7 +170,7 @@ class PatientImport:
             return self._sites[folded(cell)]
         else:
             value = cell
-        return records.clean({name: value}, at=self.at)[name]
+        return records.clean({name: value}, today=self.home_site.day_at(self.at))[name]
 
     def _is_repeated(self, person: Person) -> bool:
         said = hash((person.site.pk, *sorted((name, str(value)) for name, value in person.values.items())))
@@ -186,12 +186,15 @@ class PatientImport:
     def _take(self, people: list[Person]) -> None:
         known = {
             patient.external_id: patient
-            for patient in Patient.objects.filter(external_id__in=[person.external_id for person in people])
+            for patient in Patient.objects.filter(external_id__in=[person.external_id for person in people]).select_related(
+                "home_site"
+            )
         }
         dates = {person.values["birth_date"] for person in people}
         names = {person.key[0] for person in people}
         alike: dict[tuple[str, date], Patient] = {}
-        for patient in Patient.objects.filter(search_name__in=names, birth_date__in=dates).order_by("-pk"):
+        rows = Patient.objects.filter(search_name__in=names, birth_date__in=dates).select_related("home_site").order_by("-pk")
+        for patient in rows:
             alike[patient.search_name, patient.birth_date] = patient
         for person in people:
             try:

@@ -223,7 +223,7 @@ class FactImport(HistoryImport):
         if isinstance(column, models.DateTimeField):
             return self._moment(name, cell, patient)
         if isinstance(column, models.DateField):
-            return self._day(name, cell, may_come=name in sort.coming)
+            return self._day(name, cell, patient, may_come=name in sort.coming)
         if isinstance(column, models.DecimalField):
             return number_in(name, cell)
         if isinstance(column, models.PositiveSmallIntegerField):
@@ -273,7 +273,7 @@ class FactImport(HistoryImport):
             at = read_time(clock) if clock else END_OF_DAY
         except CellError as error:
             raise RowRefused(name, str(error)) from error
-        day = self._day(name, written, may_come=True)
+        day = self._day(name, written, patient, may_come=True)
         return datetime.combine(day, at, tzinfo=ZoneInfo(patient.home_site.time_zone))
 
 

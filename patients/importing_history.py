@@ -156,7 +156,7 @@ class HistoryImport:
         procedure = self._meant(cells["procedure"], is_ours=site is not None)
         values: dict[str, Any] = {
             "external_id": cells["external_id"][:80],
-            "done_on": self._day("done_on", cells["done_on"]),
+            "done_on": self._day("done_on", cells["done_on"], patient),
             "procedure": procedure,
             "other_name": "" if procedure is not None else cells["procedure"][:160],
             "side": side_in(cells.get("side", "")),
@@ -196,7 +196,7 @@ class HistoryImport:
 
     def _score(self, cells: Mapping[str, str], patient: Patient) -> bool:
         """Take one score in; say whether it is new."""
-        day = self._day("scored_on", cells["scored_on"])
+        day = self._day("scored_on", cells["scored_on"], patient)
         aspect = cells.get("aspect", "").casefold() or (Aspect.AVERAGE if cells["measure"] == "nrs" else Aspect.TOTAL)
         if aspect not in Aspect.values:
             raise RowRefused("aspect", f"is none of {', '.join(Aspect.values)}")
@@ -224,12 +224,13 @@ class HistoryImport:
             raise RowRefused("procedure_external_id", "is no procedure of this patient; import the procedures first")
         return found
 
-    def _day(self, name: str, cell: str, *, may_come: bool = False) -> date:
+    def _day(self, name: str, cell: str, patient: Patient, *, may_come: bool = False) -> date:
+        """Read a day; one after today on the wall of the patient's home site has not come."""
         try:
             day = read_date(cell, self.date_order)
         except CellError as error:
             raise RowRefused(name, str(error)) from error
-        if day > self.at.date() and not may_come:
+        if not may_come and day > patient.home_site.day_at(self.at):
             raise RowRefused(name, "is in the future")
         return day
 

@@ -81,10 +81,12 @@ class PatientForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Give every value its kept form, and say what cannot be kept, field by field."""
         values: dict[str, Any] = super().clean() or {}
+        home = values.get("home_site") or (self.patient.home_site if self.patient is not None else None)
+        today = home.day_at(self.at) if home is not None else self.at.date()
         for name in records.CHANGEABLE:
             if name in values:
                 try:
-                    values.update(records.clean({name: values[name]}, at=self.at))
+                    values.update(records.clean({name: values[name]}, today=today))
                 except records.FieldRefused as refusal:
                     self.add_error(name, refusal.message)
         return values

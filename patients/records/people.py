@@ -127,7 +127,7 @@ def register(
             "accepts_details": accepts_details,
             "deceased_on": deceased_on,
         },
-        at=at,
+        today=home_site.day_at(at),
     )
     _check_death(values["birth_date"], values["deceased_on"])
     with translated(TAKEN), transaction.atomic():
@@ -165,7 +165,7 @@ def amend(*, patient: Patient, changes: Mapping[str, Any], by: Actor, at: dateti
     unknown = set(changes) - set(CHANGEABLE)
     if unknown:
         raise FieldRefused("field_unknown", sorted(unknown)[0], "This cannot be changed here.")
-    values = clean(changes, at=at)
+    values = clean(changes, today=(changes.get("home_site") or patient.home_site).day_at(at))
     with translated(TAKEN), transaction.atomic():
         kept = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
         if version is not None and version != kept.version:
@@ -215,13 +215,15 @@ def record_number(key: int) -> str:
     return f"{body}{-total % 10}"
 
 
-def clean(values: Mapping[str, Any], *, at: datetime) -> dict[str, Any]:
+def clean(values: Mapping[str, Any], *, today: date) -> dict[str, Any]:
     """Return the values as they are kept: without invisible signs, one space between words, telephones in one form.
+
+    `today` is the date at the patient's home site: nobody was born or died after it.
 
     Raises:
         FieldRefused: for the first value that cannot be kept.
     """
-    return {name: _CLEANERS[name](name, value, at) for name, value in values.items()}
+    return {name: _CLEANERS[name](name, value, today) for name, value in values.items()}
 
 
 def same_person(last_name: str, first_name: str, birth_date: date) -> list[Patient]:
@@ -297,7 +299,7 @@ def _check_death(born: date, died: date | None) -> None:
         raise FieldRefused("death_before_birth", "deceased_on", "The date of death is before the birth date.")
 
 
-def _text(name: str, value: Any, at: datetime) -> str:
+def _text(name: str, value: Any, today: date) -> str:
     try:
         text = clean_text(str(value or ""))
     except ValueError as error:
@@ -307,19 +309,18 @@ def _text(name: str, value: Any, at: datetime) -> str:
     return text
 
 
-def _name(name: str, value: Any, at: datetime) -> str:
-    text = _text(name, value, at)
+def _name(name: str, value: Any, today: date) -> str:
+    text = _text(name, value, today)
     if not text:
         raise FieldRefused("missing", name, f"The {name.replace('_', ' ')} is missing.")
     return text
 
 
-def _external_id(name: str, value: Any, at: datetime) -> str | None:
-    return _text(name, value, at) or None
+def _external_id(name: str, value: Any, today: date) -> str | None:
+    return _text(name, value, today) or None
 
 
-def _birth_date(name: str, value: date, at: datetime) -> date:
-    today = at.date()
+def _birth_date(name: str, value: date, today: date) -> date:
     if value > today:
         raise FieldRefused("birth_date_in_future", name, "The birth date is in the future.")
     if value.year < today.year - OLDEST_YEARS:
@@ -327,14 +328,14 @@ def _birth_date(name: str, value: date, at: datetime) -> date:
     return value
 
 
-def _deceased_on(name: str, value: date | None, at: datetime) -> date | None:
-    if value is not None and value > at.date():
+def _deceased_on(name: str, value: date | None, today: date) -> date | None:
+    if value is not None and value > today:
         raise FieldRefused("death_in_future", name, "The date of death is in the future.")
     return value
 
 
-def _email(name: str, value: Any, at: datetime) -> str:
-    text = _text(name, value, at)
+def _email(name: str, value: Any, today: date) -> str:
+    text = _text(name, value, today)
     if text:
         try:
             validate_email(text)
@@ -348,7 +349,7 @@ def _phone_text(value: Any) -> str:
     return number.as_e164 if number and number.is_valid() else ""
 
 
-def _phone(name: str, value: Any, at: datetime) -> str:
+def _phone(name: str, value: Any, today: date) -> str:
     number = _phone_text(value)
     if value and not number:
         raise FieldRefused("phone_unusable", name, "This is not a telephone number. Write it with its country code, +1 …")
@@ -358,7 +359,7 @@ def _phone(name: str, value: Any, at: datetime) -> str:
 def _choice(options: Iterable[str]) -> Any:
     allowed = frozenset(options)
 
-    def check(name: str, value: Any, at: datetime) -> str:
+    def check(name: str, value: Any, today: date) -> str:
         if value not in allowed:
             raise FieldRefused("not_a_choice", name, f"Choose one of: {', '.join(sorted(allowed))}.")
         return str(value)
@@ -366,8 +367,8 @@ def _choice(options: Iterable[str]) -> Any:
     return check
 
 
-def _time_zone(name: str, value: Any, at: datetime) -> str:
-    zone = _text(name, value, at)
+def _time_zone(name: str, value: Any, today: date) -> str:
+    zone = _text(name, value, today)
     if zone:
         try:
             check_time_zone(zone)
@@ -376,7 +377,7 @@ def _time_zone(name: str, value: Any, at: datetime) -> str:
     return zone
 
 
-def _as_is(name: str, value: Any, at: datetime) -> Any:
+def _as_is(name: str, value: Any, today: date) -> Any:
     return value
 
 

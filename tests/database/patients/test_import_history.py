@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from io import StringIO
@@ -13,7 +14,7 @@ from django.core.management.base import CommandError
 
 from patients.models import GivenDrug, Patient, PerformedProcedure, Score, SessionOutcome
 from tests import factories
-from tests.factories import SmallClinic
+from tests.factories import EVENING, SmallClinic
 
 PROCEDURES = """id;mrn;procedure;date;laterality;levels;site;steroid;dose
 P1;M1;{code};2024-03-05;L;L4-5;{site};dexamethasone;10
@@ -133,3 +134,13 @@ def test_a_file_without_its_columns_or_by_somebody_who_may_not_is_refused(clinic
     factories.user(role="nurse", username="kim", sites=(clinic.site,))
     with pytest.raises(CommandError, match="may not import"):
         run(written(tmp_path, clinic, PROCEDURES), "procedures", "--user", "kim")
+
+
+def test_in_the_evening_what_is_dated_tomorrow_stays_out_and_today_comes_in(
+    clinic: SmallClinic, person: Patient, tmp_path: Path, stand_at: Callable[..., None]
+) -> None:
+    stand_at(EVENING)
+    text = "id;mrn;procedure;date;laterality\nE1;M1;{code};2026-09-14;L\nE2;M1;{code};2026-09-15;L\n"
+    _, told = run(written(tmp_path, clinic, text), "procedures")
+    assert "is in the future" in told
+    assert list(PerformedProcedure.objects.values_list("external_id", flat=True)) == ["E1"]

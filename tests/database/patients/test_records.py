@@ -12,9 +12,10 @@ from pain_clinic.accounts.models import User
 from pain_clinic.audit.models import AuditEvent
 from pain_clinic.errors import DomainError
 from patients import records
+from patients.forms import PatientForm
 from patients.models import Patient, PatientSite
 from tests import factories
-from tests.factories import SmallClinic
+from tests.factories import EVENING, TODAY, TOMORROW, SmallClinic, local
 
 
 def given(clinic: SmallClinic, **values: Any) -> dict[str, Any]:
@@ -77,6 +78,27 @@ def test_register_refuses_what_cannot_be_kept(
         records.register(**given(clinic, **values), by=by, at=at)
 
     assert (refusal.value.code, refusal.value.field, Patient.objects.count()) == (code, field, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("birth_date", "birth_date_in_future"), ("deceased_on", "death_in_future")]
+)  # fmt: skip
+def test_in_the_evening_tomorrow_has_not_come_although_it_has_in_utc(
+    clinic: SmallClinic, by: Actor, desk: User, name: str, code: str
+) -> None:
+    with pytest.raises(records.FieldRefused) as refusal:
+        records.register(**given(clinic, **{name: TOMORROW}), by=by, at=EVENING)
+    assert refusal.value.code == code
+    kept = records.register(**given(clinic, **{name: TODAY}), by=by, at=EVENING)
+    with pytest.raises(records.FieldRefused):
+        records.amend(patient=kept, changes={name: TOMORROW}, by=by, at=EVENING)
+    typed = {"last_name": "Okafor", "first_name": "Bo", "birth_date": "1970-02-28", "sex": "other", "language": "en",
+             "home_site": clinic.site.pk, "version": 1, name: TOMORROW.isoformat()}  # fmt: skip
+    assert list(PatientForm(typed, user=desk, at=EVENING, patient=kept).errors) == [name]
+
+    midnight = local(TOMORROW, "0:00")
+    assert list(PatientForm(typed, user=desk, at=midnight, patient=kept).errors) == []
+    assert getattr(records.amend(patient=kept, changes={name: TOMORROW}, by=by, at=midnight), name) == TOMORROW
 
 
 @pytest.mark.parametrize("name", ["O", "Øre", "محمد", "דוד", "李", "Nuñez 🙂", "d'Arc-O’Neill"])
