@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -65,7 +65,7 @@ def open_history(
         as_table=Tab(
             "As a chart" if asked.is_table else "As a table", _url(address, asked, is_table=not asked.is_table), asked.is_table
         ),
-        timeline=_timeline(rows, reliefs, above, asked, address, by),
+        timeline=_timeline(rows, reliefs, above, asked, address, by, patient.home_site.day_at),
         ledgers=standing.ledgers(rows, today),
         medicines=taken,
         past_medicines=past,
@@ -137,9 +137,12 @@ def _with(address: str, asked: Asked, **changes: Any) -> str:
     return f"{address}?{query}&" if query else f"{address}?"
 
 
-def _timeline(rows: Rows, reliefs: Mapping[int, Relief], above: Beyond, asked: Asked, address: str, by: Actor) -> Timeline:
+def _timeline(
+    rows: Rows, reliefs: Mapping[int, Relief], above: Beyond, asked: Asked, address: str, by: Actor,
+    day_at: Callable[[datetime], date],
+) -> Timeline:  # fmt: skip
     found = timeline.entries(
-        rows, reliefs, above, what=asked.what, at=_chosen(asked), note_url=_addresses("patients:note"),
+        rows, reliefs, above, what=asked.what, at=_chosen(asked), day_at=day_at, note_url=_addresses("patients:note"),
         done_url=_addresses("patients:performed") if by.may("patients.record_performed") else lambda _: "",
     )  # fmt: skip
     of = max(1, -(-len(found) // asked.per_page))

@@ -19,8 +19,11 @@ LONGEST_PLAN = 200  # why something comes next is worth two lines
 TONES = {"most": "#8fbfa0", "half": "#d5ebdb", "little": "#fdf2dd", "none": "#ffffff"}
 
 
-def content(page: HistoryPage, *, clinic: str, printed_by: str, at: datetime) -> Mapping[str, Any]:
-    """Return what the paper says, every list cut to what fits, with the count of what was left out."""
+def content(page: HistoryPage, *, clinic: str, printed_by: str, wall: datetime) -> Mapping[str, Any]:
+    """Return what the paper says, every list cut to what fits, with the count of what was left out.
+
+    `wall` is when it is printed, as the clocks of the patient's home site say it.
+    """
     targets = [*(target for region in page.map.regions for row in region.rows for target in row.targets), *page.map.body]
     targets.sort(key=lambda target: target.last_on, reverse=True)
     entries = page.timeline.entries[:MOST_ENTRIES]
@@ -32,7 +35,7 @@ def content(page: HistoryPage, *, clinic: str, printed_by: str, at: datetime) ->
         + (f", died on {day_words(page.died_on)}" if page.died_on else "")
         + (f" · {page.same_name}" if page.same_name else ""),
         "footer": f"{page.name}, born {day_words(page.born)}, record {page.record_number} · {clinic}, printed by {printed_by} on "
-        f"{day_words(at.date())} at {at:%H:%M}",
+        f"{day_words(wall.date())} at {wall:%H:%M}",
         "chips": [{"label": chip.label, "text": _cut(chip.text), "state": chip.state} for chip in page.chips],
         "targets": [_target(target) for target in targets[:MOST_TARGETS]],
         "more_targets": max(len(targets) - MOST_TARGETS, 0),

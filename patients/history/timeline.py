@@ -5,7 +5,7 @@ No database."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -72,10 +72,10 @@ def name_of(done: Done) -> str:
 
 
 def entries(
-    rows: Rows, reliefs: Mapping[int, Relief], above: Beyond, *, what: str, at: Place | None,
+    rows: Rows, reliefs: Mapping[int, Relief], above: Beyond, *, what: str, at: Place | None, day_at: Callable[[datetime], date],
     note_url: Callable[[UUID], str], done_url: Callable[[UUID], str],
 ) -> list[Entry]:  # fmt: skip
-    """Return the lines of these kinds, of one place if one is chosen, the latest first."""
+    """Return the lines of these kinds, of one place if one is chosen, latest first; `day_at` says on which day a moment was."""
     done = {one.pk: one for one in rows.done}
     held = [one for one in rows.done if at is None or is_at(one, at)]
     found: list[Entry] = []
@@ -91,9 +91,9 @@ def entries(
         found += _visits(one for one in above.visits or () if at is None or is_at(one, at))
     if at is None:  # nothing of the rest has a place
         if what in ("", "medicines"):
-            found += _medicines(rows.medicines)
+            found += _medicines(rows.medicines, day_at)
         if what in ("", "facts"):
-            found += _facts(rows.facts)
+            found += _facts(rows.facts, day_at)
         if what in ("", "payer"):
             found += _payer(rows.covered)
         if what == "messages":
@@ -193,23 +193,23 @@ def _by(held: Sequence[Scored]) -> str:
     return " · told by the patient" if is_patients else ""
 
 
-def _medicines(medicines: Iterable[Taken]) -> Iterator[Entry]:
+def _medicines(medicines: Iterable[Taken], day_at: Callable[[datetime], date]) -> Iterator[Entry]:
     for one in medicines:
         name = f"{one.name} {one.dose}".strip()
         if one.started_on is not None:
             yield Entry(one.started_on, "medicines", f"Started {name}", one.indication.replace("_", " "))
         elif one.stopped_on is None:
-            yield Entry(one.recorded_at.date(), "medicines", f"Takes {name}", "since when is not recorded")
+            yield Entry(day_at(one.recorded_at), "medicines", f"Takes {name}", "since when is not recorded")
         if one.stopped_on is not None:
             yield Entry(one.stopped_on, "medicines", f"Stopped {name}")
 
 
-def _facts(facts: Iterable[Fact]) -> Iterator[Entry]:
+def _facts(facts: Iterable[Fact], day_at: Callable[[datetime], date]) -> Iterator[Entry]:
     held = list(facts)
     asked: dict[date, list[str]] = {}
     for one in held:
         if one.what == "asked":
-            asked.setdefault(one.on or one.recorded_at.date(), []).append(WORDS["asked"].get(one.code, one.code))
+            asked.setdefault(one.on or day_at(one.recorded_at), []).append(WORDS["asked"].get(one.code, one.code))
     for on, topics in asked.items():
         yield Entry(on, "facts", "Asked, and nothing found:", ", ".join(sorted(topics)))
     for one in held:
@@ -217,7 +217,7 @@ def _facts(facts: Iterable[Fact]) -> Iterator[Entry]:
             continue  # told with its procedure, and by the day above
         word = WORDS[one.what].get(one.code, one.code.replace("_", " "))
         name = one.name if one.what not in ("labresult", "plannedsurgery", "vaccination") else ""
-        on = one.on or one.recorded_at.date()
+        on = one.on or day_at(one.recorded_at)
         if one.what == "allergy":
             yield Entry(on, "facts", f"Allergy: {name or word}", GRADES.get(one.more, one.more).lower())
         elif one.what == "labresult":

@@ -49,9 +49,9 @@ def summary(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         asked=asked,
         act=history.PRINT,
     )
-    at = web.now().astimezone(ZoneInfo(patient.home_site.time_zone))
-    content = history.content(found, clinic=settings.CLINIC_NAME, printed_by=user.shown_name, at=at)
-    answer = HttpResponse(papers.pdf(history.SOURCE, content, at=at), content_type="application/pdf")
+    wall = web.now().astimezone(ZoneInfo(patient.home_site.time_zone))
+    content = history.content(found, clinic=settings.CLINIC_NAME, printed_by=user.shown_name, wall=wall)
+    answer = HttpResponse(papers.pdf(history.SOURCE, content, at=wall), content_type="application/pdf")
     answer["Content-Disposition"] = 'inline; filename="summary.pdf"'
     answer["Cache-Control"] = "no-store"
     return answer

@@ -14,10 +14,11 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import User
 from pain_clinic.audit.models import AuditEvent
 from pain_clinic.errors import Conflict, Forbidden, Refused
-from patients import notes, records
-from patients.models import Addendum, Allergy, ClinicalNote, Medication, PerformedProcedure, Score, SessionOutcome
+from patients import amending, notes, papers, records
+from patients.models import Addendum, Allergy, ClinicalNote, Medication, PaperKind, PerformedProcedure, Score, SessionOutcome
+from patients.papers import Upload
 from tests import factories
-from tests.factories import SmallClinic
+from tests.factories import EVENING, SmallClinic
 
 Enter = Callable[..., Client]
 
@@ -141,6 +142,29 @@ def test_a_note_is_signed_by_its_page_and_then_only_added_to(
     note.refresh_from_db()
     assert note.sections["plan"] == "See in six weeks"
     assert Addendum.objects.get().text == "Called: well."
+
+
+def test_when_something_was_signed_amended_or_scanned_is_told_by_the_clocks_of_the_home_site(
+    clinic: SmallClinic, signed_in: Enter, note: ClinicalNote, physician: User, stand_at: Callable[[datetime], None]
+) -> None:
+    doctor = Actor.of_user(physician)
+    note = notes.sign(note=note, by=doctor, at=EVENING)
+    notes.add(note=note, text="Called: well.", by=doctor, at=EVENING)
+    amending.amend(
+        performed=note.performed, changes={"side": "right"}, reason="Wrong side", by=doctor, at=EVENING, version=1, is_signed=True
+    )
+    papers.keep(
+        patient=clinic.patient, kind=PaperKind.OTHER, upload=Upload("a.pdf", b"%PDF-1.7\nbytes"), by=doctor, at=EVENING
+    )  # fmt: skip
+    stand_at(EVENING)
+    client = signed_in("physician", user=physician)
+    pages = {
+        "patients:note": (note.public_id, 3), "patients:performed": (note.performed.public_id, 2),
+        "patients:papers": (clinic.patient.public_id, 1),
+    }  # fmt: skip
+    for name, (public_id, count) in pages.items():
+        text = client.get(reverse(name, args=[public_id])).content.decode()
+        assert (name, text.count("Mon 14 Sep 20:30"), text.count("15 Sep")) == (name, count, 0)
 
 
 def test_a_nurse_may_write_but_not_sign(clinic: SmallClinic, note: ClinicalNote, at: datetime) -> None:

@@ -28,7 +28,7 @@ def content_of(clinic: SmallClinic, at: datetime) -> Any:
     user = factories.user(role="physician", sites=(clinic.site,))
     asked = history.Asked(what="procedures", per_page=history.MOST_ENTRIES)
     page = history.open_history(patient=clinic.patient, user=user, by=Actor.of_user(user), today=TODAY, asked=asked)
-    return page, history.content(page, clinic="Clinic", printed_by="Dr. A", at=at)
+    return page, history.content(page, clinic="Clinic", printed_by="Dr. A", wall=at)
 
 
 def test_a_new_patients_summary_fits_on_one_sheet_and_a_long_ones_on_two(clinic: SmallClinic, at: datetime) -> None:

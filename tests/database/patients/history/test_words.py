@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pain_clinic.accounts.actors import Actor
-from patients import history, outcomes
+from patients import history, outcomes, records
 from patients.history import charts, opening, targets
 from patients.history.reading import Done
 from patients.models import (
@@ -22,12 +22,13 @@ from patients.models import (
     Coverage,
     GivenDrug,
     LabResult,
+    Medication,
     Patient,
     PlannedSurgery,
     Vaccination,
 )
 from tests.database.patients.history.making import TODAY, page_of
-from tests.factories import SmallClinic
+from tests.factories import EVENING, SmallClinic
 
 Enter = Callable[..., Any]
 DAY = timedelta(days=1)
@@ -35,6 +36,13 @@ DAY = timedelta(days=1)
 
 def entries(page: history.HistoryPage) -> list[tuple[str, str]]:
     return [(one.title, one.more) for one in page.timeline.entries]
+
+
+def test_what_was_told_in_the_evening_stands_under_that_day(clinic: SmallClinic, signed_in: Enter, doctor: Actor) -> None:
+    for kind, values in ((Medication, {"kind": "other", "name": "Gabapentin"}), (Condition, {"kind": "osteoporosis"})):
+        records.record(kind=kind, patient=clinic.patient, values=values, by=doctor, at=EVENING)
+    for what in ("medicines", "facts"):
+        assert [one.on for one in page_of(clinic, signed_in, f"?what={what}").timeline.entries] == [TODAY]
 
 
 # --- what was done -----------------------------------------------------------------------------------------------------
