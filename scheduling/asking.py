@@ -11,7 +11,8 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import DateField, DateTimeField, F, Func, Q, Value
+from django.db.models.functions import Cast
 
 from pain_clinic.accounts.actors import Actor
 from patients.models import PerformedProcedure
@@ -46,8 +47,11 @@ _DAY = timedelta(days=1)
 def follow(*, at: datetime, limit: int = AT_ONCE) -> int:
     """See to the questions of courses that wait for a patient's answer; return for how many something was laid down."""
     with transaction.atomic():
-        is_new = Q(asked_for=None) | (~Q(asked_for=F("due_on")) & ~Q(asked_for=at.date()))
-        rows = PlannedSession.objects.filter(
+        today = Cast(
+            Func(F("course__site__time_zone"), Value(at), function="timezone", output_field=DateTimeField()), DateField()
+        )
+        is_new = Q(asked_for=None) | (~Q(asked_for=F("due_on")) & ~Q(asked_for=F("today")))
+        rows = PlannedSession.objects.alias(today=today).filter(
             is_new, is_current=True, state=PlanState.WAITING, owner="patient", due_on__isnull=False,
             course__status=CourseStatus.ACTIVE, course__is_parked=False,
         )  # fmt: skip
@@ -76,16 +80,17 @@ def _see_to(row: PlannedSession, about: date, due: date, paired: Set[str], at: d
     course = row.course
     performed = _performed(course, about)
     case = _case(performed)
+    today = day_of(course, at)
     if performed is None or case is None:
-        if due > at.date():
-            row.asked_for = at.date()  # looked at again tomorrow
+        if due > today:
+            row.asked_for = today  # looked at again tomorrow
             return False
         desk_tasks.open_task(
             kind=TaskKind.NO_ANSWER, patient=course.patient, by=ACTOR, at=at, site=course.site, reason="course"
         )  # fmt: skip
         return True
     laid = Ask.objects.filter(performed=performed.public_id).select_related("appointment").order_by("meant_at", "pk")
-    kept = [ask for ask in laid if _counts(ask, due, at)]
+    kept = [ask for ask in laid if _counts(ask, max(due, today) + LATER, due, at)]
     if not kept:
         family = performed.procedure.family if performed.procedure is not None else ""
         kept = _lay_down(case, performed, about, due, at, is_paired=family in paired)
@@ -93,12 +98,12 @@ def _see_to(row: PlannedSession, about: date, due: date, paired: Set[str], at: d
     return True
 
 
-def _counts(ask: Ask, due: date, at: datetime) -> bool:
+def _counts(ask: Ask, latest: date, due: date, at: datetime) -> bool:
     """Say whether a question that is asked anyway gives the answer: about the pain, late enough, soon enough, still open."""
     day = ask.meant_at.astimezone(ZoneInfo(ask.appointment.zone)).date()
     about_pain = any(code.partition(".")[0] in ("nrs", "percent_relief") for code in ask.questions)
     is_open = ask.answered_at is None and ask.missed_at is None and ask.closes_at > at
-    return about_pain and is_open and due <= day <= max(due, at.date()) + LATER
+    return about_pain and is_open and due <= day <= latest
 
 
 def _performed(course: Course, about: date) -> PerformedProcedure | None:

@@ -76,7 +76,8 @@ def read(*, secret: str, at: datetime) -> bytes:
         raise FeedGone
     if not Resource.objects.visible_to(feed.user).filter(pk=feed.resource_id).exists():
         raise FeedGone
-    if feed.used_at is None or feed.used_at.date() != at.date():
+    day_at = feed.resource.site.day_at
+    if feed.used_at is None or day_at(feed.used_at) != day_at(at):
         with transaction.atomic():
             CalendarFeed.objects.filter(pk=feed.pk).update(used_at=at)
             _record("scheduling.read_feed", feed, Actor.of_user(feed.user))

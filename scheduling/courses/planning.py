@@ -233,8 +233,9 @@ def plan_all(*, at: datetime) -> Tally:
 # --- without writing -------------------------------------------------------------------------------------------------
 
 
-def rehearse(*, day: date) -> Iterator[Fresh]:
-    """Yield what planning as of a day would change, course by course; writes nothing."""
+def rehearse(*, at: datetime, day: date | None = None) -> Iterator[Fresh]:
+    """Yield what planning now would change, or as of a day, course by course; writes nothing."""
+    moment = at if day is None else datetime.combine(day, time(12), tzinfo=UTC)
     last = 0
     while True:
         rows = Course.objects.planned().filter(pk__gt=last).select_related("patient", "site").order_by("pk")
@@ -245,7 +246,6 @@ def rehearse(*, day: date) -> Iterator[Fresh]:
         stored: dict[int, dict[int, PlannedSession]] = {}
         for row in PlannedSession.objects.filter(course__in=courses):
             stored.setdefault(row.course_id, {})[row.number] = row
-        noon = datetime.combine(day, time(12), tzinfo=UTC)
-        for fresh in judge(courses, at=noon, day=day):
-            if fresh.is_broken or _renewed(fresh, stored.get(fresh.course.pk, {}), noon) is not None:
+        for fresh in judge(courses, at=moment, day=day):
+            if fresh.is_broken or _renewed(fresh, stored.get(fresh.course.pk, {}), moment) is not None:
                 yield fresh

@@ -110,8 +110,8 @@ def of_patient(*, patient: Patient, user: User) -> tuple[SeriesLine, ...]:
     """Return the series of a patient that are not wholly booked, the newest first."""
     rows = Series.objects.visible_to(user).filter(patient=patient, status=SeriesStatus.OPEN, sessions__appointment=None)
     return tuple(
-        SeriesLine(f"Ordered together on {words.short_day(row.created_at.date())}", _url(row))
-        for row in rows.filter(sessions__is_skipped=False).distinct().order_by("-pk")[:5]
+        SeriesLine(f"Ordered together on {words.short_day(row.site.day_at(row.created_at))}", _url(row))
+        for row in rows.select_related("site").filter(sessions__is_skipped=False).distinct().order_by("-pk")[:5]
     )
 
 

@@ -34,7 +34,7 @@ def _blocks(request: HttpRequest) -> Any:
 @requires("scheduling.manage_resources")
 def blocks(request: HttpRequest) -> HttpResponse:
     """List the blocks at the sites of this user."""
-    today = web.now().date()
+    at = web.now()
     rows = _blocks(request).order_by("site__name", "weekday", "starts", "pk")
     page = Listing(
         title="Blocks",
@@ -54,7 +54,7 @@ def blocks(request: HttpRequest) -> HttpResponse:
                     ),
                     f"{row.release_days} days before",
                 ),
-                row.valid_until is not None and row.valid_until < today,
+                row.valid_until is not None and row.valid_until < row.site.day_at(at),
                 f"until {row.valid_until.isoformat()}" if row.valid_until else "",
             )
             for row in rows
@@ -71,7 +71,7 @@ def block(request: HttpRequest, public_id: uuid.UUID | None = None) -> HttpRespo
     """Make or change a block; its last day ends it."""
     row = get_object_or_404(_blocks(request), public_id=public_id) if public_id else None
     data = request.POST if request.method == "POST" else None
-    form = BlockForm(data, initial=_block_values(row) if row else {"valid_from": web.now().date()}, user=request.user)
+    form = BlockForm(data, initial=_block_values(row) if row else {"valid_from": web.today(request)}, user=request.user)
     if request.method == "GET":
         return _block_page(request, row, form)
     if not form.is_valid():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 
 from django import forms
 from django.contrib import messages as toasts
@@ -38,8 +38,8 @@ class FeedForm(forms.Form):
 class FeedShown:
     public_id: uuid.UUID
     name: str
-    created_at: datetime
-    used_at: datetime | None
+    made_on: date
+    used_on: date | None
 
 
 @require_http_methods(["GET", "POST"])
@@ -59,9 +59,16 @@ def feeds(request: HttpRequest) -> HttpResponse:
                 web.refused(request, error, act="scheduling.make_feed", subject=resource)
                 form.add_error("resource", error.message)
         status = 200 if address else 422
-    rows = CalendarFeed.objects.in_force().filter(user=user).select_related("resource").order_by("-created_at", "-pk")
-    shown = [FeedShown(row.public_id, row.resource.name, row.created_at, row.used_at) for row in rows]
+    rows = CalendarFeed.objects.in_force().filter(user=user).select_related("resource__site").order_by("-created_at", "-pk")
+    shown = [_shown(row) for row in rows]
     return web.respond(request, "scheduling/feeds.html", {"form": form, "feeds": shown, "address": address}, status=status)
+
+
+def _shown(feed: CalendarFeed) -> FeedShown:
+    day_at = feed.resource.site.day_at
+    return FeedShown(
+        feed.public_id, feed.resource.name, day_at(feed.created_at), day_at(feed.used_at) if feed.used_at else None
+    )  # fmt: skip
 
 
 @require_POST

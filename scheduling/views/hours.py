@@ -248,8 +248,7 @@ def _absence_initial(request: HttpRequest) -> dict[str, Any]:
         row = the_resource(request, uuid.UUID(wanted)) if wanted else None
     except ValueError:
         row = None
-    zone = ZoneInfo(row.site.time_zone) if row else ZoneInfo("UTC")
-    tomorrow = (web.now().astimezone(zone) + timedelta(days=1)).date()
+    tomorrow = (row.site.day_at(web.now()) if row else web.today(request)) + timedelta(days=1)
     return {
         "resource": row.pk if row else None,
         "first_day": tomorrow,

@@ -17,7 +17,7 @@ class Command(BaseCommand):
     help = "Say what planning all courses as of a day would change (--dry-run), a line per changed course; or plan them now."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--as-of", metavar="D", help="the day, such as 2026-11-24 (default: today)")
+        parser.add_argument("--as-of", metavar="D", help="the day, such as 2026-11-24 (default: today at each course's site)")
         parser.add_argument("--dry-run", action="store_true", help="write nothing: id, step, earliest, ideal, latest, or reason")
         parser.add_argument("--json", action="store_true", help="the same as JSON")
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
             tally = courses.plan_all(at=clock.now())
             self.stdout.write(f"{tally.planned} planned, {tally.changed} changed, {tally.failed} failed")
             return
-        found = courses.rehearse(day=_day(options["as_of"]))
+        found = courses.rehearse(at=clock.now(), day=_day(options["as_of"]))
         if options["json"]:
             told = [courses.as_json(fresh) for fresh in found]
             self.stdout.write(json.dumps(told, indent=2))
@@ -40,9 +40,9 @@ class Command(BaseCommand):
         self.stderr.write(f"{count} would change")
 
 
-def _day(text: str | None) -> date:
+def _day(text: str | None) -> date | None:
     if not text:
-        return clock.now().date()
+        return None
     try:
         return date.fromisoformat(text)
     except ValueError as error:

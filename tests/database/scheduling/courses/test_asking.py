@@ -16,7 +16,7 @@ from scheduling.courses import Terms
 from scheduling.models import Appointment, Ask, Course, DeskTask, LinkPurpose, Message, Status
 from tests import factories
 from tests.database.scheduling.courses.conftest import FACET, Ward, current
-from tests.factories import NOW, TODAY, local
+from tests.factories import EVENING, NOW, TODAY, TOMORROW, local
 
 DAY = timedelta(days=1)
 STELLATE = Terms(
@@ -127,6 +127,16 @@ def test_without_a_case_the_desk_calls_on_the_day_and_not_before(ward: Ward) -> 
     assert asking.follow(at=NOW + DAY) == 1
     assert DeskTask.objects.get(kind="no_answer").reason == "course"
     assert asking.follow(at=NOW + 2 * DAY) == 0
+
+
+def test_in_the_evening_before_the_day_the_desk_is_not_told_to_call(ward: Ward) -> None:
+    ward.done("tpi", TODAY - 41 * DAY, side="left", levels=[], regions=["lumbar"], role="therapeutic")
+    course = ward.start(TPI, since=TODAY - 60 * DAY)
+    assert current(course).due_on == TOMORROW
+    assert [asking.follow(at=EVENING + n * timedelta(minutes=1)) for n in range(2)] == [0, 0]
+    assert current(course).asked_for == TODAY
+    assert asking.follow(at=local(TOMORROW, "0:00")) == 1
+    assert DeskTask.objects.get(kind="no_answer").reason == "course"
 
 
 def test_a_course_started_after_the_session_asks_too(ward: Ward) -> None:

@@ -23,7 +23,7 @@ from scheduling.models import Appointment, Course, PlanCause, PlannedSession, Pl
 from scheduling.openings import find_openings
 from tests import factories
 from tests.database.scheduling.courses.conftest import FACET, Ward, current
-from tests.factories import NOW, TODAY
+from tests.factories import NOW, TODAY, local
 
 DAY = timedelta(days=1)
 
@@ -293,6 +293,20 @@ def test_a_dry_run_tells_a_line_for_each_course_that_would_change_and_writes_not
     assert [(one["course"], one["state"], one["code"]) for one in found] == [(str(course.public_id), "stopped", "expired")]
     assert changes(course) == before
     ward.done("mbb_lumbar", date(2026, 9, 1), pct=90)
+
+
+def test_a_dry_run_without_a_day_goes_by_the_clinics_in_the_evening_too(
+    ward: Ward, told: Callable[..., tuple[str, str]], stand_at: Callable[..., None]
+) -> None:
+    ward.done("mbb_lumbar", TODAY - 300 * DAY, pct=90)
+    ward.done("mbb_lumbar", TODAY - 280 * DAY, pct=90)
+    ward.start(since=TODAY - 300 * DAY)
+    days = (TODAY + n * DAY for n in range(101))
+    first = next(day for day in days if list(courses.rehearse(at=NOW, day=day)))
+    stand_at(local(first - DAY, "20:30"))
+    assert told("--dry-run") == ("", "0 would change\n")
+    stand_at(local(first, "0:01"))
+    assert told("--dry-run")[1] == "1 would change\n"
 
 
 def test_a_dry_run_tells_the_window_of_a_course_that_moves(ward: Ward, told: Callable[..., tuple[str, str]]) -> None:

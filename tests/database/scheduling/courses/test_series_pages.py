@@ -21,7 +21,7 @@ from scheduling.models import Appointment, Course, Series
 from scheduling.series import FromCourse, Item
 from tests import factories
 from tests.database.scheduling.courses.conftest import Ward
-from tests.factories import NOW, TODAY
+from tests.factories import EVENING, NOW, TODAY
 
 DAY = timedelta(days=1)
 Enter = Callable[..., Client]
@@ -73,7 +73,9 @@ def test_a_physician_orders_the_next_steps_and_sees_their_dates(ward: Ward, sign
     assert "2 journeys" in page
     assert "Mon 21 Sep" in page
     assert "Book all 2 or none" in page
-    assert "Ordered together" in text(client, reverse("scheduling:patient_upcoming", args=[ward.patient.public_id]))
+    Series.objects.update(created_at=EVENING)
+    coming = text(client, reverse("scheduling:patient_upcoming", args=[ward.patient.public_id]))
+    assert "Ordered together on Mon 14 Sep" in coming
 
 
 def test_an_order_without_anything_is_refused_in_words(ward: Ward, signed_in: Enter) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
 
 import pytest
 from django.db import connection
@@ -265,6 +266,25 @@ def test_block_keeps_time_and_its_last_day_ends_it(clinic: SmallClinic, manager:
     assert count > 50
     assert BlockTime.objects.count() == 1
     assert manager.post("/settings/blocks/new/", typed | {"physician": "", "request_key": key()}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("moment", "today", "is_over"),
+    [(factories.EVENING, factories.TODAY, False), (factories.local(factories.TOMORROW, "0:00"), factories.TOMORROW, True)],
+)
+def test_in_the_evening_a_block_that_ends_today_lasts_and_new_ones_begin_today(
+    clinic: SmallClinic, manager: Client, stand_at: Callable[..., None], moment: datetime, today: date, is_over: bool
+) -> None:
+    Block.objects.create(
+        name="Morning", resource=clinic.room, site=clinic.site, weekday=1, starts=time(8), ends=time(12), family="esi",
+        valid_from=date(2026, 1, 1), valid_until=factories.TODAY, release_days=3,
+    )  # fmt: skip
+    stand_at(moment)
+
+    assert [row.is_off for row in manager.get("/settings/blocks/").context["page"].rows] == [is_over]
+    assert manager.get("/settings/blocks/new/").context["page"].form.initial["valid_from"] == today
+    absence = manager.get("/settings/absences/new/").context["page"].form
+    assert absence.initial["first_day"] == today + timedelta(days=1)
 
 
 @pytest.mark.parametrize("name", LISTS)
