@@ -77,6 +77,7 @@ def build(*, patients: int, seed: int, at: datetime, may_erase: bool = False, te
             f"This database holds {others}. Nothing was changed. Use another database, or --erase to delete "
             "all patients, appointments and resources in it.",
         )
+    at = plan.on_the_wall(at)
     rng = random.Random(seed)  # nosec B311  # noqa: S311  invented people, no secrets
     with transaction.atomic():
         empty(_tables())

@@ -15,14 +15,17 @@ from django.test import override_settings
 
 from pain_clinic.accounts.models import Site, User
 from patients.models import (
+    Asked,
     Authorization,
     AuthorizationUse,
     Complication,
     Consent,
     Coverage,
     GivenDrug,
+    LabResult,
     Patient,
     PerformedProcedure,
+    Score,
 )
 from procedures.models import Procedure
 from procedures.tables import read
@@ -174,6 +177,27 @@ def test_three_people_have_a_story_to_read() -> None:
 
 def test_a_sunday_has_an_extra_list() -> None:
     assert build(at=SUNDAY).today > 0
+
+
+# Tuesday 20:30 in New York and 19:30 in Chicago, by UTC Wednesday; then half past midnight in New York alone.
+@pytest.mark.parametrize("at", [datetime(2026, 9, 16, 0, 30, tzinfo=UTC), datetime(2026, 9, 16, 4, 30, tzinfo=UTC)])
+def test_in_the_evening_today_is_the_clinics_and_nothing_that_was_done_lies_ahead(at: datetime) -> None:
+    report = build(at=at, patients=150)
+
+    days = {site.pk: site.day_at(at) for site in Site.objects.filter(is_active=True)}
+    cases = Appointment.objects.values_list("site", "local_date", "status")
+    assert sum(day == days[site] for site, day, _ in cases) == report.today > 0
+    waiting = {Status.BOOKED, Status.CONFIRMED}
+    assert {day >= days[site] for site, day, status in cases if status in waiting} == {True}
+    first = min(days.values())
+    told = [
+        (PerformedProcedure, "done_on"), (GivenDrug, "given_on"), (Complication, "noticed_on"), (Score, "scored_on"),
+        (Consent, "given_on"), (Authorization, "asked_on"), (Authorization, "decided_on"), (AuthorizationUse, "used_on"),
+        (Asked, "asked_on"), (LabResult, "taken_on"), (Patient, "deceased_on"), (Course, "since"),
+    ]  # fmt: skip
+    late = {(kind.__name__, name): kind.objects.filter(**{f"{name}__gt": first}).count() for kind, name in told}
+    assert {where: count for where, count in late.items() if count} == {}
+    assert not Message.objects.filter(done_at__gt=at).exists()
 
 
 def test_the_same_seed_gives_the_same_clinic() -> None:
