@@ -9,6 +9,7 @@ from pain_clinic.clock import wall
 from pain_clinic.templatetags.clinic.library import register
 from pain_clinic.web import now
 
+ENDS_OF_THE_WORLD = (timedelta(hours=-12), timedelta(hours=14))  # zones lie between these
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -28,7 +29,7 @@ def day(value: date | None) -> str:
     if value is None:
         return ""
     text = f"{WEEKDAYS[value.weekday()][:3]} {value.day} {MONTHS[value.month - 1][:3]}"
-    return text if value.year == now().year else f"{text} {value.year}"
+    return text if _is_this_year(value) else f"{text} {value.year}"
 
 
 @register.filter
@@ -37,7 +38,12 @@ def long_day(value: date | None) -> str:
     if value is None:
         return ""
     text = f"{WEEKDAYS[value.weekday()]} {value.day} {MONTHS[value.month - 1]}"
-    return text if value.year == now().year else f"{text} {value.year}"
+    return text if _is_this_year(value) else f"{text} {value.year}"
+
+
+def _is_this_year(day: date) -> bool:
+    """Say whether it is this year's wherever the clinic stands: around New Year that is not known here, and the year is said."""
+    return {(now() + far).year for far in ENDS_OF_THE_WORLD} == {day.year}
 
 
 @register.filter
