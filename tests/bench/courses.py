@@ -90,7 +90,7 @@ def fill(clinic: BenchClinic) -> int:
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
     tables.load(by=Actor.system("bench"), at=clinic.at)
-    today = clinic.at.date()
+    today = clinic.site.day_at(clinic.at)
     procedures = {
         code: Procedure.objects.get(code=code).pk for code in ("mbb_lumbar", "rfa_facet_lumbar", "esi_tf_lumbar", "tpi")
     }

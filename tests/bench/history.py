@@ -58,7 +58,7 @@ def _fill(clinic: BenchClinic, key: int, wanted: int) -> int:
     """Give a patient so many sessions over five years, each with eight scores and a steroid; return how many there are."""
     have = PerformedProcedure.objects.filter(patient=key).count()
     common = {"patient_id": key, "recorded_at": clinic.at, "recorded_by": None}
-    today, days = clinic.at.date(), 365 * YEARS
+    today, days = clinic.site.day_at(clinic.at), 365 * YEARS
     made = PerformedProcedure.objects.bulk_create(
         [
             PerformedProcedure(

@@ -56,7 +56,7 @@ def fill(clinic: BenchClinic) -> int:
     """Write sessions of five years, their outcomes, complications and the patients' opioids."""
     rng = random.Random(f"{clinic.seed} outcomes")  # identifiers of its own
     count = clinic.size.patients * SESSIONS
-    today = clinic.at.date()
+    today = clinic.site.day_at(clinic.at)
     kinds = [_procedure(f"bench_kind_{n}", FIVE) for n in range(KINDS)]
     with transaction.atomic():
         with connection.cursor() as cursor:

@@ -101,7 +101,7 @@ def rate(name: str, value: float, least: float | None) -> Line:
 
 def performed(patient: Patient, procedure: Procedure, by: BenchClinic) -> None:
     """Put 40 past procedures on file, each with a steroid and three scores."""
-    today = by.at.date()
+    today = by.site.day_at(by.at)
     rows = PerformedProcedure.objects.bulk_create(
         PerformedProcedure(
             patient=patient, procedure=procedure, site=by.site, side="left", recorded_at=by.at,

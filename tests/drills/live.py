@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
@@ -25,7 +25,7 @@ import psycopg2
 import dev
 from tests.drills.lines import Address, Line
 from tests.drills.starting import ROOT, environment, free_port, with_room
-from tests.factories import PASSWORD, local
+from tests.factories import NEW_YORK, PASSWORD, local
 
 LONGEST = 1500  # seconds that pytest gives one drill, the first start of the clinic included; the drills' own limits are tight
 FULL = bool(os.environ.get("CLINIC_FULL"))
@@ -249,7 +249,7 @@ class Live:
         return self.ask_web("GET", path, **more)
 
     def _each_slot(self) -> Iterator[tuple[datetime, list[str]]]:
-        first = datetime.now(UTC).date() + timedelta(days=3)
+        first = datetime.now(NEW_YORK).date() + timedelta(days=3)
         for number in range(300 * 10):
             day, hour = first + timedelta(days=number // 10), 2 + 2 * (number % 10)
             for units in self.clinic["units"]:

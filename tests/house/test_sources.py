@@ -132,6 +132,42 @@ def nothing_is_run(tree: ast.Module) -> Found:
                 yield node, f"{name} without a look at the certificate"
 
 
+def days_are_of_a_place(tree: ast.Module) -> Found:
+    """The day of a moment is asked for on the wall of a place: moments are kept in UTC, where an evening is tomorrow already."""
+    for call in calls(tree, "date", "weekday", "isoweekday"):
+        if isinstance(call.func, ast.Attribute) and not call.args:
+            whose = call.func.value
+            name = getattr(whose, "attr", "") or getattr(whose, "id", "")
+            if called(whose) == "now" or name in ("at", "done_at") or name.endswith("ed_at"):
+                yield call, ast.unparse(call)
+
+
+def days_of_now_are_of_a_place(tree: ast.Module) -> Found:
+    """What a test dates by the present day it dates by a place's day: at noon both are the same, in the evening they are not."""
+    for function in functions(tree):
+        named = {name for node in ast.walk(function) if isinstance(node, ast.Assign) for name in _named_now(node)}
+        for call in calls(function, "date", "weekday", "isoweekday"):
+            whose = call.func.value if isinstance(call.func, ast.Attribute) else call
+            if _is_now(whose) or getattr(whose, "id", "") in named:
+                yield call, f"{function.name}: {ast.unparse(call)}"
+
+
+def _named_now(node: ast.Assign) -> Iterator[str]:
+    for target in node.targets:
+        pairs = [(target, node.value)]
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            pairs = list(zip(target.elts, node.value.elts, strict=False))
+        yield from (one.id for one, value in pairs if isinstance(one, ast.Name) and _is_now(value))
+
+
+def _is_now(node: ast.expr) -> bool:
+    """Say whether this is the present moment in UTC."""
+    if not isinstance(node, ast.Call) or called(node) != "now":
+        return False
+    given = [*node.args, *keywords(node).values()]
+    return all(ast.unparse(one).endswith("UTC") for one in given)
+
+
 SCOPES = frozenset({"visible_to", "open_to", "sites", "site_ids"})
 BY_ID = frozenset({"pk", "id", "public_id", "pk__in", "public_id__in"})
 UNDER = frozenset({"user", "patient", "performed", "appointment"})  # rows of what was reached already, or of the person
@@ -170,14 +206,15 @@ def _says_whose(function: ast.FunctionDef, here: dict[str, ast.FunctionDef], see
 REACHING = frozenset({"visible", "cases"})
 EVERYWHERE: tuple[Rule, ...] = (
     statements_are_written_out, markup_is_escaped, forms_are_checked, fields_are_named, cookies_are_closed, redirects_stay_here,
-    nothing_is_run,
+    nothing_is_run, days_are_of_a_place,
 )  # fmt: skip
 AT_DOORS: tuple[Rule, ...] = (objects_are_reached_as_somebody,)
 STATEMENTS, MARKUP = "statements_are_written_out", "markup_is_escaped"
-FORMS, OBJECTS = "forms_are_checked", "objects_are_reached_as_somebody"
+FORMS, OBJECTS, DAYS = "forms_are_checked", "objects_are_reached_as_somebody", "days_are_of_a_place"
 OF_THE_WHOLE_CLINIC = "the catalogue and the rules belong to no patient and no site"
 COMPILED = "the names of columns come from our models, once; every value goes beside the statement"
 DRAWN = "numbers and words of ours, put into shapes of ours"
+ON_THE_WALL = "the demo is built with the moment as the wall has it, see `building.build`"
 MEANT: dict[tuple[str, str], str] = {
     ("pain_clinic/statements.py", STATEMENTS): COMPILED,
     ("patients/history/reading.py", STATEMENTS): COMPILED,
@@ -189,6 +226,10 @@ MEANT: dict[tuple[str, str], str] = {
     ("scheduling/messages/looking.py", STATEMENTS): COMPILED,
     ("scheduling/demo/building.py", STATEMENTS): "the name of a table of ours, quoted by the driver; the demo clinic only",
     ("scheduling/demo/writing.py", STATEMENTS): "names of tables of ours; the demo clinic only",
+    **{
+        (f"scheduling/demo/{name}.py", DAYS): ON_THE_WALL for name in ("clinic", "coverage", "days", "facts", "people", "stories")
+    },
+    ("patients/forms/people.py", DAYS): "no home site was chosen, which is refused whatever the day",
     ("pain_clinic/templatetags/clinic/shapes.py", MARKUP): DRAWN,
     ("pain_clinic/templatetags/clinic/spine.py", MARKUP): DRAWN,
     ("scheduling/agenda/markup.py", MARKUP): "forms of ours, filled by one function that escapes",
@@ -221,6 +262,18 @@ MEANT: dict[tuple[str, str], str] = {
         (nothing_is_run, "yaml.load(text)", "yaml.load(text, Loader=yaml.CSafeLoader)"),
         (nothing_is_run, "requests.get(url, verify=False)", "requests.get(url)"),
         (nothing_is_run, "subprocess.run(text, shell=True)", "subprocess.run([text])"),
+        (days_are_of_a_place, "today = web.now().date()", "today = web.now().astimezone(zone).date()"),
+        (days_are_of_a_place, "first = row.created_at.weekday()", "first = row.site.day_at(row.created_at).weekday()"),
+        (
+            days_of_now_are_of_a_place,
+            "def test():\n    who, at = 1, datetime.now(tz=UTC)\n    assert at.date()",
+            "def test():\n    who, at = 1, datetime.now(tz=NEW_YORK)\n    assert at.date()",
+        ),
+        (
+            days_of_now_are_of_a_place,
+            "def test():\n    assert clock.now().date()",
+            "def test():\n    assert clock.now().astimezone(UTC).date()",
+        ),
         (
             objects_are_reached_as_somebody,
             "def one(request, key):\n    return get_object_or_404(Patient, public_id=key)",
@@ -265,6 +318,17 @@ def test_no_source_breaks_a_rule_without_a_reason() -> None:
     assert {place: told for place, told in broken().items() if place not in MEANT} == {}
 
 
+def test_tests_date_nothing_by_the_day_in_utc() -> None:
+    paths = sorted((ROOT / "tests").rglob("*.py"))
+    found = {
+        str(path.relative_to(ROOT)): [(node.lineno, told) for node, told in days_of_now_are_of_a_place(tree)]
+        for path in paths
+        for tree in (ast.parse(path.read_text(encoding="utf-8")),)
+    }
+    assert len(found) > 200
+    assert {name: told for name, told in found.items() if told} == {}
+
+
 def test_every_reason_is_still_needed() -> None:
     assert set(MEANT) - set(broken()) == set()
 
@@ -288,6 +352,14 @@ def test_every_form_that_changes_something_carries_the_token() -> None:
     for name, text in TEMPLATES.items():
         for form in re.findall(r'<form\b[^>]*method="post".*?</form>', text, re.DOTALL | re.IGNORECASE):
             assert ("{% csrf_token %}" in form) is not name.startswith(WITHOUT_TOKEN), (name, form[:120])
+
+
+def test_moments_of_rows_are_shown_by_the_clocks_of_a_place() -> None:
+    """Pages of patients are given rows, whose moments are in UTC; those of the floor above are given what is local already."""
+    pages = {name: text for name, text in TEMPLATES.items() if name.startswith("templates/patients/")}
+    shown = [(name, told) for name, text in pages.items() for told in re.findall(r"\w+ed_at\|\w+", text)]
+    assert len(shown) > 8
+    assert [(name, told) for name, told in shown if not told.endswith("|timezone")] == []
 
 
 def test_what_opens_in_another_tab_cannot_reach_back() -> None:

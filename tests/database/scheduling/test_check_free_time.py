@@ -18,7 +18,8 @@ def untrue(clinic: SmallClinic) -> FreeTime:
     """Return a row of next week that says nothing is free, in a clinic as of the real now."""
     now = datetime.now(UTC)
     factories.build_free_time(at=now)
-    monday = now.date() + timedelta(days=14 - now.weekday())
+    today = now.astimezone(UTC).date()  # free time is kept by UTC days
+    monday = today + timedelta(days=14 - today.weekday())
     row = FreeTime.objects.get(resource=clinic.room, day=monday)
     FreeTime.objects.filter(pk=row.pk).update(bits=bytes(36))
     return row

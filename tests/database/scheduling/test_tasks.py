@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 
@@ -77,7 +77,7 @@ def test_sweep_holds_ends_what_ran_out_and_keeps_the_rest(clinic: SmallClinic) -
 
 
 def test_extend_free_time_writes_the_days_that_are_missing(clinic: SmallClinic) -> None:
-    today = clock.now().date()
+    today = clock.now().astimezone(UTC).date()
     FreeTime.objects.filter(day__gte=today + timedelta(days=10)).delete()
 
     tasks.extend_free_time()
