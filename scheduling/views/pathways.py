@@ -223,7 +223,7 @@ def _gate(gate: dict[str, Any]) -> str:
 
 
 def _touched(one: Touched) -> ChangeTold:
-    today = web.now().date()
+    today = one.course.site.day_at(web.now())
     return ChangeTold(words.full_name(one.course.patient), one.course, _said(one.before, today), _said(one.after, today))
 
 
