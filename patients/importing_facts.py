@@ -7,7 +7,7 @@ what is on file under the same identity is refused, for amending is for people; 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from functools import cache
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from patients import records
+from patients import problems, records
 from patients.importing_history import PATIENT, HistoryImport, RowRefused, levels_in, number_in, side_in
 from patients.models import (
     Allergy,
@@ -33,6 +33,7 @@ from patients.models import (
     Origin,
     Patient,
     PlannedSurgery,
+    Presentation,
     Recorded,
     Vaccination,
     folded,
@@ -156,6 +157,25 @@ SORTS: Mapping[str, Sort] = {
         PlannedSurgery, {"kind": ("operation", "type"), "site": ("where", "body site"), "planned_on": ("date", "planned")},
         ("kind", "planned_on"), ("kind", "site", "planned_on"), frozenset({"planned_on"}),
     ),
+    "presentations": Sort(
+        Presentation,
+        {
+            "name": ("problem", "complaint", "description", "text"),
+            "indication": ("payer indication", "for the payer"),
+            "icd10": ("icd", "icd 10", "diagnosis code", "code"),
+            "side": ("laterality", "seite", "lado"),
+            "levels": ("level", "nivel", "niveles"),
+            "pain_since": ("pain since", *_SINCE),
+            "conservative_since": ("conservative care since", "conservative care", "therapy since"),
+            "provocation_tests": ("positive provocation tests", "provocation"),
+            "imaging_on": ("imaging", "imaging date", "mri date"),
+            "episode_started_on": ("episode", "episode start"),
+            "ended_on": _UNTIL,
+            "on_file": ("papers on file", "documents on file", "papers"),
+            "missing": ("papers missing", "not met"),
+        },
+        ("name",), ("name", "side", "pain_since"), frozenset({"ended_on"}),
+    ),
     "asked": Sort(
         Asked, {"topic": ("question", "about"), "asked_on": ("date", "asked")}, ("topic", "asked_on"), ("topic", "asked_on"),
     ),
@@ -175,12 +195,15 @@ class FactImport(HistoryImport):
     _covered: frozenset[str] = frozenset()
     _payers: frozenset[str] = frozenset()
     _thinners: frozenset[str] = frozenset()
+    _indications: tuple[str, ...] = ()
+    _wanted: tuple[str, ...] = ()
 
     def prepare(self) -> None:
         """Read once what cells may name."""
         book = rulebook.usable_book()
         self._payers = frozenset({NO_RULES, *(book.payer_sets if book is not None else ())})
         self._thinners = book.drug_ids if book is not None else frozenset()
+        self._indications, self._wanted = problems.indications(), tuple(sorted(problems.papers_known()))
         rows = Procedure.objects.order_by("pk").values_list("code", "family")
         self._covered = frozenset(name for row in rows for name in row)
 
@@ -214,6 +237,8 @@ class FactImport(HistoryImport):
             return side_in(cell)
         if name == "levels":
             return levels_in(cell)
+        if name in ("on_file", "missing"):
+            return self._papers(name, cell)
         if isinstance(column, ArrayField):
             return _codes(name, cell)
         if column.choices:
@@ -227,7 +252,9 @@ class FactImport(HistoryImport):
         if isinstance(column, models.DecimalField):
             return number_in(name, cell)
         if isinstance(column, models.PositiveSmallIntegerField):
-            return _whole(name, cell)
+            return _whole(name, cell, least=0 if name == "provocation_tests" else 1)
+        if name == "indication" and sort.model is Presentation:
+            return _word(name, cell, self._indications)
         text = cell.upper() if name in ("state", "icd10") else cell
         if len(text) > (column.max_length or 0):
             raise RowRefused(name, f"is longer than {column.max_length} signs")
@@ -247,12 +274,24 @@ class FactImport(HistoryImport):
                 raise RowRefused("covers", "is no procedure and no family of the catalogue")
             if given["status"] != Decision.PENDING and not given.get("decided_on"):
                 raise RowRefused("decided_on", "is missing: the payer decided")
+        elif self.what == "presentations":
+            both = sorted(set(given.get("on_file", ())) & set(given.get("missing", ())))
+            if both:
+                raise RowRefused("missing", f"says that {both[0]} is missing, and on_file that it is there")
+            begun, ended = given.get("pain_since"), given.get("ended_on")
+            if begun and ended and ended < begun:
+                raise RowRefused("ended_on", "is before the pain began")
         elif self.what == "medicines":
             drugs = self._drugs().get(given["kind"])
             if drugs is None:
                 given.pop("drug", None)
             elif given.get("drug") not in drugs:
                 raise RowRefused("drug", f"is none of the table's: {', '.join(sorted(drugs))}")
+
+    def _papers(self, name: str, cell: str) -> list[str]:
+        """Return the papers that a cell lists, each by the word of the tables or as pages say it."""
+        found = {_word(name, part, self._wanted) for part in re.split(r"[;,|]", cell) if part.strip()}
+        return sorted(found)
 
     def _drugs(self) -> Mapping[str, frozenset[str]]:
         return {MedicineKind.ANTITHROMBOTIC: self._thinners, MedicineKind.OPIOID: _opioids(), MedicineKind.GLP1: _SCHEDULES}
@@ -313,8 +352,17 @@ def _codes(name: str, cell: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _whole(name: str, cell: str) -> int:
+def _word(name: str, cell: str, known: Sequence[str]) -> str:
+    """Return the word of the tables that a cell means."""
+    meant = folded(cell.replace("_", " "))
+    for word in known:
+        if meant in (folded(word.replace("_", " ")), folded(problems.in_words(word))):
+            return word
+    raise RowRefused(name, f"is none of {', '.join(known) or 'the rules: none are loaded'}; give it a meaning with --map FILE")
+
+
+def _whole(name: str, cell: str, *, least: int = 1) -> int:
     value = number_in(name, cell)
-    if value != int(value) or not 1 <= value <= LONGEST_NUMBER:
-        raise RowRefused(name, "is not a whole number of at least 1")
+    if value != int(value) or not least <= value <= LONGEST_NUMBER:
+        raise RowRefused(name, f"is not a whole number of at least {least}")
     return int(value)

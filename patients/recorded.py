@@ -21,6 +21,7 @@ from patients.models import (
     MedicineKind,
     Patient,
     PlannedSurgery,
+    Presentation,
     Recorded,
     Topic,
     Vaccination,
@@ -45,6 +46,7 @@ KINDS: dict[str, Kind] = {
     kind.code: kind
     for kind in (
         Kind("medicines", Medication, "medicine", "Medicines", Topic.ANTITHROMBOTICS),
+        Kind("presentations", Presentation, "problem treated", "Problems treated"),
         Kind("allergies", Allergy, "allergy", "Allergies", Topic.ALLERGIES),
         Kind("conditions", Condition, "condition", "Conditions", Topic.CONDITIONS),
         Kind("implants", Implant, "implant", "Implants", Topic.IMPLANTS),
@@ -122,6 +124,11 @@ def mme_factors() -> dict[str, Decimal]:
     return {row["opioid"]: Decimal(str(row["factor"])) for row in rows}
 
 
+def problem_told(row: Presentation) -> str:
+    """Return where a problem is and its diagnosis code."""
+    return ", ".join(filter(None, [row.icd10, *row.levels, row.side, f"ended {row.ended_on}" if row.ended_on else ""]))
+
+
 def _group(kind: Kind, rows: Sequence[Any], asked: dict[str, Asked], on: date) -> Group:
     lines = sorted((_line(row, on) for row in rows), key=lambda line: line.is_over)
     known = asked.get(kind.topic)
@@ -130,6 +137,9 @@ def _group(kind: Kind, rows: Sequence[Any], asked: dict[str, Asked], on: date) -
 
 
 def _line(row: Any, on: date) -> FactLine:
+    if isinstance(row, Presentation):
+        is_over = row.ended_on is not None and row.ended_on <= on
+        return FactLine(row.public_id, row.name, problem_told(row), row.pain_since, is_over)
     if isinstance(row, Medication):
         is_over = row.stopped_on is not None and row.stopped_on <= on
         more = ", ".join(part for part in (row.dose, f"stopped {row.stopped_on}" if row.stopped_on else "") if part)

@@ -56,6 +56,7 @@ _CARING = (
     "patients.view_safety",
     "patients.view_coverage",
     "patients.record_clinical",
+    "patients.keep_payer_papers",
     "patients.record_performed",
     "patients.record_outcome",
     "patients.break_glass",
@@ -107,6 +108,7 @@ ROLES: dict[str, frozenset[str]] = {
             *_LOOKING,
             "patients.view_coverage",
             "patients.change_coverage",
+            "patients.keep_payer_papers",
             "procedures.view_rules",
             "scheduling.work_tasks",
         }

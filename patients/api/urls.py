@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path
 
-from patients.api import facts, notes, papers, reports, rest
+from patients.api import facts, notes, papers, problems, reports, rest
 
 urlpatterns = [
     path("patients/", rest.Patients.as_view(), name="api_patients"),
@@ -9,6 +9,8 @@ urlpatterns = [
     path("patients/<uuid:public_id>/notes/", notes.PatientNotes.as_view(), name="api_notes"),
     path("patients/<uuid:public_id>/papers/", papers.PatientPapers.as_view(), name="api_papers"),
     path("papers/<uuid:public_id>/", papers.OnePaper.as_view(), name="api_paper"),
+    path("patients/<uuid:public_id>/payer-papers/", problems.PatientPayerPapers.as_view(), name="api_payer_papers"),
+    path("payer-papers/<uuid:public_id>/", problems.OnePayerPapers.as_view(), name="api_payer_papers_one"),
     path("patients/<uuid:public_id>/outcomes/", reports.PatientOutcomes.as_view(), name="api_outcomes"),
     path("notes/<uuid:public_id>/", notes.OneNote.as_view(), name="api_note"),
     path("notes/<uuid:public_id>/sign/", notes.Sign.as_view(), name="api_note_sign"),

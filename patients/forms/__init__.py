@@ -6,6 +6,7 @@ from patients.forms.emergencies import EmergencyForm, SpanForm
 from patients.forms.facts import ErrorForm, FactForm, form_for
 from patients.forms.papers import ConsentForm, PaperForm
 from patients.forms.people import PatientForm, starting_with
+from patients.forms.problems import PapersForm, ProblemForm
 from patients.forms.reports import OutcomesForm
 from patients.forms.scores import NoteForm, ScoreForm
 
@@ -20,8 +21,10 @@ __all__ = [
     "NoteForm",
     "OutcomesForm",
     "PaperForm",
+    "PapersForm",
     "PatientForm",
     "PlanForm",
+    "ProblemForm",
     "ScoreForm",
     "SpanForm",
     "form_for",

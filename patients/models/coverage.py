@@ -6,7 +6,7 @@ import pghistory
 from django.db import models
 from django.db.models import F, Q
 
-from patients.models.records import Recorded
+from patients.models.records import LONGEST_WORD, Recorded
 from procedures.models import words
 
 
@@ -123,7 +123,7 @@ class Presentation(Recorded):
     lists: known not to be met, and known to be. Everything else is not yet on file."""
 
     name = models.CharField(max_length=160)
-    indication = models.CharField(max_length=60, blank=True)
+    indication = models.CharField(max_length=LONGEST_WORD, blank=True)
     icd10 = models.CharField(max_length=8, blank=True)
     side = models.CharField(max_length=9, blank=True)
     levels = words(24)
@@ -133,10 +133,11 @@ class Presentation(Recorded):
     imaging_on = models.DateField(null=True, blank=True)
     episode_started_on = models.DateField(null=True, blank=True)
     ended_on = models.DateField(null=True, blank=True)
-    missing = words(60)
-    on_file = words(60)
+    missing = words(LONGEST_WORD)
+    on_file = words(LONGEST_WORD)
 
     class Meta(Recorded.Meta):
+        permissions = [("keep_payer_papers", "Say which papers for the payer are on file")]
         constraints = [
             *Recorded.Meta.constraints,
             models.CheckConstraint(condition=~Q(name=""), name="presentation_has_name"),

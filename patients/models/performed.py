@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from pain_clinic.accounts.models import Site
-from patients.models.records import Recorded
+from patients.models.records import LONGEST_WORD, Recorded
 from procedures.models import Procedure, words
 
 
@@ -46,7 +46,7 @@ class PerformedProcedure(Recorded):
     sedation = models.CharField(max_length=10, default="none")
     operator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     operator_name = models.CharField(max_length=120, blank=True)  # as printed: a resource, or somebody elsewhere
-    indication = models.CharField(max_length=60, blank=True)
+    indication = models.CharField(max_length=LONGEST_WORD, blank=True)
     fluoroscopy_seconds = models.PositiveIntegerField(null=True, blank=True)
     dose_ugy_m2 = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
     is_image_saved = models.BooleanField(null=True, blank=True)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
 
 
+LONGEST_WORD = 80  # of the payers' tables, such as an indication; the longest as shipped is 74
+
+
 class Origin(models.TextChoices):
     """Where a fact comes from."""
 

@@ -79,14 +79,18 @@ class NotAFact(Conflict):
         super().__init__("in_error", "This was marked as written down by mistake. Record it anew if it is true after all.")
 
 
-def record(*, kind: type[Fact], patient: Patient, values: Mapping[str, Any], by: Actor, at: datetime) -> Fact:
+def record(
+    *, kind: type[Fact], patient: Patient, values: Mapping[str, Any], by: Actor, at: datetime, under: str = ""
+) -> Fact:  # fmt: skip
     """Write down a fact of this kind, and leave the word that the patient's facts have changed.
+
+    `under` is the permission of a verb that writes but a part of it, in the place of the kind's own.
 
     Raises:
         MayNotRecord: the actor may not record this kind.
         FieldRefused: a value cannot be kept; the first one is named.
     """
-    _must_be_allowed(kind, by)
+    _must_be_allowed(kind, by, under)
     with transaction.atomic():
         row = kind(patient=patient, recorded_at=at, recorded_by_id=by.user_id)
         _fill(row, values)
@@ -96,16 +100,25 @@ def record(*, kind: type[Fact], patient: Patient, values: Mapping[str, Any], by:
 
 
 def amend_fact(
-    *, row: Fact, changes: Mapping[str, Any], by: Actor, at: datetime, version: int | None = None, reason: str = ""
+    *,
+    row: Fact,
+    changes: Mapping[str, Any],
+    by: Actor,
+    at: datetime,
+    version: int | None = None,
+    reason: str = "",
+    under: str = "",
 ) -> Fact:
     """Change what is on file; the row history keeps what it said before. Without any difference nothing is written.
+
+    `under` is as for `record`.
 
     Raises:
         MayNotRecord, FieldRefused: as for `record`.
         FactStale: `version` is not the present one.
         NotAFact: it was marked as written by mistake.
     """
-    _must_be_allowed(type(row), by)
+    _must_be_allowed(type(row), by, under)
     with transaction.atomic():
         kept = _locked(row, version)
         changed = sorted(name for name, value in changes.items() if getattr(kept, name, None) != value)
@@ -149,8 +162,8 @@ def _give_back(performed: PerformedProcedure, by: Actor, at: datetime) -> None:
         _said(use, "give_back", performed.patient, by, at, details={"performed": str(performed.public_id)})
 
 
-def _must_be_allowed(kind: type[Recorded], by: Actor) -> None:
-    permission = ALLOWED_BY[kind]
+def _must_be_allowed(kind: type[Recorded], by: Actor, under: str = "") -> None:
+    permission = under or ALLOWED_BY[kind]
     if not by.may(permission):
         raise MayNotRecord(permission)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -14,7 +15,7 @@ from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.audit import trail
-from patients import coverage, records
+from patients import coverage, problems, records
 from patients.forms import COVER_FORMS
 from patients.models import Coverage, Patient
 from patients.views import reaching
@@ -34,6 +35,7 @@ def cover(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         "patient": patient,
         "found": coverage.cover(patient=patient, on=reaching.today_of(request)),
         "may_change": by.may(records.ALLOWED_BY[Coverage]),
+        "papers_url": reverse("patients:payer_papers", args=[patient.public_id]) if by.may(problems.KEEP) else "",
     }
     return web.respond(request, "patients/coverage.html", context)
 

@@ -15,7 +15,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.audit import trail
 from patients import recorded
-from patients.forms import FactForm, form_for
+from patients.forms import FactForm, ProblemForm, form_for
 from patients.models import Patient
 from patients.recorded import KINDS
 from patients.views import reaching
@@ -61,7 +61,9 @@ def fact(request: HttpRequest, public_id: uuid.UUID, kind: str, fact: uuid.UUID)
     return SHELF.change(request, reaching.the_patient(request, public_id), kind, fact)
 
 
-def _form(request: HttpRequest, kind: str, patient: Patient, typed: Any, row: Any) -> FactForm:
+def _form(request: HttpRequest, kind: str, patient: Patient, typed: Any, row: Any) -> FactForm | ProblemForm:
+    if kind == "presentations":
+        return ProblemForm(typed, patient=patient, today=reaching.today_of(request), row=row)
     return form_for(kind, typed, today=reaching.today_of(request), row=row)
 
 

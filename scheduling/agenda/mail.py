@@ -71,6 +71,7 @@ class TaskRow:
     case: str
     case_url: str
     message_url: str
+    work_url: str
     opened_at: datetime
     due_at: datetime
     role: str
@@ -258,6 +259,7 @@ def _task(row: DeskTask, user: User, at: datetime, reasons: cases.Reasons) -> Ta
         case=f"{words.case_title(case)}, {words.stamp(case.starts_at.astimezone(zone))}" if case else "",
         case_url=words.case_url(case.public_id) if case else "",
         message_url=reverse("scheduling:message", args=[row.message.public_id]) if row.message else "",
+        work_url=cases.work_url(TaskKind(row.kind), row.patient, user.has_perm),
         opened_at=row.opened_at.astimezone(zone),
         due_at=row.due_at.astimezone(zone),
         role=str(TaskRole(row.role).label),

@@ -18,7 +18,7 @@ from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import DomainError
 from patients.records import FieldRefused
 from procedures import rulebook
-from scheduling import booking, rechecking
+from scheduling import agenda, booking, rechecking, waiting
 from scheduling.forms import DetailsForm, asked_of, initial, typed_waivers, waivers_in
 from scheduling.models import Appointment
 from scheduling.views import doors
@@ -80,7 +80,7 @@ def _page(
             for finding in findings
             if not finding.pending and (finding.key in held or not finding.severity.refuses)
         ),
-        "waits": doors.waits_of(findings, row.arrives_at, at, zone),
+        "waits": tuple(agenda.wait_line(group, row.patient, zone, by) for group in waiting.grouped(findings, row.arrives_at, at)),
         "form": form,
         "fields": tuple(form[name] for name in form.fields if name in asked or name in ALWAYS),
         "refusal": doors.refusal_of(error) if error is not None else None,

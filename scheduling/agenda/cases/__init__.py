@@ -1,7 +1,7 @@
 """One case: who, what, when, with what, what is possible now, and its story."""
 
 from scheduling.agenda.cases.acts import STATUS_ACTS, acts, consent_url
-from scheduling.agenda.cases.lines import Reasons, lines_of, message_line, where
+from scheduling.agenda.cases.lines import Reasons, lines_of, message_line, wait_line, where, work_url
 from scheduling.agenda.cases.page import (
     PREVIEWED,
     READ,
@@ -30,5 +30,7 @@ __all__ = [
     "same_name",
     "sedation_word",
     "twins_of",
+    "wait_line",
     "where",
+    "work_url",
 ]

@@ -7,13 +7,23 @@ from zoneinfo import ZoneInfo
 
 from django.urls import reverse
 
+from pain_clinic.accounts.actors import Actor
+from patients.models import Patient
 from scheduling.agenda import words
-from scheduling.agenda.shapes import CaseLine, MessageLine
-from scheduling.models import Allocation, Appointment, Kind, Message
+from scheduling.agenda.shapes import CaseLine, MessageLine, Wait
+from scheduling.models import Allocation, Appointment, Kind, Message, TaskKind
+from scheduling.waiting import Group
 
 # Puts a message's reason code in words; the doors hand it in, since reads do not know the verbs beside them.
 Reasons = Callable[[str], str]
 RESEND = "scheduling:message_resend"
+# Where what a case waits for is written down, and who may.
+WORK = {
+    TaskKind.PAPERS: ("patients.keep_payer_papers", "patients:payer_papers"),
+    TaskKind.AUTHORIZATION: ("patients.change_coverage", "patients:cover"),
+    TaskKind.ASK: ("patients.record_clinical", "patients:record"),
+    TaskKind.LAB: ("patients.record_clinical", "patients:record"),
+}
 
 
 def message_line(
@@ -33,6 +43,18 @@ def message_line(
         case_url=words.case_url(message.appointment.public_id),
         patient=message.patient.short_name if with_patient else "",
     )
+
+
+def wait_line(group: Group, patient: Patient, zone: ZoneInfo, by: Actor) -> Wait:
+    """Return what a case waits for of one kind, with where whoever looks can see to it."""
+    url = work_url(group.kind, patient, by.may)
+    return Wait(str(group.kind.label), str(group.role.label), group.due_at.astimezone(zone), group.texts, url)
+
+
+def work_url(kind: TaskKind, patient: Patient, may: Callable[[str], bool]) -> str:
+    """Return where a kind of task is seen to about this patient; empty where there is no such page, or not for this person."""
+    permission, page = WORK.get(kind, ("", ""))
+    return reverse(page, args=[patient.public_id]) if page and may(permission) else ""
 
 
 def where(appointment: Appointment, rows: Sequence[Allocation]) -> str:

@@ -20,7 +20,7 @@ from procedures.rules import evidence
 from scheduling import waiting
 from scheduling.agenda import words
 from scheduling.agenda.cases.acts import acts
-from scheduling.agenda.cases.lines import Reasons, message_line
+from scheduling.agenda.cases.lines import Reasons, message_line, wait_line
 from scheduling.agenda.shapes import (
     Case,
     LegLine,
@@ -273,7 +273,7 @@ def _lines(rows: _Rows, by: Actor) -> tuple[Line, ...]:
 
 def _waits(rows: _Rows, appointment: Appointment, at: datetime, zone: ZoneInfo, by: Actor) -> tuple[Wait, ...]:
     groups = waiting.grouped(map(waiting.as_finding, _seen(rows, by)), appointment.arrives_at, at)
-    return tuple(Wait(str(one.kind.label), str(one.role.label), one.due_at.astimezone(zone), one.texts) for one in groups)
+    return tuple(wait_line(one, appointment.patient, zone, by) for one in groups)
 
 
 def _seen(rows: _Rows, by: Actor) -> list[AppointmentFinding]:

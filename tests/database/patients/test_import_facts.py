@@ -23,6 +23,7 @@ from patients.models import (
     Medication,
     Patient,
     PlannedSurgery,
+    Presentation,
     Recorded,
     Vaccination,
 )
@@ -73,11 +74,22 @@ LINES = {
     "labs": ("patient_id,test,result,date\nM1,INR,1.4,2026-02-01\nM1,inr,much,2026-02-01\nM1,inr,1.1,2199-01-01\n", (1, 2)),
     "vaccines": ("patient_id,vaccine,date\nM1,live,2027-09-01\nM1,live,\n", (1, 1)),
     "surgery": ("patient_id,kind,where,date\nM1,arthroplasty,right_knee,2027-09-01\n", (1, 0)),
+    "presentations": (
+        "patient_id,problem,for the payer,icd,side,levels,pain since,conservative care,provocation,imaging,on file,not met\n"
+        "M1,Sciatica,Post laminectomy syndrome,m54.16,l,L4-5,2026-01-02,2026-02-03,0,2026-02-01,"
+        "Baseline scale named; severe_functional_impact,\n"
+        "M1,Neck,made up,,,,,,,,,\n"
+        "M1,Neck,,,,,2199-01-01,,,,,\n"
+        "M1,Neck,,,,,,,some,,,\n"
+        "M1,Neck,,,,,,,,,a dragon,\n"
+        "M1,Neck,,,,,,,,,baseline scale named,baseline_scale_named\n",
+        (1, 5),
+    ),
     "asked": ("patient_id,topic,date\nM1,Blood thinners,2026-02-01\nM1,weather,2026-02-01\n", (1, 1)),
 }  # fmt: skip
 MODELS: dict[str, type[Recorded]] = {
     "medicines": Medication, "allergies": Allergy, "conditions": Condition, "implants": Implant, "labs": LabResult,
-    "vaccines": Vaccination, "surgery": PlannedSurgery, "asked": Asked,
+    "vaccines": Vaccination, "surgery": PlannedSurgery, "presentations": Presentation, "asked": Asked,
 }  # fmt: skip
 
 
@@ -155,6 +167,21 @@ def test_cells_are_read_as_the_tables_mean_them(person: Patient, tmp_path: Path)
     assert weekly.last_dose_at == datetime(2027, 2, 2, 4, 59, tzinfo=UTC)  # a day alone is meant to its end
     assert LabResult.objects.values_list("test", "value").get() == ("inr", Decimal("1.40"))
     assert Condition.objects.values_list("kind", "icd10").get() == ("diabetes", "E11.9")
+
+
+def test_a_problem_treated_comes_in_by_the_words_of_the_tables(person: Patient, tmp_path: Path) -> None:
+    _, told = run(tmp_path, "presentations", LINES["presentations"][0])
+
+    assert [line.split(": ")[:2] for line in told] == [
+        ["line 3", "indication"], ["line 4", "pain_since"], ["line 5", "provocation_tests"], ["line 6", "on_file"],
+        ["line 7", "missing"],
+    ]  # fmt: skip
+    row = Presentation.objects.get()
+    assert (row.indication, row.icd10, row.side, row.levels) == ("post_laminectomy_syndrome", "M54.16", "left", ["L4-L5"])
+    assert (row.pain_since, row.conservative_since, row.provocation_tests, row.imaging_on) == (
+        date(2026, 1, 2), date(2026, 2, 3), 0, date(2026, 2, 1),
+    )  # fmt: skip
+    assert (row.on_file, row.missing) == (["baseline_scale_named", "severe_functional_impact"], [])
 
 
 def test_a_dry_run_keeps_nothing(person: Patient, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from patients.models import (
     Paper,
     Patient,
     PerformedProcedure,
+    Presentation,
     Score,
 )
 from procedures import yaml_files
@@ -97,6 +98,7 @@ NAMED = {
     "/api/v1/tasks/": "task",
     "/rules/": "rule",
     "/api/v1/authorizations/": "authorization",
+    "/api/v1/payer-papers/": "problem",
 }
 # These belong to the person or to the whole clinic, not to a site.
 NOT_OF_A_SITE = {"token", "colleague", "mail", "link", "procedure", "feed", "provider", "passage", "rule", "pathway"}
@@ -153,6 +155,7 @@ class World:
     performed: PerformedProcedure
     consent: Consent
     paper: Paper
+    problem: Presentation
 
     @property
     def site(self) -> Site:
@@ -357,6 +360,7 @@ def make(home: Path, **person: Any) -> World:
         consent=records.record(
             kind=Consent, patient=patient, values={"procedure": clinic.procedure, "given_on": TODAY}, by=nurse, at=NOW
         ),
+        problem=records.record(kind=Presentation, patient=patient, values={"name": "Low back pain"}, by=nurse, at=NOW),
         paper=papers.keep(patient=patient, kind="referral", upload=papers.Upload("r.pdf", b"%PDF-1.4 r"), by=nurse, at=NOW),
         fact=records.record(kind=Allergy, patient=patient, values={"agent": "latex"}, by=nurse, at=NOW),
         note=notes.write(performed=performed, sections={"plan": "Plan of the note"}, by=nurse, at=NOW),
@@ -434,6 +438,7 @@ def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
         "coverage_record": {"payer": "Payer", "payer_rules": "none", "plan_type": "self_pay"},
         "coverage_amend": {"state": "CA"},
         "coverage_mistake": {"reason": "r"},
+        "payer_papers_keep": {"on_file": ["radicular_pain"]},
         "authorizations_record": {"coverage": str(world.cover.public_id), "covers": world.clinic.procedure.code},
         "authorizations_amend": {"units": 2},
         "authorizations_mistake": {"reason": "r"},
