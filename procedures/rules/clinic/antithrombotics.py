@@ -26,6 +26,7 @@ _TOLD = {
     "contraindicated": "do not proceed on it",
     "advise": "tell the clinician",
 }
+_NOTES = frozenset({"continue", "advise"})
 _DES, _DES_AFTER_ACS, _BARE = Period(months=6), Period(months=12), Period(months=1)
 
 
@@ -86,10 +87,14 @@ class Antithrombotics:
         if facts.medications is not None:
             for one in facts.medications:
                 yield (finding for finding in self._of_drug(one, bleeding, facts, on) if finding.code not in self.off)
-        elif not facts.is_complete and bleeding != "low" and "antithrombotic_hold" not in self.off:
+        elif not facts.is_complete and self.asks(bleeding) and "antithrombotic_hold" not in self.off:
             yield iter(
                 [self._finding("antithrombotic_hold", None, "Nobody has asked yet about blood thinners.", is_pending=True)]
             )
+
+    def asks(self, bleeding: str) -> bool:
+        """Say whether the table asks more than a note of any drug in a bleeding class, so that somebody has to ask for it."""
+        return any(drug.holds[bleeding].action not in _NOTES for drug in self.drugs.values())
 
     def turning_points(self, facts: Facts) -> Iterable[date]:
         """Return the dates on which a laboratory result comes to count, or no longer does."""

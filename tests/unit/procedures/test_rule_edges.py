@@ -53,9 +53,20 @@ def test_word_on_file_is_met_and_word_known_to_be_missing_refuses() -> None:
     assert {"cervical_il_level", "mcr_esi_initial"} <= refusing(bad)
 
 
-def test_low_risk_work_does_not_wait_for_medicines() -> None:
-    assert "antithrombotic_hold" not in pending(live(want("tpi")))
-    assert pending(live(want("tpi"))) == {"mcr_tpi_dx", "active_infection", "recent_antibiotics"}
+def test_low_risk_work_too_waits_until_somebody_asked_about_blood_thinners() -> None:
+    """The table holds heparin and enoxaparin and wants a shared decision for apixaban at low risk too."""
+    assert pending(live(want("tpi"))) == {"antithrombotic_hold", "mcr_tpi_dx", "active_infection", "recent_antibiotics"}
+    assert "antithrombotic_hold" not in pending(live(want("tpi"), medications=()))
+    apixaban = live(want("tpi"), medications=(Medication("apixaban"),))
+    assert "antithrombotic_shared_decision" in pending(apixaban)
+
+
+@pytest.mark.parametrize(("drugs", "waits"), [({"aspirin_primary"}, False), ({"aspirin_primary", "ufh_iv"}, True)])
+def test_nobody_has_to_ask_where_the_table_asks_nothing_of_any_drug(drugs: set[str], waits: bool) -> None:
+    table = BOOK.thinners.drugs
+    kept = {drug: table[drug] for drug in drugs}
+    found = list(replace(BOOK.thinners, drugs=kept).check(live(want("tpi")), ON))
+    assert [finding.code for finding in found] == ["antithrombotic_hold"] * waits
 
 
 STEROID: dict[str, Any] = {"drug": "methylprednisolone_acetate", "dose_mg": Fraction(80)}
