@@ -74,7 +74,7 @@ def effect_of(*, row: RuleRow, user: User, at: datetime, budget: timedelta = BUD
             others[other.patient_id].append(other)
         for case in cases:
             beside = [other for other in others[case.patient_id] if other.pk != case.pk]
-            known, wish = held.known[case.patient_id], wish_of(case)
+            known, wish = held.known[case.patient_id], replace(wish_of(case), is_booked=True)
             before = judge(wish, held, known, beside, at).findings
             after = judge(wish, other_held, known, beside, at).findings
             asked += 1

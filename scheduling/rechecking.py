@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -95,7 +95,7 @@ def judge_cases(cases: Sequence[Appointment], at: datetime) -> dict[int, Answer]
 
     def answer(case: Appointment, keys: Sequence[str]) -> tuple[tuple[Finding, ...], Mapping[str, str]]:
         beside = [other for other in others[case.patient_id] if other.pk != case.pk]
-        judged = judge(wish_of(case), held, held.known[case.patient_id], beside, at)
+        judged = judge(replace(wish_of(case), is_booked=True), held, held.known[case.patient_id], beside, at)
         return judged.findings + deaths.finding_of(case.patient), judged.fingerprints(keys) if keys else {}
 
     return {case.pk: (lambda keys, case=case: answer(case, keys)) for case in cases}  # type: ignore[misc]

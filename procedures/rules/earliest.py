@@ -23,8 +23,10 @@ def blocks(finding: Finding) -> bool:
 
 def turning_points(rules: Iterable[Rule], facts: Facts) -> list[date]:
     """Return the dates on which an answer may change without a finding telling so."""
-    # A session counts from the day after it; sessions that still lie ahead come into view on the way.
+    # A session counts from the day after it; sessions that still lie ahead come into view on the way. What is booked for
+    # the same day is one session with what is asked for, so that day may be free where those before it are not.
     found = [session.on + DAY for session in facts.standing]
+    found += [session.on for session in facts.standing if session.status == "booked"]
     for rule in rules:
         turns: Turns | None = getattr(rule, "turning_points", None)  # asking the protocol itself takes longer than the rule
         if turns is not None:

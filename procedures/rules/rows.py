@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from procedures.rules.dates import DAY, told
 from procedures.rules.facts import Facts, Session, Wanted
 from procedures.rules.findings import Finding, Moment, Plain, Said, Severity
 
@@ -66,6 +67,15 @@ class Ruled(ABC):
         """Return what is asked for that the rule speaks of."""
         return facts.asked(self.row.families, role, self.row.procedures)
 
+    def speaks_of(self, session: Session, role: str = "") -> bool:
+        """Say whether the rule would speak of a session if it were asked for; of one role only where that is given."""
+        row = self.row
+        return (
+            (not row.families or session.family in row.families)
+            and (not role or session.role == role)
+            and (not row.procedures or session.procedure in row.procedures)
+        )
+
     def turning_points(self, facts: Facts) -> Iterable[date]:
         """Return the dates on which the answer may change although no finding's earliest date says so."""
         return ()
@@ -81,6 +91,16 @@ def not_asked(rule: Ruled, facts: Facts, what: str) -> Finding | None:
 def listed(sessions: Iterable[Session]) -> str:
     """Return the sessions that were counted, as evidence shows them."""
     return "; ".join(session.told for session in sessions)
+
+
+def days_of(sessions: Iterable[Session]) -> set[date]:
+    """Return the days at which an answer about later sessions may change: each one's own, which is one session, and the next."""
+    return {day for session in sessions for day in (session.on, session.on + DAY)}
+
+
+def booked_told(sessions: Sequence[Session]) -> str:
+    """Return what is booked for later, as a message begins."""
+    return f"Booked for {told(sessions[0].on)}: {sessions[0].called}"
 
 
 def latest(moments: Iterable[date | None]) -> date | None:

@@ -77,7 +77,10 @@ NOTHING_SAID = Details()
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be done to whom, and when: a case that stands or one that is proposed."""
+    """What is to be done to whom, and when: a case that stands or one that is proposed.
+
+    `is_booked`: it stands on this date already, so that what it does to later cases is for these to say.
+    """
 
     procedure: Procedure
     site: Site
@@ -89,6 +92,7 @@ class Wish:
     sedation: str = "none"
     details: Details = NOTHING_SAID
     case: UUID | None = None
+    is_booked: bool = False
 
     @property
     def zone(self) -> ZoneInfo:
@@ -198,6 +202,7 @@ def request_of(wish: Wish, book: Book | None, known: Known) -> Request:
         rationale=said.rationale,
         site_reason=said.site_reason,
         case=str(wish.case or ""),
+        is_booked=wish.is_booked,
     )
 
 

@@ -18,7 +18,7 @@ from scheduling.booking.scene import Run
 from scheduling.booking.words import SlotTaken
 from scheduling.free_time import LONGEST_WAY
 from scheduling.intervals import SLOTS_PER_DAY, midnight, ones, pack, slot_after, slot_of
-from scheduling.models import PEOPLE, Allocation, Appointment, Hold, Resource, Travel
+from scheduling.models import BEFORE_ARRIVAL, PEOPLE, Allocation, Appointment, Hold, Resource, Travel
 
 Runs: TypeAlias = Sequence[tuple[Resource, Run]]
 
@@ -86,11 +86,22 @@ def look(runs: Runs, site_id: int, truth: Truth) -> Board:
     return Board(site_id, runs, truth, lacking)
 
 
-_TAKE = """
+_CLEAR = """
 WITH cleared AS (
     UPDATE scheduling_freetime AS old SET bits = new.bits
     FROM unnest(%s::bigint[], %s::bytea[]) AS new (id, bits) WHERE old.id = new.id
 )
+"""
+# The patient's other coming cases are asked about again within seconds. The planner has a cause of its own.
+_ASK_AGAIN = """
+INSERT INTO patients_factchange (patient_id, kind, at, planned_at)
+SELECT %s, 'appointment', %s, %s WHERE EXISTS (
+    SELECT FROM scheduling_appointment a WHERE a.patient_id = %s AND a.id <> %s AND a.status = ANY(%s)
+    AND NOT a.is_history AND a.starts_at > %s
+)
+"""
+_AND_ASK = ", asked AS (" + _ASK_AGAIN + ") "
+_TAKE = """
 INSERT INTO scheduling_allocation (resource_id, site_id, appointment_id, hold_id, kind, legs, starts_at, ends_at, created_at)
 VALUES """
 _ONE = "(%s, %s, %s, %s, %s, %s::varchar[], %s, %s, %s)"
@@ -98,6 +109,8 @@ _ONE = "(%s, %s, %s, %s, %s, %s::varchar[], %s, %s, %s)"
 
 def take(board: Board, *, at: datetime, appointment: Appointment | None = None, hold: Hold | None = None) -> list[Allocation]:
     """Write one allocation a run and clear its bits, in one statement; return the allocations.
+
+    A case that takes its place has the patient's other coming cases asked about again.
 
     Raises:
         SlotTaken: something is lacking; the caller's transaction is then to be left.
@@ -122,15 +135,28 @@ def take(board: Board, *, at: datetime, appointment: Appointment | None = None, 
     ]
     cleared = board.cleared()
     values: list[Any] = [[pk for pk, _ in cleared], [bits for _, bits in cleared]]
+    if appointment is not None:
+        values += _asking(appointment, at)
     for one in made:
         values += [one.resource_id, one.site_id, one.appointment_id, one.hold_id, one.kind, one.legs]
         values += [one.starts_at, one.ends_at, one.created_at]
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE + ", ".join([_ONE] * len(made)) + " RETURNING id", values)
+        asking = _AND_ASK if appointment is not None else ""
+        cursor.execute(_CLEAR + asking + _TAKE + ", ".join([_ONE] * len(made)) + " RETURNING id", values)
         for one, (pk,) in zip(made, cursor.fetchall(), strict=True):
             one.pk = pk
             one._state.adding, one._state.db = False, connection.alias
     return made
+
+
+def ask_again(appointment: Appointment, at: datetime) -> None:
+    """Leave the word by which the patient's other coming cases, if there are any, are asked about again."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ASK_AGAIN, _asking(appointment, at))
+
+
+def _asking(case: Appointment, at: datetime) -> list[Any]:
+    return [case.patient_id, at, at, case.patient_id, case.pk, list(BEFORE_ARRIVAL), at]
 
 
 def _taken(unit: Resource) -> SlotTaken:

@@ -199,6 +199,7 @@ def cancel(
             ]
         )  # fmt: skip
         taking.give_back(own, at)
+        taking.ask_again(case, at)
         readiness.drop(case, by, at)
         messages.lay_down(appointment=case, kind=MessageKind.CANCELLATION, at=at)
         staging.record("scheduling.cancel", case, by, reason_code=reason, details={"asked_by": asked_by, "is_late": case.is_late})

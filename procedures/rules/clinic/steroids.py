@@ -19,7 +19,7 @@ from procedures.rules.facts import Facts, Session, Wanted
 from procedures.rules.findings import Finding, Plain, Severity
 from procedures.rules.payer.caps import is_body_part
 from procedures.rules.places import SPINE_FAMILIES
-from procedures.rules.rows import Ruled, latest, listed, not_asked, plain
+from procedures.rules.rows import Ruled, booked_told, days_of, latest, listed, not_asked, plain
 
 FOUR_MG = 4
 
@@ -125,10 +125,11 @@ class Total(Ruled):
         begins, ends = sums.places(self.window.first(on, anchor=None, episode=None), on)
         held = facts.steroid_sessions[begins:ends]
         total = planned + Fraction(sums.upto[ends] - sums.upto[begins], sums.parts)
-        is_over = total > self.most
+        crowded = self._crowded(planned, sums, facts, on)
+        is_over = total > self.most or bool(crowded)
         if not is_known and not is_over:
             return None  # whoever it may apply to, it is kept
-        earliest = self._first_fit(planned, sums, on) if is_over else None
+        earliest = self._first_fit(planned, sums, facts, on) if is_over else None
         message = (
             f"{one_decimal(total)} mg methylprednisolone-equivalent in {self.window} {on}, the planned {one_decimal(planned)} mg "
             f"included; the limit is {float(self.most):g}."
@@ -137,11 +138,16 @@ class Total(Ruled):
             "counted": one_decimal(total), "limit": _plain(self.most), "planned": one_decimal(planned),
             "sessions": listed(held),
         }  # fmt: skip
+        if crowded:
+            worst = max(crowded, key=lambda pair: pair[1])
+            message += f" {booked_told([worst[0]])}, with which it would be {one_decimal(worst[1])} mg."
+            evidence["later"] = listed(session for session, _ in crowded)
         severity = None if is_over else Severity.ADVICE
         if not is_known:
             message = f"Nobody has asked yet about {' or '.join(sorted(self.conditions))}; with it: {message}"
         # What only the usual dose makes too much is not known before the dose is.
-        is_guess = is_over and total - planned <= self.most and not all(one.has_drug_told for one in facts.request.wanted)
+        most = max(total, *(many for _, many in crowded), Fraction(0))
+        is_guess = is_over and most - planned <= self.most and not all(one.has_drug_told for one in facts.request.wanted)
         is_pending = not is_known or (is_guess and not facts.is_complete)
         return self.row.finding(message, evidence=evidence, earliest=earliest, severity=severity, is_pending=is_pending)
 
@@ -159,14 +165,26 @@ class Total(Ruled):
             found = facts.kept[id(self.equal_mg)] = sums_of(sessions, self.equal_mg)
         return found
 
-    def _first_fit(self, planned: Fraction, sums: Sums, on: date) -> date | None:
+    def _crowded(self, planned: Fraction, sums: Sums, facts: Facts, on: date) -> list[tuple[Session, Fraction]]:
+        """Return the steroids booked for later dates that would be too much after what is planned, each with its total."""
+        found = []
+        for later in facts.steroids_ahead(on):
+            first = self.window.first(later.on, anchor=None, episode=None)
+            begins, ends = sums.places(first, later.on + DAY)
+            total = planned + Fraction(sums.upto[ends] - sums.upto[begins], sums.parts)
+            if first <= on and total > self.most:
+                found.append((later, total))
+        return found
+
+    def _first_fit(self, planned: Fraction, sums: Sums, facts: Facts, on: date) -> date | None:
         room = floor((self.most - planned) * sums.parts)
 
         def fits(day: date) -> bool:
             begins, ends = sums.places(self.window.first(day, anchor=None, episode=None), day)
-            return sums.upto[ends] - sums.upto[begins] <= room
+            return sums.upto[ends] - sums.upto[begins] <= room and not self._crowded(planned, sums, facts, day)
 
-        return next((day for day in self.window.turns(sums.days, on, anchor=None) if fits(day)), None)
+        turns = {*self.window.turns(sums.days, on, anchor=None), *days_of(facts.steroids_ahead(on))}
+        return next((day for day in sorted(turns) if fits(day)), None)
 
 
 def _plain(value: Fraction) -> Plain:
@@ -181,6 +199,27 @@ class SteroidInterval(Ruled):
     scope: str
 
     def check(self, facts: Facts, on: date) -> Finding | None:
+        short, close = self._short(facts, on), self._close(facts, on)
+        if not short and not close:
+            return None
+        held = facts.steroid_sessions
+        days = {self.period.after(one.on) for one in held} | days_of(facts.steroids_ahead(on))
+        earliest = next(day for day in sorted(days) if day > on and not self._short(facts, day) and not self._close(facts, day))
+        where = {"same_region": "in the same region", "same_joint": "in the same joint"}.get(self.scope, "in another region")
+        told_, evidence = [], dict[str, Plain]()
+        if short:
+            last = max(short, key=lambda session: session.on)
+            told_.append(f"The last steroid {where} was on {last.on}")
+            evidence["sessions"] = listed([last])
+        if close:
+            told_.append(f"The next steroid {where} is booked for {close[0].on}")
+            evidence["later"] = listed(close)
+        end = f"{self.period} must lie between, free from {earliest}" if close else f"{self.period} end on {earliest}"
+        evidence["interval"] = str(self.period)
+        return self.row.finding(f"{'. '.join(told_)}; {end}.", evidence=evidence, earliest=earliest)
+
+    def _short(self, facts: Facts, on: date) -> list[Session]:
+        """Return the last steroids after which it would be too soon."""
         families = self.row.families
         asked = [one for one in facts.request.wanted if one.drug and (not families or one.family in families)]
         short: list[Session] = []
@@ -188,21 +227,24 @@ class SteroidInterval(Ruled):
             fitting = [session for session in facts.steroid_sessions if session.on < on and self._fits(one, session)]
             if fitting and self.period.after(fitting[-1].on) > on:
                 short.append(fitting[-1])
-        if not short:
-            return None
-        last = max(short, key=lambda session: session.on)
-        earliest = self.period.after(last.on)
-        where = {"same_region": "in the same region", "same_joint": "in the same joint"}.get(self.scope, "in another region")
-        message = f"The last steroid {where} was on {last.on}; {self.period} end on {earliest}."
-        return self.row.finding(message, evidence={"sessions": listed([last]), "interval": str(self.period)}, earliest=earliest)
+        return short
 
-    def _fits(self, one: Wanted, session: Session) -> bool:
+    def _close(self, facts: Facts, on: date) -> list[Session]:
+        """Return the steroids booked for later that would be too soon after what is planned."""
+        given = [one for one in facts.request.wanted if one.drug]
+        return [
+            later
+            for later in facts.steroids_ahead(on)
+            if self.speaks_of(later) and self.period.after(on) > later.on and any(self._fits(later, one) for one in given)
+        ]
+
+    def _fits(self, one: Wanted | Session, session: Wanted | Session) -> bool:
         if self.scope == "same_joint":
             return session.family in self.row.families and is_body_part(one, session)
         return is_same_region(one, session) is (self.scope == "same_region")
 
 
-def is_same_region(one: Wanted, session: Session) -> bool:
+def is_same_region(one: Wanted | Session, session: Wanted | Session) -> bool:
     """Say whether two steroids go to the same payer region of the spine, or to the same body part elsewhere."""
     if one.regions or session.regions:
         return bool(one.regions & session.regions)

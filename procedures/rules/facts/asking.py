@@ -90,6 +90,7 @@ class Request:
     site_reason: str = field(default="", kw_only=True)
     is_planned_series: bool = field(default=False, kw_only=True)
     case: str = field(default="", kw_only=True)  # the booked case, to which an authorization may be bound
+    is_booked: bool = field(default=False, kw_only=True)  # it stands on this date already
 
     @cached_property
     def wanted(self) -> tuple[Wanted, ...]:

@@ -114,6 +114,16 @@ class Facts:
         """Return the sessions of some families before a date, oldest first."""
         return [session for session in self.of(families) if session.on < on]
 
+    def ahead(self, families: frozenset[str], on: date) -> list[Session]:
+        """Return the sessions of some families that are booked for later dates, oldest first.
+
+        There are none for a case that stands: what it does to later ones, these say themselves.
+        """
+        held = self.of(families)
+        if not held or held[-1].on <= on or self.request.is_booked:
+            return []
+        return [session for session in held if session.on > on and session.status == "booked"]
+
     def lab(self, test: str, *, until: date, since: date | None = None) -> Lab | None:
         """Return the latest result of a test in some days; of one day the highest. Rules read results by this alone."""
         fitting = [lab for lab in self.labs if lab.test == test and lab.on <= until and (since is None or lab.on >= since)]
@@ -123,6 +133,13 @@ class Facts:
     def steroid_sessions(self) -> tuple[Session, ...]:
         """Return the sessions that count in which a steroid was given or is planned, oldest first."""
         return tuple(session for session in self.standing if session.drug)
+
+    def steroids_ahead(self, on: date) -> list[Session]:
+        """Return the sessions booked for later dates in which a steroid is planned, oldest first, as `ahead` does."""
+        held = self.steroid_sessions
+        if not held or held[-1].on <= on or self.request.is_booked:
+            return []
+        return [session for session in held if session.on > on and session.status == "booked"]
 
     @cached_property
     def has_steroid(self) -> bool:

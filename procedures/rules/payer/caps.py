@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeAlias
 
-from procedures.rules.dates import Period, Window, told
+from procedures.rules.dates import DAY, Period, Window, plus_months, told
 from procedures.rules.facts import Facts, Session, Wanted, by_date
 from procedures.rules.findings import Finding, Plain, Severity
 from procedures.rules.places import ABLATIONS, SACROILIAC_FAMILIES, is_same_part, place_of, sides_of, site_told
-from procedures.rules.rows import Ruled, latest, listed
+from procedures.rules.rows import Ruled, booked_told, days_of, listed
 
 FACET_FAMILIES = frozenset({"mbb_diagnostic", "facet_injection", "facet_cyst", "facet_rfa", "facet_rfa_cooled"})
 # Blocks whose diagnostic sessions need the KX flag; without it the payer counts them as therapeutic.
 KX_FAMILIES = frozenset({"mbb_diagnostic", "facet_injection"})
+
+
+Units: TypeAlias = dict[date, tuple[int, list[Session]]]  # by date of service: how many, and the sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,8 @@ class SessionCap(Ruled):
         sessions = [session for session in facts.of(self.row.families) if self._has_role(session)]
         counts = [(group, self._units(filter(group.is_in, sessions))) for group in self._groups(asked)]
         anchor = self._anchor(facts)
-        over = [
-            self._first_fit(units, self._own(group.wanted), on, anchor, facts)
-            for group, units in counts
-            if not self._fits(units, self._own(group.wanted), on, anchor, facts)
-        ]
-        earliest = latest(over) if over else None
+        is_over = not all(self._fits(units, self._own(group.wanted), on, anchor, facts) for group, units in counts)
+        earliest = self._first_fit(counts, on, anchor, facts) if is_over else None
         return [
             self._told(facts, group, units, limit, place, on, anchor, earliest)
             for group, units in counts
@@ -98,7 +98,7 @@ class SessionCap(Ruled):
         rest = tuple(one for one in asked if not one.regions)
         return [*found, *([Group("", lambda session: not session.regions, rest)] if rest else [])]
 
-    def _units(self, sessions: Iterable[Session]) -> dict[date, tuple[int, list[Session]]]:
+    def _units(self, sessions: Iterable[Session]) -> Units:
         found = by_date(sessions)
         if self.unit == "session":
             return {on: (1, held) for on, held in found.items()}
@@ -111,32 +111,58 @@ class SessionCap(Ruled):
             return 1
         return sum(injections(one, is_bilateral_one=self.is_bilateral_one) for one in wanted)
 
-    def _anchor(self, facts: Facts) -> date | None:
+    def _anchor(self, facts: Facts, *, proposed: date | None = None) -> date | None:
         if facts.coverage.year_anchor is not None:
             return facts.coverage.year_anchor
         held = facts.of(self.row.families)
-        return held[0].on if held else None
+        days = [day for day in (held[0].on if held else None, proposed) if day is not None]
+        return min(days, default=None)
 
-    def _counted(
-        self, units: dict[date, tuple[int, list[Session]]], window: Window, on: date, anchor: date | None, facts: Facts
-    ) -> int:
+    def _counted(self, units: Units, window: Window, on: date, anchor: date | None, facts: Facts) -> int:
         first = window.first(on, anchor=anchor, episode=facts.presentation.episode_started)
         return sum(many for day, (many, _) in units.items() if first <= day < on)
 
-    def _fits(self, units: dict[date, tuple[int, list[Session]]], own: int, on: date, anchor: date | None, facts: Facts) -> bool:
-        return all(self._counted(units, limit.window, on, anchor, facts) + own <= limit.most for limit in self.limits)
+    def _fits(self, units: Units, own: int, on: date, anchor: date | None, facts: Facts) -> bool:
+        return all(
+            self._counted(units, limit.window, on, anchor, facts) + own <= limit.most
+            and not self._crowded(units, own, limit, on, facts)
+            for limit in self.limits
+        )
+
+    def _crowded(self, units: Units, own: int, limit: Limit, on: date, facts: Facts) -> list[tuple[int, list[Session]]]:
+        """Return what is booked for later dates and would not fit with what is asked for, each with what then counts."""
+        ahead = {one.on for one in facts.ahead(self.row.families, on)}
+        anchor = self._anchor(facts, proposed=on) if ahead else None
+        found = []
+        for day in sorted(ahead & units.keys()):
+            many, held = units[day]
+            first = limit.window.first(day, anchor=anchor, episode=facts.presentation.episode_started)
+            counted = own + many + sum(more for other, (more, _) in units.items() if first <= other < day and other != on)
+            if first <= on and counted > limit.most:
+                found.append((counted, held))
+        return found
 
     def _first_fit(
-        self, units: dict[date, tuple[int, list[Session]]], own: int, on: date, anchor: date | None, facts: Facts
+        self, counts: Sequence[tuple[Group, Units]], on: date, anchor: date | None, facts: Facts
     ) -> date | None:
-        turns = {day for limit in self.limits for day in limit.window.turns(units, on, anchor=anchor)}
-        return next((day for day in sorted(turns) if self._fits(units, own, day, anchor, facts)), None)
+        turns = {day for limit in self.limits for _, units in counts for day in limit.window.turns(units, on, anchor=anchor)}
+        ahead = facts.ahead(self.row.families, on)
+        # A date before all of them begins the plan's first year.
+        turns |= {day for one in ahead for day in (*days_of([one]), *_year_edges(one.on)) if day > on}
+        return next(
+            (
+                day
+                for day in sorted(turns)
+                if all(self._fits(units, self._own(group.wanted), day, anchor, facts) for group, units in counts)
+            ),
+            None,
+        )
 
     def _told(
         self,
         facts: Facts,
         group: Group,
-        units: dict[date, tuple[int, list[Session]]],
+        units: Units,
         limit: Limit,
         place: int,
         on: date,
@@ -146,12 +172,15 @@ class SessionCap(Ruled):
         first = limit.window.first(on, anchor=anchor, episode=facts.presentation.episode_started)
         held = [(many, one) for day, (many, one) in units.items() if first <= day < on]
         counted, own = sum(many for many, _ in held), self._own(group.wanted)
-        is_over = counted + own > limit.most
+        crowded = self._crowded(units, own, limit, on, facts)
+        is_over = counted + own > limit.most or bool(crowded)
         where = f" ({group.called})" if group.label else ""
         message = (
             f"{counted} earlier {self.unit}{'' if counted == 1 else 's'}{where} count in {limit.window} {on}; "
             f"this adds {own}, the limit is {limit.most}."
         )
+        for many, later in crowded[:1]:
+            message += f" {booked_told(later)}, which would then be {self.unit} {many} of at most {limit.most}."
         if is_over and earliest is not None:
             message += f" It fits from {told(earliest)}."
         evidence: dict[str, Plain] = {
@@ -162,11 +191,20 @@ class SessionCap(Ruled):
             "group": group.called,
             "sessions": listed(session for _, sessions in held for session in sessions),
         }
+        if crowded:
+            evidence["later"] = listed(session for _, sessions in crowded for session in sessions)
         if limit.window.kind == "anchored_year":
             evidence["year_from"] = limit.window.start(on, anchor).isoformat()
         about = " ".join(part for part in (group.label, str(place + 1) if len(self.limits) > 1 else "") if part)
         severity = None if is_over else Severity.ADVICE
         return self.row.finding(message, evidence=evidence, earliest=earliest, severity=severity, about=about)
+
+
+def _year_edges(day: date) -> Iterable[date]:
+    """Return the days around which a plan year that begins there stops holding a day, as far back as years are booked ahead."""
+    for years in (1, 2, 3):
+        edge = plus_months(day, -12 * years)
+        yield from (edge, edge + DAY, edge + 2 * DAY)
 
 
 def _region(region: str, asked: Sequence[Wanted]) -> Group:
@@ -209,21 +247,59 @@ class MinInterval(Ruled):
 
     def check(self, facts: Facts, on: date) -> Finding | None:
         asked = self.asked(facts, "diagnostic" if self.is_block else "")
-        found = [(last, self._period(facts, on).after(last.on)) for last in self._references(asked, facts, on)]
-        short = [(last, free) for last, free in found if free > on]
-        if not short:
+        if not asked:
             return None
-        last, earliest = max(short, key=lambda pair: pair[1])
-        period = self._period(facts, on)
-        message = f"The session before was on {last.on}; at least {period} must lie between, so it is free from {earliest}."
-        evidence: dict[str, Plain] = {"since": last.on.isoformat(), "interval": str(period), "sessions": listed([last])}
-        return self.row.finding(message, evidence=evidence, earliest=earliest)
+        short, close = self._short(asked, facts, on), self._close(asked, facts, on)
+        if not short and not close:
+            return None
+        earliest = self._first_free(asked, facts, on)
+        told_, evidence = [], dict[str, Plain]()
+        if short:
+            last, period = max(short, key=lambda pair: pair[1].after(pair[0].on))
+            told_.append(f"The session before was on {last.on}; at least {period} must lie between")
+            evidence = {"since": last.on.isoformat(), "interval": str(period), "sessions": listed([last])}
+        if close:
+            period = close[0][1]
+            told_.append(f"{booked_told([close[0][0]])}; at least {period} must lie between")
+            evidence = {"interval": str(period), **evidence, "later": listed(session for session, _ in close)}
+        return self.row.finding(f"{'. '.join(told_)}, so it is free from {earliest}.", evidence=evidence, earliest=earliest)
 
-    def _period(self, facts: Facts, on: date) -> Period:
+    def _short(self, asked: Sequence[Wanted], facts: Facts, on: date) -> list[tuple[Session, Period]]:
+        """Return the earlier sessions after which it would be too soon, each with the time that has to lie between."""
+        period = self._period(facts, on)
+        return [(last, period) for last in self._references(asked, facts, on) if period.after(last.on) > on]
+
+    def _close(self, asked: Sequence[Wanted], facts: Facts, on: date) -> list[tuple[Session, Period]]:
+        """Return the sessions booked for later that would be too soon after it, each with the time that has to lie between."""
+        found = [(one, self._period(facts, one.on, proposed=on)) for one in facts.ahead(self.row.families, on)]
+        return [(one, period) for one, period in found if period.after(on) > one.on and self._refers(one, asked, facts, on)]
+
+    def _refers(self, later: Session, asked: Sequence[Wanted], facts: Facts, on: date) -> bool:
+        """Say whether a later session is judged by what is asked for, done on a date."""
+        if not self.speaks_of(later, "diagnostic" if self.is_block else ""):
+            return False
+        if self.scope == "region":
+            return any(one.regions & later.regions for one in asked)
+        if self.scope != "site":
+            return True
+        sites = {site for one in asked for site in one.sites} & later.sites
+        return any(not self.is_block or is_in_round(facts, site, on, later.on) for site in sites)
+
+    def _first_free(self, asked: Sequence[Wanted], facts: Facts, on: date) -> date:
+        held = facts.of(self.row.families)
+        days = {period.after(one.on) for one in held for period in (self.period, self.later or self.period)}
+        days |= days_of(one for one in (*held, *facts.of(ABLATIONS)) if one.on > on)
+        return next(
+            day
+            for day in sorted(days)
+            if day > on and not self._short(asked, facts, day) and not self._close(asked, facts, day)
+        )
+
+    def _period(self, facts: Facts, on: date, *, proposed: date | None = None) -> Period:
         if self.later is None:
             return self.period
-        held = {session.on for session in facts.earlier(self.row.families, on) if facts.episode_holds(session.on)}
-        return self.later if len(held) >= self.initial else self.period
+        held = {session.on for session in facts.earlier(self.row.families, on)} | ({proposed} if proposed else set())
+        return self.later if sum(map(facts.episode_holds, held)) >= self.initial else self.period
 
     def _references(self, asked: Sequence[Wanted], facts: Facts, on: date) -> list[Session]:
         if self.scope == "site":
@@ -234,7 +310,7 @@ class MinInterval(Ruled):
             earlier = facts.earlier(self.row.families, on)
             covered = ([session for session in earlier if site in session.sites] for site in sites)
             return [held[-1] for held in covered if held]
-        earlier = facts.earlier(self.row.families, on) if asked else []
+        earlier = facts.earlier(self.row.families, on)
         if self.scope == "region":
             regions = {region for one in asked for region in one.regions}
             earlier = [session for session in earlier if regions & session.regions]
@@ -257,6 +333,11 @@ def block_round(
     ]
 
 
+def is_in_round(facts: Facts, site: tuple[str, str], on: date, later: date) -> bool:
+    """Say whether a block of a site on a date belongs to the round in which a later one is done."""
+    return not any(site in one.sites and on < one.on < later for one in facts.of(ABLATIONS))
+
+
 @dataclass(frozen=True)
 class MaxBlocks(Ruled):
     """At most so many diagnostic blocks at one level on one side in a round. `is_reported` tells the count if kept."""
@@ -271,15 +352,33 @@ class MaxBlocks(Ruled):
         counts = {site: len({session.on for session in block_round(facts, self.row.families, site, on)}) for site in sites}
         site = max(sites, key=lambda one: (counts[one], one))
         counted = counts[site]
-        is_over = counted + 1 > self.most
+        crowded = self._crowded(sites, facts, on)
+        is_over = counted + 1 > self.most or bool(crowded)
         if not is_over and not self.is_reported:
             return None
         message = (
             f"{counted} diagnostic block{'' if counted == 1 else 's'} at {site_told(site)} before; the limit is {self.most}."
         )
         evidence: dict[str, Plain] = {"counted": counted, "limit": self.most, "site": site_told(site)}
+        if crowded:
+            message += f" {booked_told(crowded)}, which would then be one too many."
+            evidence["later"] = listed(crowded)
         severity = None if is_over else Severity.ADVICE
         return self.row.finding(message, evidence=evidence, severity=severity, about="blocks")
+
+    def _crowded(self, sites: Sequence[tuple[str, str]], facts: Facts, on: date) -> list[Session]:
+        """Return the blocks booked for later that would be too many at one of the sites after one more on a date."""
+        return [
+            later
+            for later in facts.ahead(self.row.families, on)
+            if self.speaks_of(later, "diagnostic")
+            and any(
+                site in later.sites
+                and is_in_round(facts, site, on, later.on)
+                and len({on, *(one.on for one in block_round(facts, self.row.families, site, later.on))}) + 1 > self.most
+                for site in sites
+            )
+        ]
 
 
 @dataclass(frozen=True)
@@ -301,6 +400,9 @@ class LifetimeBodies(Ruled):
         faults = self._faults(asked, bodies, before, facts)
         if len(before) + len(bodies) > self.most:
             faults.insert(0, f"with these {len(bodies)} it would be more than {self.most} in a lifetime")
+        crowded = self._crowded(bodies, facts, on)
+        if crowded:
+            faults.append(f"{booked_told(crowded)} at {', '.join(crowded[0].levels)} would then be too much")
         known = [fault for fault in faults if fault != _UNKNOWN_MODIC]
         message = f"{len(before)} vertebral {'body was' if len(before) == 1 else 'bodies were'} treated before."
         if faults:
@@ -308,12 +410,24 @@ class LifetimeBodies(Ruled):
         evidence: dict[str, Plain] = {
             "counted": len(before), "limit": self.most, "adds": len(bodies), "treated": ", ".join(sorted(before, key=place_of)),
         }  # fmt: skip
+        if crowded:
+            evidence["later"] = listed(crowded)
         severity = None if faults else Severity.ADVICE
         found = [self.row.finding(message, evidence=evidence, severity=severity, is_pending=bool(faults) and not known)]
         if self.per_session is not None and len(bodies) > self.per_session:
             over = f"{len(bodies)} vertebral bodies are asked for in one session; the limit is {self.per_session}."
             figures: dict[str, Plain] = {"counted": len(bodies), "limit": self.per_session}
             found.append(self.row.finding(over, evidence=figures, about="session"))
+        return found
+
+    def _crowded(self, bodies: Sequence[str], facts: Facts, on: date) -> list[Session]:
+        """Return the sessions booked for later that would treat a body again or be more than the lifetime allows."""
+        found = []
+        for later in facts.ahead(self.row.families, on):
+            held = {level for one in facts.earlier(self.row.families, later.on) for level in one.levels} | set(bodies)
+            is_again = self.is_never_again and set(later.levels) & set(bodies)
+            if self.speaks_of(later) and (is_again or len(held) + len(set(later.levels)) > self.most):
+                found.append(later)
         return found
 
     def _faults(self, asked: Sequence[Wanted], bodies: Sequence[str], before: set[str], facts: Facts) -> list[str]:
