@@ -10,6 +10,7 @@ from procedures.rules.rows import plain
 # What is not named here is told by its own name.
 NAMES: Mapping[str, str] = {
     "sessions": "Sessions counted",
+    "same_day": "The same day",
     "later": "Booked for later",
     "reference": "Judged by the session",
     "needed": "Needed",

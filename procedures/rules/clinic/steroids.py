@@ -122,7 +122,8 @@ class Total(Ruled):
             return None
         planned = sum((mpe(one.drug, one.dose_mg, self.equal_mg) for one in facts.request.wanted), Fraction(0))
         sums = self._sums(facts)
-        begins, ends = sums.places(self.window.first(on, anchor=None, episode=None), on)
+        # What is given the same day counts too: one date is one session.
+        begins, ends = sums.places(self.window.first(on, anchor=None, episode=None), on + DAY)
         held = facts.steroid_sessions[begins:ends]
         total = planned + Fraction(sums.upto[ends] - sums.upto[begins], sums.parts)
         crowded = self._crowded(planned, sums, facts, on)
@@ -180,7 +181,7 @@ class Total(Ruled):
         room = floor((self.most - planned) * sums.parts)
 
         def fits(day: date) -> bool:
-            begins, ends = sums.places(self.window.first(day, anchor=None, episode=None), day)
+            begins, ends = sums.places(self.window.first(day, anchor=None, episode=None), day + DAY)
             return sums.upto[ends] - sums.upto[begins] <= room and not self._crowded(planned, sums, facts, day)
 
         turns = {*self.window.turns(sums.days, on, anchor=None), *days_of(facts.steroids_ahead(on))}

@@ -114,6 +114,17 @@ class Facts:
         """Return the sessions of some families before a date, oldest first."""
         return [session for session in self.of(families) if session.on < on]
 
+    @cached_property
+    def _by_day(self) -> dict[date, list[Session]]:
+        found: dict[date, list[Session]] = {}
+        for session in self.standing:
+            found.setdefault(session.on, []).append(session)
+        return found
+
+    def beside(self, on: date) -> list[Session]:
+        """Return the sessions that count on a date of service: what is asked for that day is one session with them."""
+        return self._by_day.get(on, [])
+
     def ahead(self, families: frozenset[str], on: date) -> list[Session]:
         """Return the sessions of some families that are booked for later dates, oldest first.
 

@@ -71,7 +71,7 @@ class SessionCap(Ruled):
         sessions = [session for session in facts.of(self.row.families) if self._has_role(session)]
         counts = [(group, self._units(filter(group.is_in, sessions))) for group in self._groups(asked)]
         anchor = self._anchor(facts)
-        is_over = not all(self._fits(units, self._own(group.wanted), on, anchor, facts) for group, units in counts)
+        is_over = not all(self._fits(units, group, on, anchor, facts) for group, units in counts)
         earliest = self._first_fit(counts, on, anchor, facts) if is_over else None
         return [
             self._told(facts, group, units, limit, place, on, anchor, earliest)
@@ -106,10 +106,12 @@ class SessionCap(Ruled):
             on: (sum(injections(one, is_bilateral_one=self.is_bilateral_one) for one in held), held) for on, held in found.items()
         }
 
-    def _own(self, wanted: Sequence[Wanted]) -> int:
+    def _own(self, group: Group, units: Units, on: date) -> int:
+        """Return what the session adds: what is asked for, with what else is booked for its date."""
         if self.unit == "session":
             return 1
-        return sum(injections(one, is_bilateral_one=self.is_bilateral_one) for one in wanted)
+        beside = units[on][0] if on in units else 0
+        return beside + sum(injections(one, is_bilateral_one=self.is_bilateral_one) for one in group.wanted)
 
     def _anchor(self, facts: Facts, *, proposed: date | None = None) -> date | None:
         if facts.coverage.year_anchor is not None:
@@ -122,7 +124,8 @@ class SessionCap(Ruled):
         first = window.first(on, anchor=anchor, episode=facts.presentation.episode_started)
         return sum(many for day, (many, _) in units.items() if first <= day < on)
 
-    def _fits(self, units: Units, own: int, on: date, anchor: date | None, facts: Facts) -> bool:
+    def _fits(self, units: Units, group: Group, on: date, anchor: date | None, facts: Facts) -> bool:
+        own = self._own(group, units, on)
         return all(
             self._counted(units, limit.window, on, anchor, facts) + own <= limit.most
             and not self._crowded(units, own, limit, on, facts)
@@ -142,19 +145,13 @@ class SessionCap(Ruled):
                 found.append((counted, held))
         return found
 
-    def _first_fit(
-        self, counts: Sequence[tuple[Group, Units]], on: date, anchor: date | None, facts: Facts
-    ) -> date | None:
+    def _first_fit(self, counts: Sequence[tuple[Group, Units]], on: date, anchor: date | None, facts: Facts) -> date | None:
         turns = {day for limit in self.limits for _, units in counts for day in limit.window.turns(units, on, anchor=anchor)}
         ahead = facts.ahead(self.row.families, on)
         # A date before all of them begins the plan's first year.
         turns |= {day for one in ahead for day in (*days_of([one]), *_year_edges(one.on)) if day > on}
         return next(
-            (
-                day
-                for day in sorted(turns)
-                if all(self._fits(units, self._own(group.wanted), day, anchor, facts) for group, units in counts)
-            ),
+            (day for day in sorted(turns) if all(self._fits(units, group, day, anchor, facts) for group, units in counts)),
             None,
         )
 
@@ -171,7 +168,7 @@ class SessionCap(Ruled):
     ) -> Finding:
         first = limit.window.first(on, anchor=anchor, episode=facts.presentation.episode_started)
         held = [(many, one) for day, (many, one) in units.items() if first <= day < on]
-        counted, own = sum(many for many, _ in held), self._own(group.wanted)
+        counted, own = sum(many for many, _ in held), self._own(group, units, on)
         crowded = self._crowded(units, own, limit, on, facts)
         is_over = counted + own > limit.most or bool(crowded)
         where = f" ({group.called})" if group.label else ""
@@ -191,6 +188,8 @@ class SessionCap(Ruled):
             "group": group.called,
             "sessions": listed(session for _, sessions in held for session in sessions),
         }
+        if self.unit != "session" and on in units:
+            evidence["same_day"] = listed(units[on][1])
         if crowded:
             evidence["later"] = listed(session for _, sessions in crowded for session in sessions)
         if limit.window.kind == "anchored_year":
@@ -290,9 +289,7 @@ class MinInterval(Ruled):
         days = {period.after(one.on) for one in held for period in (self.period, self.later or self.period)}
         days |= days_of(one for one in (*held, *facts.of(ABLATIONS)) if one.on > on)
         return next(
-            day
-            for day in sorted(days)
-            if day > on and not self._short(asked, facts, day) and not self._close(asked, facts, day)
+            day for day in sorted(days) if day > on and not self._short(asked, facts, day) and not self._close(asked, facts, day)
         )
 
     def _period(self, facts: Facts, on: date, *, proposed: date | None = None) -> Period:
@@ -396,11 +393,13 @@ class LifetimeBodies(Ruled):
         if not asked:
             return []
         before = {level for session in facts.earlier(self.row.families, on) for level in session.levels}
-        bodies = sorted({level for one in asked for level in one.levels}, key=place_of)
-        faults = self._faults(asked, bodies, before, facts)
+        beside = [one for one in facts.beside(on) if self.speaks_of(one)]
+        mine = sorted({level for one in asked for level in one.levels}, key=place_of)
+        bodies = sorted({*mine, *(level for one in beside for level in one.levels)}, key=place_of)
+        faults = self._faults(asked, mine, before, facts)
         if len(before) + len(bodies) > self.most:
             faults.insert(0, f"with these {len(bodies)} it would be more than {self.most} in a lifetime")
-        crowded = self._crowded(bodies, facts, on)
+        crowded = self._crowded(mine, facts, on)
         if crowded:
             faults.append(f"{booked_told(crowded)} at {', '.join(crowded[0].levels)} would then be too much")
         known = [fault for fault in faults if fault != _UNKNOWN_MODIC]
@@ -410,6 +409,8 @@ class LifetimeBodies(Ruled):
         evidence: dict[str, Plain] = {
             "counted": len(before), "limit": self.most, "adds": len(bodies), "treated": ", ".join(sorted(before, key=place_of)),
         }  # fmt: skip
+        if beside:
+            evidence["same_day"] = listed(beside)
         if crowded:
             evidence["later"] = listed(crowded)
         severity = None if faults else Severity.ADVICE

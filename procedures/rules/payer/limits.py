@@ -11,7 +11,7 @@ from procedures.rules.facts import Facts, Session, Wanted
 from procedures.rules.findings import Finding, Plain, Severity
 from procedures.rules.payer.caps import injections
 from procedures.rules.places import are_contiguous, sides_of
-from procedures.rules.rows import Ruled, words
+from procedures.rules.rows import Ruled, listed, words
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,11 @@ class LevelLimit(Ruled):
         asked = [one for one in self.asked(facts) if not self.approaches or one.approach in self.approaches]
         if not asked:
             return []
-        by_side = _levels_by_side(asked)
+        beside = [
+            one for one in facts.beside(on) if self.speaks_of(one) and (not self.approaches or one.approach in self.approaches)
+        ]
+        day: list[Wanted | Session] = [*asked, *beside]
+        by_side = _levels_by_side(day)
         levels = {level for held in by_side.values() for level in held}
         counted = max(map(len, by_side.values())) if self.is_per_side else len(levels)
         faults = []
@@ -46,26 +50,28 @@ class LevelLimit(Ruled):
             faults.append("never on both sides")
         elif self.bilateral == "allowed_when_clinically_indicated" and both and not _is_explained(asked, both):
             faults.append("no reason is recorded for both sides")
-        regions = {region for one in asked for region in one.regions}
+        regions = {region for one in day for region in one.regions}
         if self.regions is not None and len(regions) > self.regions:
             faults.append(f"more than {self.regions} payer region")
         message = f"{counted} level{'' if counted == 1 else 's'} in this session; the limit is {self.most}."
         if faults:
             message = f"{message} Refused: {'; '.join(faults)}."
         evidence: dict[str, Plain] = {"counted": counted, "limit": self.most, "levels": ", ".join(sorted(levels))}
+        if beside:
+            evidence["same_day"] = listed(beside)
         found = [self.row.finding(message, evidence=evidence, severity=None if faults else Severity.ADVICE, about="levels")]
         if self.injections_most is not None and both:
-            found.append(self._injections(asked, self.injections_most))
+            found.append(self._injections(day, self.injections_most))
         return found
 
-    def _injections(self, asked: Sequence[Wanted], most: int) -> Finding:
-        counted = sum(injections(one, is_bilateral_one=False) for one in asked)
+    def _injections(self, day: Sequence[Wanted | Session], most: int) -> Finding:
+        counted = sum(injections(one, is_bilateral_one=False) for one in day)
         message = f"{counted} injections on both sides in this session; the limit is {most}."
         severity = None if counted > most else Severity.ADVICE
         return self.row.finding(message, evidence={"counted": counted, "limit": most}, severity=severity, about="injections")
 
 
-def _levels_by_side(asked: Sequence[Wanted]) -> dict[str, set[str]]:
+def _levels_by_side(asked: Sequence[Wanted | Session]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for one in asked:
         for side in sides_of(one.side):
@@ -204,20 +210,24 @@ class Technique(Ruled):
 
 @dataclass(frozen=True)
 class DoseCeiling(Ruled):
-    """At most so many milligrams of a drug in one session."""
+    """At most so many milligrams of a drug in one session, which is one date."""
 
     ceilings: tuple[tuple[str, Fraction], ...]
 
     def check(self, facts: Facts, on: date) -> Finding | None:
         given: dict[str, Fraction] = {}
-        for one in self.asked(facts):
-            if one.drug:
-                given[one.drug] = given.get(one.drug, Fraction(0)) + (one.dose_mg or 0)
+        asked = [one for one in self.asked(facts) if one.drug]
+        drugs = {one.drug for one in asked}
+        beside = [one for one in facts.beside(on) if one.drug in drugs and self.speaks_of(one)]
+        day: list[Wanted | Session] = [*asked, *beside]
+        for one in day:
+            given[one.drug] = given.get(one.drug, Fraction(0)) + (one.dose_mg or 0)
         over = [(drug, given[drug], most) for drug, most in self.ceilings if given.get(drug, Fraction(0)) > most]
         if not over:
             return None
         told = "; ".join(f"{drug.replace('_', ' ')} {float(dose):g} mg of {float(most):g} mg" for drug, dose, most in over)
-        return self.row.finding(f"More than the ceiling of one session: {told}.", evidence={"dose": told})
+        evidence: dict[str, Plain] = {"dose": told, **({"same_day": listed(beside)} if beside else {})}
+        return self.row.finding(f"More than the ceiling of one session: {told}.", evidence=evidence)
 
 
 @dataclass(frozen=True)
