@@ -149,6 +149,7 @@ def clearance_letter(*, case: Appointment, line: Line, at: datetime) -> dict[str
         "last": told(held.last_dose),
         "restart": told(held.restart),
         "waits_for_leads": held.waits_for_leads,
+        "notes": list(held.notes),
         "source": held.source,
     }
 

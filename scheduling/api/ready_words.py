@@ -101,6 +101,7 @@ class HeldOut(serializers.Serializer[object]):
     bleeding_class = serializers.CharField(source="held.bleeding_class")
     last_dose = serializers.SerializerMethodField()
     restart = serializers.SerializerMethodField()
+    notes = serializers.ListField(child=serializers.CharField(), source="held.notes", help_text="What the table adds in words.")
     needs_word = serializers.BooleanField(source="held.needs_word")
     is_agreed = serializers.BooleanField(source="held.is_agreed", allow_null=True, help_text="Null: not for these times yet.")
     word = serializers.SerializerMethodField(help_text="asked, given, refused, or empty.")

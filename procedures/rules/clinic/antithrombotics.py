@@ -6,16 +6,17 @@ Nothing here tells anybody to stop a medicine. It tells the clinic what would ha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from procedures.rules.dates import Period, as_date, day_end, instant, told, wall_clock
-from procedures.rules.facts import Facts, Medication
+from procedures.rules.facts import Facts, Lab, Medication
 from procedures.rules.findings import Finding, Moment, Plain, Severity
 from procedures.rules.rows import Row, latest
 
 CLASSES = ("low", "intermediate", "high")
+LABS = {"inr": "INR", "crcl": "CrCl", "hba1c": "HbA1c", "glucose": "glucose"}
 P2Y12 = "p2y12_inhibitor"
 # Leads stay in after a trial: medicines stay held until they are out, and the restart counts from then.
 TRIAL_FAMILIES = frozenset({"scs_trial"})
@@ -39,6 +40,11 @@ class Hold:
     days: int | None = None
     lab: str = ""
 
+    @property
+    def length(self) -> Fraction:
+        """Return the length in hours."""
+        return self.hours if self.hours is not None else Fraction(24 * (self.days or 0))
+
     def told(self) -> str:
         """Return the length as people say it."""
         return f"{float(self.hours):g} hours" if self.hours is not None else f"{self.days} days"
@@ -46,12 +52,27 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Modifier:
-    """A hold that takes the place of the usual one while a laboratory value is below a figure."""
+    """A hold that takes the place of the usual one while a laboratory value is below a figure, and what the table says of it.
+
+    With `is_live` written cases do not know it, and it only lengthens; without a length people have to decide; without a
+    figure nothing on file tells whether it applies.
+    """
 
     lab: str
-    below: Fraction
+    below: Fraction | None
     hours: Fraction | None = None
     days: int | None = None
+    told: str = ""
+    is_live: bool = False
+
+    def is_met(self, lab: Lab | None) -> bool:
+        """Say whether a result is below the figure."""
+        return lab is not None and self.below is not None and lab.value < self.below
+
+    @property
+    def length(self) -> Fraction:
+        """Return the length in hours; 0 where there is none."""
+        return self.hours if self.hours is not None else Fraction(24 * (self.days or 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +86,7 @@ class Drug:
     restart_hours: Mapping[str, Fraction]
     modifiers: tuple[Modifier, ...] = ()
     source: str = ""
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -140,16 +162,31 @@ class Antithrombotics:
         if hold.action == "follow_aspirin_rule":
             # Without an indication on file the stricter row counts.
             drug_row = self.drugs["aspirin_secondary" if taken.indication == "secondary" else "aspirin_primary"]
-            drug = Drug(drug.id, drug.name, drug.drug_class, drug_row.holds, drug_row.restart_hours, source=drug_row.source)
+            drug = replace(drug_row, id=drug.id, name=drug.name, drug_class=drug.drug_class)
             hold = drug.holds[bleeding]
         return drug, self._modified(drug, hold, facts) if hold.action == "hold" else hold
 
     def _modified(self, drug: Drug, hold: Hold, facts: Facts) -> Hold:
         for modifier in drug.modifiers:
-            lab = facts.lab(modifier.lab, until=facts.booked_on)
-            if lab is not None and lab.value < modifier.below:
+            if modifier.below is None or (modifier.is_live and (facts.is_complete or modifier.length <= hold.length)):
+                continue
+            if modifier.is_met(facts.lab(modifier.lab, until=facts.booked_on)):
                 return Hold(hold.action, modifier.hours, modifier.days, hold.lab)
         return hold
+
+    def notes(self, taken: Medication, bleeding: str, facts: Facts) -> tuple[str, ...]:
+        """Return what the table says of a medicine in words, with the laboratory result that it depends on."""
+        drug, _ = self.ruling(taken, bleeding, facts)
+        found = list(drug.notes.get(bleeding, ()))
+        for modifier in drug.modifiers if drug.holds[bleeding].action not in _NOTES else ():
+            lab = facts.lab(modifier.lab, until=facts.booked_on) if modifier.below is not None else None
+            if modifier.below is None:
+                found.append(f"{modifier.told}.")
+            elif lab is None:
+                found.append(f"{modifier.told}. No {LABS[modifier.lab]} is on file.")
+            elif modifier.is_met(lab):
+                found.append(f"{modifier.told}. On file: {LABS[modifier.lab]} {float(lab.value):g} of {told(lab.on)}.")
+        return tuple(found)
 
     def _held(self, drug: Drug, taken: Medication, hold: Hold, bleeding: str, facts: Facts, on: date) -> Iterator[Finding]:
         earliest = self._free_from(taken, hold, facts, on)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from procedures.rules.clinic.antithrombotics import CLASSES, Antithrombotics, Drug, Hold, Modifier
+from procedures.rules.clinic.antithrombotics import CLASSES, LABS, Antithrombotics, Drug, Hold, Modifier
 from procedures.rules.clinic.fasting import Escort, Fasting, Glp1
 from procedures.rules.clinic.safety import (
     AllergyNote,
@@ -57,9 +57,19 @@ def _drug(row: Data) -> Drug:
         drug_class=row["drug_class"],
         holds={name: _hold(row["hold_before"][name]) for name in CLASSES},
         restart_hours={name: number(row["restart_after"][name]["hours"]) for name in CLASSES if name in row["restart_after"]},
-        modifiers=tuple(_modifier(one) for one in row.get("modifiers", ()) if "if" in one),
+        modifiers=tuple(_modifier(one) for one in row.get("modifiers", ())),
         source=source_of(row),
+        notes={name: _notes(row["hold_before"][name], row["restart_after"], name) for name in CLASSES},
     )
+
+
+def _notes(hold: Data, restarts: Data, name: str) -> tuple[str, ...]:
+    """Return what the row says in words beside its figures for one class."""
+    restart = restarts.get(name, {})
+    lab_note = f"{LABS.get(hold.get('lab', ''), 'Laboratory')}: {hold['lab_note']}" if "lab_note" in hold else ""
+    told = [hold.get("note") and f"Hold: {hold['note']}", lab_note]
+    told += [f"Restart: {one['note']}" for one in (restart, restarts) if one.get("note")]
+    return tuple(one for one in told if one)
 
 
 def _hold(written: Data) -> Hold:
@@ -68,8 +78,11 @@ def _hold(written: Data) -> Hold:
 
 
 def _modifier(written: Data) -> Modifier:
-    hold = _hold({"action": "hold", **written["hold"]})
-    return Modifier(written["if"]["lab"], number(written["if"]["below"]), hold.hours, hold.days)
+    by = written.get("if") or written.get("known_by") or {}
+    hold = _hold({"action": "hold", **(written.get("hold" if "if" in written else "at_least") or {})})
+    below = number(by["below"]) if by else None
+    told = f"{written.get('when', '')}: {written.get('then', '')}".strip(": ")
+    return Modifier(by.get("lab", ""), below, hold.hours, hold.days, told, is_live="if" not in written)
 
 
 def fasting_of(table: Data) -> list[tuple[Data, Ruled]]:

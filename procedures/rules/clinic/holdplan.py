@@ -22,7 +22,7 @@ class Held:
 
     `last_dose` is the latest day or wall-clock moment on which it may be taken; `restart` the first one after. Both None where
     people decide. `is_agreed` None: nobody has answered yet for these times; `cleared_for` are then the others, if any, to which
-    the prescriber agreed before the slot moved.
+    the prescriber agreed before the slot moved. `notes` are what the table says in words beside its figures.
     """
 
     drug: str
@@ -36,6 +36,7 @@ class Held:
     is_agreed: bool | None = None
     source: str = ""
     cleared_for: tuple[Moment, Moment] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def needs_word(self) -> bool:
@@ -51,13 +52,14 @@ def hold_plan(thinners: Antithrombotics, facts: Facts, on: date) -> tuple[Held, 
 
 def _of(thinners: Antithrombotics, taken: Medication, bleeding: str, facts: Facts, on: date) -> Held:
     drug, hold = thinners.ruling(taken, bleeding, facts)
+    notes = thinners.notes(taken, bleeding, facts)
     if hold.action != HOLD:
         word = taken.is_decided if hold.action == DECISION else taken.is_cleared
-        return Held(taken.drug, drug.name, hold.action, bleeding, is_agreed=word, source=drug.source)
+        return Held(taken.drug, drug.name, hold.action, bleeding, is_agreed=word, source=drug.source, notes=notes)
     last, restart = thinners.times(drug, hold, bleeding, facts, on)
     word = thinners.is_cleared(drug, taken, hold, bleeding, facts, on)
     is_other = word is None and bool(taken.is_cleared)
     return Held(
         taken.drug, drug.name, HOLD, bleeding, hold.told(), last, restart, waits_for_leads(facts), word, drug.source,
-        taken.cleared_for if is_other else None,
+        taken.cleared_for if is_other else None, notes,
     )  # fmt: skip

@@ -43,6 +43,8 @@ _modifier = fields({
     "when": text, "then": text, "source": anything, "verified": flag,
     "if": fields({"lab": one_of(*LABS), "below": more_than_nothing}, required=("lab", "below")),
     "hold": fields({"hours": number, "days": whole(), "lab": one_of(*LABS)}),
+    "known_by": fields({"lab": one_of(*LABS), "below": more_than_nothing}, required=("lab", "below")),
+    "at_least": fields({"hours": more_than_nothing, "days": whole(1)}),
 })  # fmt: skip
 _DRUG: dict[str, Check] = {
     **_COMMON, "id": text, "drug": text, "drug_class": text, "dose_tier": text, "half_life_hours_about": number,
@@ -69,6 +71,9 @@ def check_antithrombotics(checker: Checker, table: Mapping[str, Any]) -> None:
             hold = modifier.get("hold") if isinstance(modifier, dict) else None
             if isinstance(modifier, dict) and "if" in modifier and not (hold and ("hours" in hold) != ("days" in hold)):
                 checker.say(name, "modifiers.hold", "hours or days, one of them")
+            least = modifier.get("at_least") if isinstance(modifier, dict) else None
+            if isinstance(least, dict) and (("hours" in least) == ("days" in least) or "known_by" not in modifier):
+                checker.say(name, "modifiers.at_least", "hours or days, one of them, and the result that it is known by")
     list_of(fields({**_COMMON, "lab": one_of(*LABS), "normal_max": more_than_nothing, "window_days_before": whole()},
                    required=("lab", "normal_max", "window_days_before")))(
         checker, "lab_limits", "", table.get("lab_limits"))  # fmt: skip

@@ -116,3 +116,82 @@ def test_nothing_known_and_nothing_taken_make_no_plan(medicines: Any) -> None:
     known = replace(facts(), medications=medicines)
 
     assert hold_plan(BOOK.thinners, known, ON) == ()
+
+
+# --- what the table says in words ------------------------------------------------------------------------------------
+
+CERVICAL = "consider holding for cervical interlaminar epidural and stellate block (memory)"
+LEVEL = "measure level or extend; ask prescriber"
+
+
+@pytest.mark.parametrize(
+    ("medicine", "procedure", "notes"),
+    [
+        ("clopidogrel", "esi_il_lumbar", "Restart: 12 to 24 hours; 24 hours after a loading dose"),
+        ("warfarin", "esi_il_lumbar", "INR: back to normal"),
+        ("nsaid_ibuprofen", "esi_il_lumbar", f"Hold: {CERVICAL}"),
+        ("enoxaparin_ther", "scs_trial", "Restart: 12 to 24"),
+        ("ssri_snri", "esi_il_lumbar", None),
+        ("enoxaparin_proph", "esi_il_lumbar", "CrCl below 30 mL/min: 24 hours. No CrCl is on file."),
+        ("dabigatran", "esi_il_lumbar", "impaired kidney function: 5 to 6 days. No CrCl is on file."),
+        ("dabigatran", "tpi", "impaired kidney function: 5 to 6 days. No CrCl is on file."),  # decided together
+    ],
+)  # fmt: skip
+def test_plan_tells_what_the_row_says_beside_its_figures(medicine: str, procedure: str, notes: str | None) -> None:
+    asked = facts({"drug": medicine}, procedure=procedure) if procedure != "tpi" else low({"drug": medicine})
+    (held,) = hold_plan(BOOK.thinners, asked, ON)
+    assert (notes in held.notes) if notes else held.notes == ()
+
+
+def low(*medicines: dict[str, Any]) -> Facts:
+    data = {
+        "id": "x",
+        "as_of": "2027-03-01",
+        "request": {"date": "2027-03-16", "procedure": "tpi"},
+        "medications": list(medicines),
+    }
+    return read_case(data, BOOK, zone=ZONE).facts
+
+
+@pytest.mark.parametrize(
+    ("drug", "value", "length", "note"),
+    [
+        ("dabigatran", 49, "6 days", "impaired kidney function: 5 to 6 days. On file: CrCl 49 of 2027-02-01."),
+        ("dabigatran", 50, "4 days", None),
+        ("apixaban", 29, "72 hours", f"CrCl below 30 mL/min: {LEVEL}. On file: CrCl 29 of 2027-02-01."),
+        ("apixaban", 30, "72 hours", None),
+        ("enoxaparin_proph", 29, "24 hours", "CrCl below 30 mL/min: 24 hours. On file: CrCl 29 of 2027-02-01."),
+        ("enoxaparin_proph", 30, "12 hours", None),
+    ],
+)  # fmt: skip
+def test_kidneys_on_file_lengthen_the_hold_of_a_real_patient(drug: str, value: int, length: str, note: str | None) -> None:
+    known = replace(facts({"drug": drug}, labs=[{"test": "crcl", "date": "2027-02-01", "value": value}]), is_complete=False)
+    (held,) = hold_plan(BOOK.thinners, known, ON)
+    assert held.length == length
+    assert [one for one in held.notes if "CrCl" in one] == ([note] if note else [])
+
+
+def test_written_case_reads_only_what_the_convention_reads() -> None:
+    (held,) = plan({"drug": "dabigatran"}, labs=[{"test": "crcl", "date": "2027-02-01", "value": 20}])
+    assert held.length == "4 days"
+
+
+def test_rules_hold_a_drug_as_long_as_the_plan_says_and_never_shorter() -> None:
+    taken = {"drug": "dabigatran", "last_dose": "2027-03-11", "prescriber_clearance": True}
+    known = facts(taken, labs=[{"test": "crcl", "date": "2027-02-01", "value": 30}])
+    live = replace(known, is_complete=False)
+    assert [one.code for one in assess([BOOK.thinners], known, ON) if one.refuses] == []
+    [finding] = [one for one in assess([BOOK.thinners], live, ON) if one.refuses]
+    assert (finding.code, finding.earliest) == ("antithrombotic_hold", ON + timedelta(days=1))
+    drug = BOOK.thinners.drugs["dabigatran"]
+    shorter = replace(drug, modifiers=(replace(drug.modifiers[0], days=3),))
+    book = replace(BOOK.thinners, drugs={**BOOK.thinners.drugs, "dabigatran": shorter})
+    assert hold_plan(book, live, ON)[0].length == "4 days"
+
+
+def test_words_without_a_figure_are_told_as_they_are() -> None:
+    drug = BOOK.thinners.drugs["dabigatran"]
+    only_words = replace(drug.modifiers[0], lab="", below=None, days=None)
+    book = replace(BOOK.thinners, drugs={**BOOK.thinners.drugs, "dabigatran": replace(drug, modifiers=(only_words,))})
+    (held,) = hold_plan(book, facts({"drug": "dabigatran"}), ON)
+    assert held.notes == ("impaired kidney function: 5 to 6 days.",)

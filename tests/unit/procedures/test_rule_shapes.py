@@ -165,6 +165,14 @@ def test_families_of_a_cases_own_rows_must_be_of_the_catalogue() -> None:
             lambda rows: row(rows, "enoxaparin_ther", "drugs")["modifiers"][0].pop("hold"),
             "enoxaparin_ther: field modifiers.hold: expected hours or days, one of them",
         ),
+        (
+            lambda rows: row(rows, "dabigatran", "drugs")["modifiers"][0]["at_least"].update(hours=3),
+            "dabigatran: field modifiers.at_least: expected hours or days, one of them, and the result that it is known by",
+        ),
+        (
+            lambda rows: row(rows, "dabigatran", "drugs")["modifiers"][0].pop("known_by"),
+            "dabigatran: field modifiers.at_least: expected hours or days, one of them, and the result that it is known by",
+        ),
         (column("warfarin", "drugs", modifiers=3), "warfarin: field modifiers: expected a list"),
         (lambda rows: rows.update(lab_limits=[]), "lab_limits: field -: expected a list"),
         (lambda rows: rows.update(upgrade_drug_classes=3), "upgrade_drug_classes: field -: expected a list of texts"),
