@@ -69,7 +69,7 @@ STOPS: Mapping[str, str] = {
     "refused": noop("Your insurance has not agreed."),
     "physician": noop("Your physician has decided so."),
 }
-TALK = noop("Your physician will talk with you about what else can be done. If you have questions, please call us.")
+TALK = noop("Your physician will talk with you about what else can be done.")
 PATIENTS_OWN = frozenset({"relief_not_reached", "relief_not_longer", "more_medicine", "cap_met", "expired", "refused"})
 
 

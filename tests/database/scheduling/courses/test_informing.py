@@ -265,6 +265,21 @@ def test_lost_relief_is_told_with_who_talks_next(ward: Ward, client: Client) -> 
     assert "Your physician will talk with you" in shown
 
 
+@pytest.mark.parametrize(
+    ("language", "talks", "asks"),
+    [
+        ("en", "Your physician will talk with you about what else can be done.", "If you have questions"),
+        ("es", "Su médico hablará con usted sobre qué más se puede hacer.", "Si tiene preguntas"),
+    ],
+)
+def test_a_stopped_course_asks_to_call_once(ward: Ward, client: Client, language: str, talks: str, asks: str) -> None:
+    ward.done("mbb_lumbar", TODAY - 3 * DAY, pct=10)
+    ward.start()
+    shown = page_of(ward, client, language=language)
+    assert talks in shown
+    assert shown.count(asks) == 1
+
+
 def test_a_course_that_reached_its_end_is_told_as_finished(ward: Ward, client: Client) -> None:
     Procedure.objects.filter(code__in=IMPLANT.works.values()).update(is_offered=True)
     ward.done("scs_implant", TODAY - 3 * DAY, side="midline", levels=["T12-L1"])
