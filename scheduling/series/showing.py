@@ -15,7 +15,7 @@ from patients.models import Patient
 from procedures.models import Procedure
 from scheduling.agenda import words
 from scheduling.models import Series, SeriesSession, SeriesStatus
-from scheduling.series.proposing import is_booked
+from scheduling.series.proposing import is_booked, leader_of
 from scheduling.series.verbs import read
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def page(*, series: Series, by: Actor, at: datetime) -> SeriesShown:
     procedures = {one.code: one for one in Procedure.objects.filter(code__in=codes).order_by("pk")}
     urls = {name: reverse(f"scheduling:series_{name}", args=[series.public_id]) for name in ("book", "replan", "withdraw")}
     is_open = series.status == SeriesStatus.OPEN
-    shown = tuple(_shown(one, procedures.get(one.procedure), series, by) for one in sessions)
+    by_number = {one.number: one for one in sessions}
+    shown = tuple(_shown(one, leader_of(one, by_number), procedures.get(one.procedure), series, by) for one in sessions)
     zone = ZoneInfo(series.site.time_zone)
     to_book = sum(one.state == "proposed" for one in shown)
     return SeriesShown(
@@ -119,7 +120,9 @@ def _url(series: Series) -> str:
     return reverse("scheduling:series", args=[series.public_id])
 
 
-def _shown(one: SeriesSession, procedure: Procedure | None, series: Series, by: Actor) -> SessionShown:
+def _shown(
+    one: SeriesSession, leader: SeriesSession | None, procedure: Procedure | None, series: Series, by: Actor
+) -> SessionShown:  # fmt: skip
     opening = one.opening or {}
     is_there = is_booked(one)
     state = "booked" if is_there else "skipped" if one.is_skipped else "proposed" if opening else "none"
@@ -130,7 +133,7 @@ def _shown(one: SeriesSession, procedure: Procedure | None, series: Series, by: 
         number=one.number,
         what=procedure.short_name if procedure is not None else one.procedure,
         where=words.target(tuple(one.levels), one.side, procedure.level_scheme if procedure else "", tuple(one.regions)),
-        follows=_follows(one),
+        follows=_follows(one, leader),
         state=state,
         when=_when(one, when),
         who=", ".join(part for part in (str(opening.get("physician", "")), str(opening.get("room", ""))) if part),
@@ -153,11 +156,12 @@ def _when(one: SeriesSession, local: str) -> str:
     return words.stamp(datetime.fromisoformat(local)) if local else ""
 
 
-def _follows(one: SeriesSession) -> str:
-    if one.after is None:
+def _follows(one: SeriesSession, leader: SeriesSession | None) -> str:
+    """Say what a session comes after, and at what distance: what is skipped has nothing after it."""
+    if leader is None:
         return ""
-    days = f"{one.least_days} to {one.most_days} days" if one.is_bound else f"at least {one.least_days} days"
-    return f"{days} after session {one.after}" if one.most_days or one.least_days else f"after session {one.after}"
+    days = f"{one.least_days} to {one.most_days} days " if one.is_bound else f"at least {one.least_days} days "
+    return f"{days if one.most_days or one.least_days else ''}after session {leader.number}"
 
 
 def _form_url(one: SeriesSession, series: Series, day: date | None) -> str:

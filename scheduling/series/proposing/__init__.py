@@ -12,10 +12,10 @@ from datetime import date, datetime
 from procedures.pathways.joint import place
 from scheduling.models import Series, SeriesSession
 from scheduling.series.proposing.ground import Ground
-from scheduling.series.proposing.scene import Scene, details_of, is_booked
+from scheduling.series.proposing.scene import Scene, details_of, is_booked, leader_of
 from scheduling.series.words import Proposal
 
-__all__ = ["details_of", "is_booked", "propose"]
+__all__ = ["details_of", "is_booked", "leader_of", "propose"]
 
 MOST_TRIES = 4_000  # days tried by one search; each may ask the rules
 MOST_LOOKS = 3  # how often the days of sessions that found none are looked for further on

@@ -85,7 +85,7 @@ class Scene:
             procedure = self.procedures.get(session.procedure)
             if session.is_skipped or is_booked(session) or procedure is None:
                 continue
-            leader = _leader(session, by_number)
+            leader = leader_of(session, by_number)
             is_led = leader is not None and leader.number in places
             bounds = (
                 self._led(session, found[places[leader.number]]) if is_led and leader else self._own(session, leader, by_number)
@@ -171,7 +171,7 @@ def is_booked(session: SeriesSession) -> bool:
     return session.appointment is not None and session.appointment.status not in AWAY
 
 
-def _leader(session: SeriesSession, by_number: Mapping[int, SeriesSession]) -> SeriesSession | None:
+def leader_of(session: SeriesSession, by_number: Mapping[int, SeriesSession]) -> SeriesSession | None:
     """Return the session that one follows, skipped ones left out."""
     found = by_number.get(session.after) if session.after is not None else None
     while found is not None and found.is_skipped:

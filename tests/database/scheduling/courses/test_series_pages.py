@@ -18,7 +18,7 @@ from django.urls import reverse
 from procedures.models import Procedure
 from scheduling import series
 from scheduling.models import Appointment, Course, Series
-from scheduling.series import FromCourse, Item
+from scheduling.series import FromCourse, Item, showing
 from tests import factories
 from tests.database.scheduling.courses.conftest import Ward
 from tests.factories import EVENING, NOW, TODAY
@@ -93,6 +93,21 @@ def test_an_order_without_anything_is_refused_in_words(ward: Ward, signed_in: En
     )  # fmt: skip
     assert answer.status_code == 303
     assert [one.least_days for one in series.read(Series.objects.get())] == [0, 21]
+
+
+def test_a_session_names_the_one_that_it_truly_follows(ward: Ward, signed_in: Enter) -> None:
+    row = made(ward, 3)
+    client = signed_in("desk", ward.clinic.site)
+    follows = [one.follows for one in showing.page(series=row, by=ward.desk, at=NOW).sessions]
+    assert follows == ["", "at least 14 days after session 1", "at least 14 days after session 2"]
+
+    client.post(address("series_skip", row, 2), {"skip": "1"})
+    page = text(client, address("series", row))
+    assert "at least 14 days after session 2" not in page  # nothing comes after what is left out
+    assert page.count("at least 14 days after session 1") == 2  # the one left out, and the one after it
+
+    client.post(address("series_skip", row, 1), {"skip": "1"})
+    assert "days after session" not in text(client, address("series", row))
 
 
 def test_the_desk_skips_moves_and_books_and_may_not_order(ward: Ward, signed_in: Enter) -> None:
