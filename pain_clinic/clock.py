@@ -56,6 +56,11 @@ def wall(moment: datetime) -> str:
     return f"{text} {moment.tzname()}" if is_twice else text
 
 
+def wall_there(moment: datetime) -> str:
+    """Return what a clock on the wall shows with the name of its zone, "8:15 EST": for readers who may sit in another."""
+    return f"{moment.hour}:{moment.minute:02d} {moment.tzname()}"
+
+
 def apply_clock(cursor: Any) -> None:
     """Make `clinic_now()` of this connection agree with `now()`; call it before SQL that compares due times."""
     if not settings.CLINIC_CLOCK and not _moved:

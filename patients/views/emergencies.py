@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
@@ -24,6 +25,17 @@ from patients.views import reaching
 
 MOST_SHOWN = 100
 TRIES, WINDOW = 10, timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One record opened in an emergency, by the clock of the patient's home site: the clock that the record itself shows."""
+
+    row: EmergencyAccess
+    opened_at: datetime
+    ends_at: datetime
+    reviewed_at: datetime | None
+    may_review: bool
 
 
 class TooMany(Refused):
@@ -75,17 +87,22 @@ def emergency_list(request: HttpRequest) -> HttpResponse:
     """List the records opened in an emergency, those to look at first."""
     by = Actor.of(request)
     trail.record(by=by, act="patients.list_emergencies")
-    rows = EmergencyAccess.objects.visible_to(web.member(request)).select_related("patient", "user", "reviewed_by")
+    rows = EmergencyAccess.objects.visible_to(web.member(request)).select_related("patient__home_site", "user", "reviewed_by")
     shown = rows.order_by("-opened_at", "-pk")[:MOST_SHOWN]
     in_order = sorted(shown, key=lambda row: row.reviewed_at is not None)
     context = {
-        "rows": [(row, row.user_id != request.user.pk) for row in in_order],
-        "zone": ZoneInfo(web.sites_of(request)[0].time_zone) if web.sites_of(request) else ZoneInfo("UTC"),
+        "rows": [_opened(row, may_review=row.user_id != request.user.pk) for row in in_order],
         "now": web.now(),
         "may_open": by.may("patients.view_patient"),
         "request_key": uuid.uuid4().hex,
     }
     return web.respond(request, "patients/emergencies.html", context)
+
+
+def _opened(row: EmergencyAccess, *, may_review: bool) -> Opened:
+    zone = ZoneInfo(row.patient.home_site.time_zone)
+    reviewed_at = row.reviewed_at.astimezone(zone) if row.reviewed_at else None
+    return Opened(row, row.opened_at.astimezone(zone), row.ends_at.astimezone(zone), reviewed_at, may_review)
 
 
 @require_POST

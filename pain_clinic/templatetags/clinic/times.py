@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 from pain_clinic import clock as clocks
-from pain_clinic.clock import wall
+from pain_clinic.clock import wall, wall_there
 from pain_clinic.templatetags.clinic.library import register
 from pain_clinic.web import now
 
@@ -21,6 +21,12 @@ MONTHS = (
 def clock(value: datetime | None) -> str:
     """The wall clock, 8:15."""
     return wall(value) if value else ""
+
+
+@register.filter
+def clock_there(value: datetime | None) -> str:
+    """The wall clock with its zone, 8:15 EST."""
+    return wall_there(value) if value else ""
 
 
 @register.filter

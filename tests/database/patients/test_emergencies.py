@@ -215,6 +215,19 @@ def test_the_managers_are_alerted_until_one_has_looked_at_it(clinic: SmallClinic
     assert AuditEvent.objects.filter(act="patients.review_emergency", outcome="done").count() == 1
 
 
+def test_the_record_and_the_list_tell_its_end_by_the_clock_of_the_patients_site(
+    clinic: SmallClinic, signed_in: Enter, stranger: User
+) -> None:
+    west = factories.site(time_zone="America/Los_Angeles", name="A first of two")
+    opened(clinic, stranger)
+    record = signed_in("physician", user=stranger).get(f"/patients/{clinic.patient.public_id}/").content.decode()
+    listed = signed_in("manager", west, clinic.site).get("/patients/emergencies/").content.decode()
+
+    assert clinic.site.time_zone == "America/New_York"
+    assert "Opened in an emergency</span> until 8:00 EDT." in record
+    assert "7:00 to 8:00 EDT" in listed
+
+
 def test_an_auditor_sees_that_a_record_was_opened_and_by_whom_but_not_whose(
     clinic: SmallClinic, signed_in: Enter, stranger: User
 ) -> None:
