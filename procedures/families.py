@@ -43,6 +43,12 @@ def name_of(family: str) -> str:
     return NAMES.get(family, family.replace("_", " "))
 
 
+def told(families: Iterable[str]) -> str:
+    """Return some families in their order as a text that begins with a capital letter."""
+    text = ", ".join(map(name_of, families))
+    return text[:1].upper() + text[1:]
+
+
 def choices(families: Iterable[str]) -> list[tuple[str, str]]:
     """Return families to choose from, by their names."""
     named = ((family, name_of(family)) for family in families)

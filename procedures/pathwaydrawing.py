@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
+from procedures.families import told
 from procedures.pathwayrows import span_told
 
-LEFT, TOP, BOX, TALL, PITCH = 1, 30, 200, 60, 118
-LANE_AT, LANE, ROUND, LABEL = 228, 34, 8, 132
+LEFT, TOP, BOX, BETWEEN = 1, 30, 220, 58
+NAME_AT, FIRST_LINE_AT, LINE, BELOW = 27, 45, 15, 15
+LETTERS = 34  # of a line that fits into a box
+LANE_AT, LANE, ROUND, LABEL = 248, 34, 8, 132
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of text in a box, and where it stands."""
+
+    text: str
+    y: int
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One step."""
+    """One step: its name, and in lines what is done in it."""
 
     name: str
-    families: str
     y: int
-
-    @property
-    def name_y(self) -> int:
-        return self.y + 27
-
-    @property
-    def families_y(self) -> int:
-        return self.y + 44
+    name_y: int
+    lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +53,14 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A pathway to be drawn."""
+    """A pathway to be drawn. All its boxes are of one size."""
 
     width: int
     height: int
+    box_left: int
+    box_width: int
+    box_height: int
+    middle: int  # of the boxes
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
 
@@ -69,22 +78,29 @@ class _Side:
 def draw(data: Mapping[str, Any]) -> Picture:
     """Return the picture of a row of steps."""
     steps: Sequence[Mapping[str, Any]] = data["steps"]
+    texts = [wrap(told(step["families"]), LETTERS) for step in steps]
+    tall = FIRST_LINE_AT + LINE * (max(map(len, texts)) - 1) + BELOW
     boxes = tuple(
-        Box(step["name"], ", ".join(name.replace("_", " ") for name in step["families"]), TOP + place * PITCH)
-        for place, step in enumerate(steps)
+        _box(step["name"], lines, TOP + place * (tall + BETWEEN))
+        for place, (step, lines) in enumerate(zip(steps, texts, strict=True))
     )
     down, beside = [], []
     for number, at, to, way in _ways(steps):
         if to == at + 1:
-            down.append(_down(number, boxes[at], boxes[to], way))
+            down.append(_down(number, boxes[at].y + tall, boxes[to].y, way))
         else:
             beside.append((number, at, to, way))
-    sides = _sides(beside, boxes)
+    sides = _sides(beside, boxes, tall)
     lanes = _lanes(sides)
     column = LANE_AT + LANE * max(lanes.values(), default=0) + 18
     arrows = [*down, *(_beside(side, lanes[side.number], column) for side in sides)]
-    height = TOP + (len(boxes) - 1) * PITCH + TALL + 8
-    return Picture(column + LABEL, height, boxes, tuple(sorted(arrows, key=lambda arrow: arrow.number)))
+    in_order = tuple(sorted(arrows, key=lambda arrow: arrow.number))
+    return Picture(column + LABEL, boxes[-1].y + tall + 8, LEFT, BOX, tall, LEFT + BOX // 2, boxes, in_order)
+
+
+def _box(name: str, texts: Sequence[str], y: int) -> Box:
+    lines = tuple(Line(text, y + FIRST_LINE_AT + LINE * place) for place, text in enumerate(texts))
+    return Box(name, y, y + NAME_AT, lines)
 
 
 def _ways(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, int, int, Mapping[str, Any]]]:
@@ -97,19 +113,19 @@ def _ways(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, int, int, M
             yield number, place, places[way["to"]], way
 
 
-def _down(number: int, above: Box, below: Box, way: Mapping[str, Any]) -> Arrow:
-    x, begins, ends = LEFT + BOX // 2, above.y + TALL, below.y - 7
+def _down(number: int, begins: int, below: int, way: Mapping[str, Any]) -> Arrow:
+    x, ends = LEFT + BOX // 2, below - 7
     return Arrow(number, f"M {x} {begins} V {ends}", x, (begins + ends) // 2, _label(way), x + 18, bool(way.get("is_off")))
 
 
-def _sides(ways: Sequence[tuple[int, int, int, Mapping[str, Any]]], boxes: Sequence[Box]) -> list[_Side]:
+def _sides(ways: Sequence[tuple[int, int, int, Mapping[str, Any]]], boxes: Sequence[Box], tall: int) -> list[_Side]:
     """Spread the ends of all arrows over the sides of their boxes."""
     ends: dict[int, list[tuple[int, str]]] = {place: [] for place in range(len(boxes))}
     for number, at, to, _ in ways:
         ends[at].append((number, "begins"))
         ends[to].append((number, "ends"))
     heights = {
-        (number, end): boxes[place].y + (slot + 1) * TALL // (len(held) + 1)
+        (number, end): boxes[place].y + (slot + 1) * tall // (len(held) + 1)
         for place, held in ends.items()
         for slot, (number, end) in enumerate(held)
     }

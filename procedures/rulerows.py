@@ -33,6 +33,24 @@ WORDS = {
     "applies_to": "for", "restart_after": "restart", "hold_before": "hold", "severity": "weight", "is_enabled": "switched",
     "enabled_by_default": "switched", "effective_from": "holds from", "effective_to": "holds until",
 }  # fmt: skip
+# What kinds of rows are called: the types of payers' rules, and lists of rows that have no words of their own.
+KINDS = {
+    "combined": "Several conditions together", "coverage_with_study": "Covered only in a study",
+    "diagnosis_list": "Diagnosis codes", "documentation": "Scores on file",
+    "dose_ceiling_per_session": "Highest dose in a session", "episode_reset": "When a new episode begins",
+    "extended_treatment_review": "Review of long treatment", "guidance_prohibited": "Guidance not covered",
+    "guidance_required": "Guidance required", "initial_criteria": "Before a first session",
+    "level_limit": "Levels in a session", "lifetime_cap": "Limit in a lifetime", "min_interval": "Interval between sessions",
+    "modifier_hint": "Billing modifier", "no_predetermined_series": "No series fixed in advance", "noncovered": "Not covered",
+    "noncovered_indication": "Indications not covered", "one_region_per_session": "One region a session",
+    "prerequisite_procedures": "What must have gone before", "prerequisite_response": "Relief by what went before",
+    "prior_authorization": "Authorisation by the payer", "repeat_limit": "Limit on repeats",
+    "repeat_response": "Relief before a repeat", "rescue_repeat": "Repeat after too little relief",
+    "same_day_exclusion": "Not on the same day", "sedation_review": "Sedation", "session_cap": "Limit on sessions",
+    "site_of_service": "Place of service", "staleness": "When earlier blocks no longer count", "technique": "Technique",
+    "unit_limit": "Units billed", "window_definition": "How a plan year is counted", "escort": "Driver",
+    "lab_limits": "Laboratory limit", "minimum_hours": "Hours of fasting",
+}  # fmt: skip
 TABLES = "the tables"
 
 
@@ -91,7 +109,8 @@ def title(row: RuleRow) -> str:
     said = row.data.get("rule") or row.data.get("drug") or row.data.get("name")
     if said:
         return str(said).removesuffix(".")
-    kind = plain(str(row.data.get("type") or row.section)).capitalize()
+    code = str(row.data.get("type") or row.section)
+    kind = KINDS.get(code) or plain(code).capitalize()
     about = ", ".join(families_of(row)) or (plain(row.row_id) if "type" not in row.data else "")
     return f"{kind}: {about}" if about else kind
 
@@ -265,5 +284,5 @@ def _told(value: Any, name: str = "") -> str:
     if value is None or value in ("", []):
         return "none"
     if isinstance(value, list):
-        return ", ".join(name_of(str(one)) if name == "applies_to" else plain(str(one)) for one in value)
+        return ", ".join(name_of(str(one)) for one in value)  # what is no family is told by its own words
     return value.isoformat() if isinstance(value, date) else str(value)

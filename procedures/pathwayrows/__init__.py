@@ -10,6 +10,7 @@ from procedures.pathwayrows.telling import Version, edits, versions
 from procedures.pathwayrows.words import (
     CHANGE,
     GATES,
+    PER,
     SPANS,
     UNITS,
     MayNotChange,
@@ -21,6 +22,7 @@ from procedures.pathwayrows.words import (
     length,
     read_span,
     span_told,
+    step_names,
     stops_of,
     ways_of,
 )
@@ -29,6 +31,7 @@ __all__ = [
     "CHANGE",
     "GATES",
     "MORE",
+    "PER",
     "SPANS",
     "UNITS",
     "MayNotChange",
@@ -49,6 +52,7 @@ __all__ = [
     "read_span",
     "reshaped",
     "span_told",
+    "step_names",
     "stops_of",
     "versions",
     "ways_of",

@@ -13,6 +13,8 @@ SPANS = ("earliest", "ideal", "latest", "expires")
 UNITS = ("days", "weeks", "months", "years")
 DAYS = {"days": 1, "weeks": 7, "months": 30, "years": 365}
 Span: TypeAlias = Mapping[str, int]
+NOTHING: Mapping[str, str] = {}
+PER = {"region": "one region", "site": "one level and side", "patient": "one patient"}
 GATES = {
     "relief": "Relief",
     "too_little": "Too little relief",
@@ -90,25 +92,34 @@ def read_span(text: str) -> Span | None:
     return found or None
 
 
-def gate_told(gate: Mapping[str, Any]) -> str:
-    """Return what a gate asks, in words."""
+def step_names(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the steps of a row are called, by their ids."""
+    return {step["id"]: step["name"] for step in data.get("steps", ())}
+
+
+def gate_told(gate: Mapping[str, Any], names: Mapping[str, str] = NOTHING) -> str:
+    """Return what a gate asks, in words; `names` are those of the steps that it may speak of."""
     kind = gate["kind"]
+
+    def step(one: object) -> str:
+        return names.get(str(one)) or str(one).replace("_", " ")
+
     if kind == "relief":
         period = span_told({unit: gate[unit] for unit in UNITS if unit in gate})
         told = f"at least {gate['pct']} % better{f' for {period}' if period else ''}"
         told += " or better function" if gate.get("or_function") else ""
-        after = [str(name).replace("_", " ") for name in gate.get("after", ())]
+        after = [step(one) for one in gate.get("after", ())]
         return told + (f" after {' and '.join(after)}" if after else "")
     if kind == "too_little":
         return f"less than {gate['pct']} % better"
     if kind == "changed":
         return f"another {' or '.join(gate['of'])}"
     if kind == "longer":
-        return f"{gate['pct']} % relief lasts longer than after {str(gate['than']).replace('_', ' ')}"
+        return f"{gate['pct']} % relief lasts longer than after {step(gate['than'])}"
     if kind == "on_file":
         return f"{gate['what']} is on file"
     if kind == "no_more_medicine":
-        return f"no more medicine than before {str(gate['after']).replace('_', ' ')}"
+        return f"no more medicine than before {step(gate['after'])}"
     if kind == "review":
         return f"a physician has looked at {gate['of']}"
     return {"same_target": "the same levels and side", "authorised": "the payer has authorised it"}[kind]
@@ -117,7 +128,10 @@ def gate_told(gate: Mapping[str, Any]) -> str:
 def stops_of(row: ClinicPathway) -> list[str]:
     """Return what stops a course on a pathway, in words."""
     found = []
-    relief = sorted({gate_told(gate) for _, _, way in ways_of(row.data) for gate in way["gates"] if gate["kind"] == "relief"})
+    names = step_names(row.data)
+    relief = sorted(
+        {gate_told(gate, names) for _, _, way in ways_of(row.data) for gate in way["gates"] if gate["kind"] == "relief"}
+    )
     if relief:
         found.append(f"The relief that a way asks for is not reached ({'; '.join(relief)}) and no other way is open.")
     ends = [f"{way['why']}: {span_told(way['expires'])}" for _, _, way in ways_of(row.data) if "expires" in way]
@@ -125,6 +139,6 @@ def stops_of(row: ClinicPathway) -> list[str]:
         found.append(f"The time for it has run out ({'; '.join(ends)}).")
     limit = row.data.get("limit")
     if limit:
-        found.append(f"{limit['most']} sessions in {limit['months']} months for one {limit['per']}, and none leaves that time.")
+        found.append(f"{limit['most']} sessions in {limit['months']} months for {PER[limit['per']]}, and none leaves that time.")
     found.append("A payer's limit that waiting does not lift, a physician's own limit, or a physician's word.")
     return found

@@ -20,6 +20,7 @@ from procedures.models import ClinicPathway, Procedure
 from procedures.pathwayrows import (
     GATES,
     MORE,
+    PER,
     SPANS,
     UNITS,
     Span,
@@ -37,7 +38,6 @@ SPAN_WORDS = {"earliest": "Not before", "ideal": "Best", "latest": "Until", "exp
 SPAN_HINTS = {"ideal": "Empty: a week after the first day.", "latest": "Empty: six weeks after the first day."}
 ASKED = [("yes", "Asked"), ("no", "Not asked")]
 NO_YES = [("no", "No"), ("yes", "Yes")]
-PER = [("region", "one region"), ("site", "one level and side"), ("patient", "the patient")]
 ROLES = [("", "not told apart"), ("diagnostic", "Diagnostic"), ("therapeutic", "Therapeutic")]
 CHANGES = [("approach", "approach"), ("level", "level"), ("medication", "medication")]
 OWNERS = [(owner.value, owner.value) for owner in Owner]
@@ -171,7 +171,7 @@ class PathwayEditForm(forms.Form):
             label="At most so many sessions", min_value=1, max_value=99, required=False, help_text="Empty: no limit of its own."
         )
         self.fields["months"] = forms.IntegerField(label="within so many months", min_value=1, max_value=120, required=False)
-        self.fields["per"] = forms.ChoiceField(label="for", choices=PER)
+        self.fields["per"] = forms.ChoiceField(label="for", choices=list(PER.items()))
         mine = self._families() | set(self.base.get("limit", {}).get("families", ()))
         if len(mine) > 1:
             self.fields["counted"] = forms.MultipleChoiceField(
@@ -220,7 +220,7 @@ class PathwayEditForm(forms.Form):
     def _add_gates(self, name: str, gates: Any) -> None:
         for place, gate in enumerate(gates):
             start = f"{name}.gates.{place}"
-            told = gate_told(gate) if _is_told(gate) else "not said yet"
+            told = gate_told(gate, dict(self._steps)) if _is_told(gate) else "not said yet"
             field = forms.ChoiceField(
                 label=f"Gate: {GATES[gate['kind']]}", choices=ASKED, help_text=f"{told[:1].upper()}{told[1:]}."
             )

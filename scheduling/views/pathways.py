@@ -17,7 +17,7 @@ from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import DomainError
-from procedures import pathwayrows
+from procedures import families, pathwayrows
 from procedures.models import ClinicPathway
 from procedures.pathwaydrawing import draw
 from scheduling.agenda import words
@@ -175,7 +175,7 @@ def _page(
         "picture": draw(drawn if drawn is not None else row.data if form is None else form.base),
         "refusal": refusal,
         "steps": _steps(row),
-        "limit": f"{limit['most']} sessions in {limit['months']} months for one {limit['per']}" if limit else "",
+        "limit": f"{limit['most']} sessions in {limit['months']} months for {pathwayrows.PER[limit['per']]}" if limit else "",
         "staging": pathwayrows.span_told(row.data.get("staging")),
         "stops": pathwayrows.stops_of(row),
         "ours": row.data.get("ours", ()),
@@ -190,7 +190,7 @@ def _page(
 
 
 def _steps(row: ClinicPathway) -> list[StepTold]:
-    names = {step["id"]: step["name"] for step in row.data["steps"]}
+    names = pathwayrows.step_names(row.data)
     number = 0
     found = []
     for step in row.data["steps"]:
@@ -198,10 +198,9 @@ def _steps(row: ClinicPathway) -> list[StepTold]:
         for way in step["then"]:
             number += 1
             ways.append(_way(number, way, names))
-        families = ", ".join(str(name).replace("_", " ") for name in step["families"])
         role = f", {step['role']}" if step.get("role") else ""
-        begins = tuple(_gate(gate) for gate in step.get("begins", {}).get("gates", ()))
-        found.append(StepTold(step["name"], families + role, begins, tuple(ways)))
+        begins = tuple(_gate(gate, names) for gate in step.get("begins", {}).get("gates", ()))
+        found.append(StepTold(step["name"], families.told(step["families"]) + role, begins, tuple(ways)))
     return found
 
 
@@ -213,13 +212,13 @@ def _way(number: int, way: dict[str, Any], names: dict[str, str]) -> WayTold:
         f"until {told(way['latest'])}" if "latest" in way else "until six weeks after that",
         *([f"lapses after {told(way['expires'])}"] if "expires" in way else []),
     ]
-    gates = tuple(_gate(gate) for gate in way["gates"])
+    gates = tuple(_gate(gate, names) for gate in way["gates"])
     only_if = str(way.get("only_if", "")).replace("_", " ")
     return WayTold(number, names[way["to"]], way["why"], tuple(when), gates, only_if, bool(way.get("is_off")))
 
 
-def _gate(gate: dict[str, Any]) -> str:
-    return f"{pathwayrows.gate_told(gate)}{' (not asked here)' if gate.get('is_off') else ''}"
+def _gate(gate: dict[str, Any], names: Mapping[str, str]) -> str:
+    return f"{pathwayrows.gate_told(gate, names)}{' (not asked here)' if gate.get('is_off') else ''}"
 
 
 def _touched(one: Touched) -> ChangeTold:

@@ -120,7 +120,7 @@ def test_a_change_is_a_new_version_with_author_and_reason_and_is_in_force(doctor
     assert pathwaybook.pathways()[TPI].limit.most == 4  # type: ignore[union-attr]
     newest, first = pathwayrows.versions(kept)
     assert (newest.version, first.version, first.by, first.reason) == (2, 1, "the tables", "From the table.")
-    assert ("trigger points trigger points 1 earliest", "6 weeks", "8 weeks") in newest.changes
+    assert ("Trigger points, then Trigger points, not before", "6 weeks", "8 weeks") in newest.changes
     assert ("limit", "3 in 12 months for one patient", "4 in 12 months for one patient") in newest.changes
     assert AuditEvent.objects.filter(act="procedures.change_pathway", subject_id=kept.public_id).count() == 1
 
@@ -235,7 +235,8 @@ LAST_STOP = "A payer's limit that waiting does not lift, a physician's own limit
         (
             "scs_trial_to_implant",
             [
-                "The relief that a way asks for is not reached (at least 50 % better after trial) and no other way is open.",
+                "The relief that a way asks for is not reached (at least 50 % better after Stimulator trial) and no other way is"
+                " open.",
                 LAST_STOP,
             ],
         ),
@@ -263,11 +264,14 @@ def test_what_was_taken_away_added_and_switched_is_told_beside_the_tables_values
     held.is_enabled = False
     assert {name: (here, there) for name, here, there in pathwayrows.edits(held)} == {
         "switched": ("off", "on"),
-        "block 2 ablation 1 expires": ("none", "12 months"),
-        "block 2 ablation 1 latest": ("8 weeks", "none"),
-        f"{staged['id'].replace('_', ' ')} is staged": ("no", "yes"),
-        "ablation families": ("facet_rfa", "facet_rfa, facet_rfa_cooled"),
-        "ablation name": ("Ablation of the nerves", "Ablation"),
+        "Block 2, then Ablation of the nerves, lapses after": ("none", "12 months"),
+        "Block 2, then Ablation of the nerves, until": ("8 weeks", "none"),
+        f"{staged['name']}, two sides on two dates": ("no", "yes"),
+        "Ablation of the nerves, what is done": (
+            "radiofrequency ablation of facet joint nerves",
+            "radiofrequency ablation of facet joint nerves, cooled ablation of facet joint nerves",
+        ),
+        "Ablation of the nerves, name": ("Ablation of the nerves", "Ablation"),
     }
 
 
@@ -303,7 +307,7 @@ def test_a_newer_table_keeps_what_the_clinic_changed_and_brings_the_rest(doctor:
     way = kept.data["steps"][0]["then"][0]
     assert (way["earliest"], way["expires"]) == ({"weeks": 8}, {"years": 1})
     assert [change.name for change in report.pathways.kept] == ["steps trigger_points then trigger_points 1 earliest"]
-    assert [name for name, _, _ in pathwayrows.edits(kept)] == ["trigger points trigger points 1 earliest"]
+    assert [name for name, _, _ in pathwayrows.edits(kept)] == ["Trigger points, then Trigger points, not before"]
 
 
 def test_edits_that_do_not_go_with_a_newer_row_keep_the_clinics_whole_row(doctor: Actor, folder: Path) -> None:

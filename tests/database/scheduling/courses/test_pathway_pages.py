@@ -68,7 +68,9 @@ def test_a_pathway_is_drawn_and_told_in_words(ward: Ward, row: ClinicPathway, si
         "Then Block 2 : second block at the same levels not before 14 days, best a week after that",
         "at least 80 % better",
         "lapses after 12 months",
-        "2 sessions in 12 months for one site",
+        "2 sessions in 12 months for one level and side",
+        "Ablation Radiofrequency ablation of facet joint nerves, cooled ablation of facet joint nerves",
+        "at least 80 % better after Block 1 and Block 2",
         "Two sides on two dates at least 14 days apart",
         f"{wall(row.changed_at.astimezone(ZoneInfo(ward.clinic.site.time_zone)))} Version 1 by the tables: From the table.",
         "Seen in a document.",
@@ -115,7 +117,7 @@ def test_saving_makes_a_version_and_plans_the_running_courses_once(ward: Ward, r
     assert current(course).earliest == TODAY + 25 * DAY
     assert courses.sweep(at=NOW) == planning.Tally()
     page = words(client.get(f"/pathways/{row.public_id}/"))
-    assert "Two weeks are too short here block 1 block 2 1 earliest: 14 days → 28 days" in page
+    assert "Two weeks are too short here Block 1, then Block 2, not before: 14 days → 28 days" in page
     assert "The clinic's own values" in page
 
 

@@ -67,7 +67,7 @@ def test_a_step_with_its_way_and_gate_is_added_looked_at_and_kept(ward: Ward, ro
     way = pathwaybook.pathways()[row.code].step("ablation").then[2]
     assert (way.to, str(way.earliest), [type(gate).__name__ for gate in way.gates]) == ("injection", "21 days", ["TooLittle"])
     told = words(doctor.get(f"/pathways/{row.public_id}/"))
-    assert "order of the steps: block 1, block 2, ablation → block 1, block 2, ablation, injection" in told
+    assert "order of the steps: Block 1, Block 2, Ablation → Block 1, Block 2, Ablation, Injection" in told
     courses.sweep(at=NOW)
     assert current(course).step == "block_1"
 
@@ -98,7 +98,7 @@ def test_steps_and_ways_are_moved(row: ClinicPathway, doctor: Client) -> None:
     row.refresh_from_db()
     assert row_of(leaves(row.data)) == row.data
     (edit,) = [one for one in pathwayrows.edits(row) if "order" in one[0]]
-    assert edit == ("ablation: order of the ways on", "block 1 1, ablation 1", "ablation 1, block 1 1")
+    assert edit == ("Ablation, order of the ways on", "Block 1, Ablation", "Ablation, Block 1")
     assert tables.load(by=Actor.system("tests"), at=NOW).pathways.changed == []
     row.refresh_from_db()
     assert [way["to"] for way in row.data["steps"][2]["then"]] == ["block_1", "ablation"]

@@ -82,6 +82,15 @@ def test_list_is_filtered(manager: Client, asked: dict[str, str], expected: Call
     assert wanted <= shown if "q" in asked else shown == wanted
 
 
+def test_every_row_is_called_by_words_and_not_by_a_code(manager: Client) -> None:
+    types = {one.data["type"] for one in RuleRow.objects.filter(section="rules", table="payer_rules")}
+    assert types <= rulerows.KINDS.keys()
+    lines = [line for _, lines in manager.get("/rules/").context["groups"] for line in lines]
+    assert [line.title for line in lines if "_" in line.title] == []
+    assert {line.payer for line in lines} & {line.row.data.get("payer_rule_set", "") for line in lines} == {""}
+    assert next(line.title for line in lines if line.row.row_id == CAP) == "Limit on sessions: epidural steroid injections"
+
+
 def test_row_is_shown_with_its_source(manager: Client) -> None:
     page = manager.get(f"/rules/{row().public_id}/").content.decode()
 

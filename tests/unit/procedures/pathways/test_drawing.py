@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from procedures import yaml_files
-from procedures.pathwaydrawing import draw
+from procedures.pathwaydrawing import LETTERS, draw
 from procedures.tables.courses import STEPS
 
 ROWS: list[dict[str, Any]] = yaml_files.read(STEPS)[0]["pathways"]
@@ -20,10 +20,21 @@ def test_every_step_and_way_is_drawn_inside_and_apart(row: dict[str, Any]) -> No
     assert [box.name for box in picture.boxes] == [step["name"] for step in row["steps"]]
     assert [arrow.number for arrow in picture.arrows] == list(range(1, 1 + sum(len(step["then"]) for step in row["steps"])))
     assert all(0 < arrow.x < picture.width and 0 < arrow.y < picture.height for arrow in picture.arrows)
-    assert all(one.y + 60 < other.y for one, other in zip(picture.boxes, picture.boxes[1:], strict=False))
+    assert all(one.y + picture.box_height < other.y for one, other in zip(picture.boxes, picture.boxes[1:], strict=False))
+    assert all(box.name_y < line.y < box.y + picture.box_height - 6 for box in picture.boxes for line in box.lines)
+    assert all(len(line.text) <= LETTERS for box in picture.boxes for line in box.lines)
     for one, other in combinations(picture.arrows, 2):
         assert abs(one.x - other.x) + abs(one.y - other.y) >= 12, (one, other)
         assert one.line != other.line
+
+
+def test_what_is_done_in_a_step_is_named_and_not_by_its_code() -> None:
+    row = next(row for row in ROWS if row["id"] == "facet_dual_block_to_rfa")
+    boxes = draw(row).boxes
+    assert [line.text for line in boxes[0].lines] == ["Medial branch blocks"]
+    assert [line.text for line in boxes[2].lines] == [
+        "Radiofrequency ablation of facet", "joint nerves, cooled ablation of", "facet joint nerves",
+    ]  # fmt: skip
 
 
 def test_a_way_that_is_off_is_drawn_as_such() -> None:
