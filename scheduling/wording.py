@@ -121,7 +121,8 @@ def preview(*, key: str, language: str, text: str, at: datetime) -> Letter:
 
 
 _SITE = {"name": "Northside", "slug": "northside", "time_zone": "America/New_York", "address": "1 Elm Street",
-         "directions": "Second floor, lift on the left.", "phone": "+1 518 555 0100",
+         "directions": "Second floor, lift on the left.", "directions_es": "Segundo piso, ascensor a la izquierda.",
+         "phone": "+1 518 555 0100",
          "email": "desk@northside.example"}  # fmt: skip
 
 

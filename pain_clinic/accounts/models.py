@@ -44,6 +44,7 @@ class Site(models.Model):
     time_zone = models.CharField(max_length=64, validators=[check_time_zone])
     address = models.CharField(max_length=300, blank=True)
     directions = models.TextField(max_length=1000, blank=True)  # how to find it, as patients read it in their mails
+    directions_es = models.TextField(max_length=1000, blank=True)  # the same in Spanish; empty: the text above in every language
     phone = models.CharField(max_length=40, blank=True)
     email = models.EmailField(blank=True)
     state = models.CharField(max_length=2, blank=True)  # two letters: some payers' rules hold in some states only
@@ -58,6 +59,10 @@ class Site(models.Model):
     def day_at(self, moment: datetime) -> date:
         """Return the date on this site's wall; in an American evening the UTC date is tomorrow's."""
         return moment.astimezone(ZoneInfo(self.time_zone)).date()
+
+    def directions_in(self, language: str) -> str:
+        """Return how to find it in a language, in the usual one where nobody wrote it in that."""
+        return self.directions_es if language == "es" and self.directions_es.strip() else self.directions
 
 
 class StaffManager(UserManager["User"]):

@@ -74,7 +74,7 @@ def show(link: Link, at: datetime, language: str) -> VisitShown:
         has_moved=link.calendar_sequence != case.calendar_sequence and case.status != Status.CANCELLED,
         may_move=case.status in BEFORE_ARRIVAL and case.arrives_at >= at + NOTICE,
         undo_until=undo_until,
-        directions=cleaned(site.directions),
+        directions=cleaned(site.directions_in(language)),
         to_do=_to_do(case, zone, language, has_plan=has_plan),
         has_plan=has_plan,
     )

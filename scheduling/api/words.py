@@ -286,3 +286,5 @@ class SiteOut(serializers.Serializer[object]):
     name = serializers.CharField()
     time_zone = serializers.CharField()
     phone = serializers.CharField()
+    directions = serializers.CharField()
+    directions_es = serializers.CharField()

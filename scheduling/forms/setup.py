@@ -62,6 +62,13 @@ class SiteForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="As patients read it in their mails: bus, parking, entrance, floor.",
     )
+    directions_es = PlainField(
+        label="How to find it, in Spanish",
+        max_length=1000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "lang": "es"}),
+        help_text="For patients who read Spanish. Empty: they read the text above.",
+    )
     phone = PlainField(max_length=40, required=False)
     email = forms.EmailField(required=False)
     state = forms.RegexField(

@@ -194,8 +194,9 @@ class _Writer:
             ]
         if self._stands() or self.kind == MessageKind.CANCELLATION:
             facts.append(Fact(gettext("Place"), ", ".join(part for part in (self.place, cleaned(self.site.address)) if part)))
-        if self._stands() and self.site.directions.strip():
-            facts.append(Fact(gettext("How to find us"), cleaned(self.site.directions)))
+        directions = cleaned(self.site.directions_in(self.language))
+        if self._stands() and directions:
+            facts.append(Fact(gettext("How to find us"), directions))
         if self.phone:
             dial = "".join(sign for sign in self.phone if sign.isdigit() or sign == "+")
             facts.append(Fact(gettext("Telephone"), self.phone, dial))

@@ -163,7 +163,10 @@ def site(request: HttpRequest, public_id: uuid.UUID | None = None) -> HttpRespon
 
 def _site_values(row: Site) -> dict[str, Any]:
     closed = "\n".join(f"{each.date.isoformat()} {each.name}" for each in Closure.objects.filter(site=row).order_by("date", "pk"))
-    names = ("name", "slug", "time_zone", "address", "directions", "phone", "email", "state", "place_of_service", "is_active")
+    names = (
+        "name", "slug", "time_zone", "address", "directions", "directions_es", "phone", "email", "state", "place_of_service",
+        "is_active",
+    )  # fmt: skip
     return {**{name: getattr(row, name) for name in names}, "closures": closed}
 
 

@@ -60,6 +60,19 @@ def test_confirmation_reads_alone_as_plain_text() -> None:
     )
 
 
+def test_the_way_to_the_site_is_told_in_the_patients_language_and_else_as_it_is_written() -> None:
+    appointment = case(language="es")
+    assert "Cómo llegar: Bus 4. Second floor.\n" in letter(appointment).text
+
+    appointment.site.directions_es = "Autobús 4.\nSegundo piso."
+    assert "Cómo llegar: Autobús 4. Segundo piso.\n" in letter(appointment).text
+    appointment.patient.language = "en"
+    assert "How to find us: Bus 4. Second floor.\n" in letter(appointment).text
+
+    appointment.site.directions, appointment.site.directions_es = "", " "
+    assert "How to find us" not in letter(appointment).text
+
+
 def test_every_passage_of_the_plain_text_is_in_the_html_too() -> None:
     made = letter(case(sedation="moderate"), link=LINK, unsubscribe=LINK)
 

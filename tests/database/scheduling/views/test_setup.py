@@ -85,14 +85,18 @@ def test_new_site_is_made_and_its_closed_days_close_it(clinic: SmallClinic, mana
         "slug": "southside",
         "time_zone": "America/Chicago",
         "is_active": "on",
+        "directions": "Second floor.",
+        "directions_es": "Segundo piso.",
         "closures": "2026-12-25 Christmas Day",
         "request_key": key(),
     }
 
     assert manager.post("/settings/sites/new/", values).status_code == 303
     made = Site.objects.get(slug="southside")
+    assert (made.directions_in("en"), made.directions_in("es")) == ("Second floor.", "Segundo piso.")
     assert Closure.objects.get(site=made).name == "Christmas Day"
-    assert manager.get(f"/settings/sites/{made.public_id}/").status_code == 200
+    again = manager.get(f"/settings/sites/{made.public_id}/")
+    assert (again.status_code, "Segundo piso." in again.content.decode()) == (200, True)
 
 
 @pytest.mark.parametrize(

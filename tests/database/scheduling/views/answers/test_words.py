@@ -39,11 +39,14 @@ def test_calendar_file_of_a_cancelled_visit_says_so(visit: Appointment, phone: P
 def test_spanish_patient_reads_spanish_and_may_change(visit: Appointment, phone: Phone) -> None:
     visit.patient.language = "es"
     visit.patient.save()
+    visit.site.directions, visit.site.directions_es = "Blue door", "Puerta azul"
+    visit.site.save()
     phone.get()
-    for said in ('<html lang="es">', "lunes 21 de septiembre", "Sí, vendré", ">English<"):
+    for said in ('<html lang="es">', "lunes 21 de septiembre", "Sí, vendré", "Puerta azul", ">English<"):
         assert said in phone.page
     phone.get(lang="en")
     assert "Yes, I will come" in phone.page
+    assert "Blue door" in phone.page
     assert f'action="/l/{phone.secret}/?lang=en"' in phone.page
     phone.press("confirm")
 
