@@ -26,6 +26,7 @@ from scheduling.demo.days import Tell, local_date, pack
 from scheduling.demo.facts import facts_of, write_facts
 from scheduling.demo.histories import write_sessions
 from scheduling.demo.people import invent
+from scheduling.demo.ready import settle_facts, soon, write_ready
 from scheduling.demo.rows import write_cases, write_people
 from scheduling.demo.stories import CAST, LAST_NAME, cast_of, pack_stories, tell_facts, write_messages
 from scheduling.demo.writing import empty, reserve
@@ -112,9 +113,13 @@ def build(*, patients: int, seed: int, at: datetime, may_erase: bool = False, te
         own = random.Random(seed + 1)  # nosec B311  # noqa: S311  of its own, so that cases stay as they are
         facts = facts_of(people, own, at)
         tell_facts(stories, facts, told, at)
+        settled = random.Random(seed + 3)  # nosec B311  # noqa: S311  of its own too
+        near = soon(cases, settled, at)
+        settle_facts(near, facts, settled, at)
         write_facts(facts)
         sessions = write_sessions(cases, own, at)
-        write_coverage(everybody, cases, own, at)
+        plans = write_coverage(everybody, cases, own, at)
+        write_ready(near, plans, facts, settled, at)
         write_messages(stories, told, at)
         tell("Building free time …")
         free_time.rebuild(at=at)

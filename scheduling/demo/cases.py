@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from procedures.levels import default_side, levels_offered, regions_offered
+from procedures.levels import RegionLevels, default_side, levels_offered, regions_offered
 from procedures.models import Procedure
 from scheduling.demo.people import Person
 from scheduling.intervals import instant
@@ -18,6 +18,9 @@ from scheduling.models import Kind, Resource
 SLOT = 5
 NOON = 12 * 60 // SLOT
 LEGS = ("prep", "procedure", "recovery", "turnover")
+OFTEN_WITH_STEROID = frozenset({"facet_injection", "si_injection", "joint_injection"})
+APART = 15  # days between two steroids of one person: what the clinic's own rules ask for
+SELDOM = frozenset({"S2", "S3", "S4"})  # offered, and hardly ever wanted
 # What people come for: share of patients, codes with weights.
 COMPLAINTS: tuple[tuple[float, dict[str, float]], ...] = (
     (22, {"esi_tf_lumbar": 6, "esi_il_lumbar": 4, "esi_caudal": 1, "snrb": 1, "rfa_pulsed": 0.5, "epidural_adhesiolysis": 0.3}),
@@ -82,6 +85,7 @@ class Case:
     is_free: bool  # cancelled or missed: takes no room
     status: str = ""
     tale: Tale | None = None
+    key: int = 0  # of its row, once that is known
 
 
 @dataclass(slots=True)
@@ -157,7 +161,7 @@ class Packer:
             if not codes:
                 continue
             procedure = self.procedures[self.rng.choices(codes, weights)[0]]
-            if (doctor.pk, procedure.pk) not in self.minutes:
+            if (doctor.pk, procedure.pk) not in self.minutes or _is_too_early(procedure, person, day.on):
                 continue
             found = self._place(day, doctor, procedure)
             if found is not None:
@@ -174,6 +178,10 @@ class Packer:
         return None
 
     def _place(self, day: Day, doctor: Resource, procedure: Procedure) -> tuple[int, list[Taken]] | None:
+        """Return where it fits first without what can do more than it needs, else where it fits at all."""
+        return self._fitted(day, doctor, procedure, is_plain=True) or self._fitted(day, doctor, procedure, is_plain=False)
+
+    def _fitted(self, day: Day, doctor: Resource, procedure: Procedure, *, is_plain: bool) -> tuple[int, list[Taken]] | None:
         room = self.minutes[doctor.pk, procedure.pk] or procedure.room_minutes
         spans = _spans(procedure, room)
         wanted: list[tuple[int, list[tuple[Resource, int]], list[tuple[list[str], int, int]]]] = []
@@ -181,7 +189,7 @@ class Packer:
         for kind, attribute, count, legs in self.needs[procedure.code]:
             runs = _runs(spans, legs)
             units = []
-            for resource in self._units(day, doctor, kind, attribute):
+            for resource in self._units(day, doctor, kind, attribute, is_plain=is_plain):
                 own = [(names, start, stop + self._extra(resource, names)) for names, start, stop in runs]
                 starts = _fits(self._free(day, resource, doctor, procedure), own)
                 if starts:
@@ -203,11 +211,13 @@ class Packer:
             joint &= joint - 1
         return None
 
-    def _units(self, day: Day, doctor: Resource, kind: str, attribute: str) -> Iterable[Resource]:
+    def _units(self, day: Day, doctor: Resource, kind: str, attribute: str, *, is_plain: bool) -> Iterable[Resource]:
         if kind == Kind.PHYSICIAN:
             return (doctor,)
-        rows = (self.resources[pk] for pk in day.free)
-        return [row for row in rows if row.kind == kind and (not attribute or attribute in row.attributes)]
+        rows = [row for row in (self.resources[pk] for pk in day.free) if row.kind == kind]
+        if not attribute:
+            return [row for row in rows if not (is_plain and row.attributes)]
+        return [row for row in rows if attribute in row.attributes]
 
     @staticmethod
     def _extra(resource: Resource, names: list[str]) -> int:
@@ -253,6 +263,8 @@ class Packer:
                 day.free[one.resource.pk] &= ~(((1 << (one.stop - one.first)) - 1) << one.first)
         if person.busy is not None:
             person.busy.add(day.on)
+        if _has_steroid(procedure):
+            person.steroids.add(day.on)
         side, levels = _target(procedure, person)
         clock = day.moment(starts).astimezone(day.zone)
         return Case(
@@ -273,6 +285,15 @@ class Packer:
             taken=[(one.resource, one.legs, day.moment(one.first), day.moment(one.stop)) for one in taken],
             is_free=is_free,
         )
+
+
+def _has_steroid(procedure: Procedure) -> bool:
+    return procedure.steroid.startswith("yes") or procedure.family in OFTEN_WITH_STEROID
+
+
+def _is_too_early(procedure: Procedure, person: Person, on: date) -> bool:
+    """Say whether a steroid would come too close to another one of this person."""
+    return _has_steroid(procedure) and any(abs((on - other).days) < APART for other in person.steroids)
 
 
 def _spans(procedure: Procedure, room: int) -> dict[str, tuple[int, int]]:
@@ -314,15 +335,24 @@ def _fits(free: int, runs: list[tuple[list[str], int, int]]) -> int:
 
 def _target(procedure: Procedure, person: Person) -> tuple[str, list[str]]:
     side = default_side(procedure) or (person.side if person.side in procedure.laterality else procedure.laterality[0])
-    groups = levels_offered(procedure)
+    groups = _usual(levels_offered(procedure))
     if not groups:
         return side, []
-    group = groups[int(person.height * len(groups)) % len(groups)].levels
+    group = groups[int(person.height * len(groups)) % len(groups)]
     # Most people hurt low: the lower half of the region.
     place = min(len(group) - 1, int(len(group) * (0.45 + 0.55 * person.height)))
     count = 2 if (procedure.max_levels or 1) > 1 and person.height > 0.6 else 1
     first = max(0, place - count + 1)
     return side, list(group[first : place + 1])
+
+
+def _usual(groups: Iterable[RegionLevels]) -> list[list[str]]:
+    """Return the levels that people come for, by region: of the sacral foramina the first, which goes with the low back."""
+    found: dict[str, list[str]] = {}
+    for group in groups:
+        held = found.setdefault("lumbar" if group.region == "sacral" else group.region, [])
+        held += [level for level in group.levels if level not in SELDOM]
+    return list(found.values())
 
 
 def _regions(procedure: Procedure, person: Person) -> list[str]:

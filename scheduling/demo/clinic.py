@@ -25,6 +25,13 @@ SITES = (
     (LAKE, "Lakeside (demo)", "America/Chicago", "4 Pier Road", "+1 312 555 0100"),
 )
 BOTH = (NORTH, LAKE)
+# How to find them, in English and in Spanish.
+WAYS = {
+    NORTH: ("Second floor, the lift is on the left. Park behind the house.",
+            "Segundo piso; el ascensor está a la izquierda. Aparque detrás del edificio."),
+    LAKE: ("Ground floor, the door beside the pharmacy. Bus 12 stops in front of it.",
+           "Planta baja, la puerta junto a la farmacia. El autobús 12 para delante."),
+}  # fmt: skip
 # User name, role, shown name, sites.
 ACCOUNTS = (
     ("desk", "desk", "Dana Reyes", BOTH),
@@ -175,7 +182,10 @@ def make_clinic(*, at: datetime) -> Clinic:
     """Write down sites, resources, hours, privileges, holidays, leave, blocks and the way between the sites."""
     sites = {}
     for slug, name, zone, address, phone in SITES:
-        values = {"name": name, "time_zone": zone, "address": address, "phone": phone, "is_active": True}
+        values = {
+            "name": name, "time_zone": zone, "address": address, "phone": phone, "is_active": True,
+            "directions": WAYS[slug][0], "directions_es": WAYS[slug][1],
+        }  # fmt: skip
         sites[slug] = Site.objects.update_or_create(slug=slug, defaults=values)[0]
     users = make_users(sites)
     resources = _resources(sites, users)

@@ -24,7 +24,7 @@ from scheduling.models import Status
 NO_RULES = "none"
 MEDICARE = "medicare_multi_mac_2026"
 RETIRED = 65  # from this age the public plans are those of the old
-ON_FILE = 0.94
+ON_FILE = 0.97
 _KNOWN = frozenset((last, born) for _, last, born, _ in KNOWN)
 # Payer: rule set, plan type, beginning of the member number.
 PLANS = {
@@ -54,10 +54,13 @@ class Plan:
 
     key: int
     plan_type: str
+    rules: str
 
 
-def write_coverage(people: Sequence[Person], cases: Sequence[Case], rng: random.Random, at: datetime) -> None:
-    """Write coverage, authorisations with their use, and consents."""
+def write_coverage(
+    people: Sequence[Person], cases: Sequence[Case], rng: random.Random, at: datetime
+) -> Mapping[int, Plan]:  # fmt: skip
+    """Write coverage, authorisations with their use, and consents to what was done; return the plans by person."""
     biller, nurse = (User.objects.get(username=name).pk for name in ("biller", "nurse"))
     held = [one for one in people if _is_known(one) or one.is_told or rng.random() < ON_FILE]
     states = {site.pk: STATES[site.slug] for site in Site.objects.filter(slug__in=STATES)}
@@ -85,6 +88,7 @@ def write_coverage(people: Sequence[Person], cases: Sequence[Case], rng: random.
     copy(Authorization, ("id", *RECORDED[1:], *GRANTED), (_authorization(*pair, plans, rng, at, biller) for pair in pairs))
     copy(AuthorizationUse, (*RECORDED[1:], "authorization", "performed", "units", "used_on"), _uses(granted, rng, at, biller))
     copy(Consent, (*RECORDED[1:], *AGREED), (row for case in cases for row in _consent(case, rng, at, nurse)))
+    return plans
 
 
 def _is_known(person: Person) -> bool:
@@ -105,7 +109,7 @@ def _coverage(
     since = date(min(person.since.year, at.year), 1, 1)
     head = recorded(person.key, min(person.since, at), by, rng)
     state = states[person.site]
-    plans[person.key] = Plan(key, plan_type)
+    plans[person.key] = Plan(key, plan_type, rules)
     yield (key, *head, person.payer, rules, plan_type, number, state, "", since, None, since, 1)
     if plan_type == PlanType.ORIGINAL_MEDICARE and rng.random() < 0.5:
         payer, second_rules, second_type = SUPPLEMENT
@@ -142,10 +146,8 @@ def _uses(granted: dict[Any, int], rng: random.Random, at: datetime, by: int) ->
 
 
 def _consent(case: Case, rng: random.Random, at: datetime, by: int) -> Iterator[tuple[Any, ...]]:
-    """Yield the consent to a case: of the last months all, of the next two weeks what is signed already."""
-    is_lately = at - CONSENTED < case.starts_at <= at and case.status == Status.DISCHARGED
-    is_soon = at < case.starts_at < at + timedelta(days=14) and not case.is_free and rng.random() < 0.55
-    if not (is_lately or is_soon):
+    """Yield the consent to a case that is over, of the last months."""
+    if not (at - CONSENTED < case.starts_at <= at and case.status == Status.DISCHARGED):
         return
     given = min(at.date(), case.day) - timedelta(days=rng.choice((0, 0, 3, 7, 12)))
     told = min(datetime.combine(given, case.arrives_at.timetz()), at)

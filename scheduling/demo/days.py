@@ -86,7 +86,7 @@ def _total(patients: int) -> int:
 
 
 def _quota(patients: int, doctors: int) -> int:
-    return min(doctors * PER_DOCTOR, max(2, patients // 9))
+    return min(doctors * PER_DOCTOR, max(2, patients // 12))
 
 
 def _days(made: plan.Clinic, at: datetime, first: int, stop: int) -> Iterator[tuple[Site, date, int]]:

@@ -47,6 +47,7 @@ class Written:
     implants: list[tuple[Any, ...]] = field(default_factory=list)
     labs: list[tuple[Any, ...]] = field(default_factory=list)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
+    unasked: dict[int, list[str]] = field(default_factory=dict)  # what nobody has asked yet and is nothing, by person
 
 
 def facts_of(people: Sequence[Person], rng: random.Random, at: datetime) -> Written:
@@ -113,6 +114,8 @@ def _one(
     # One in seven was never asked: unknown is not the same as nothing.
     if is_plain or rng.random() < 0.86:
         rows.asked += [row(topic, seen_on) for topic in sorted(nothing)]
+    else:
+        rows.unasked[person.key] = sorted(nothing)
 
 
 def _opioid(seen_on: date, long_ago: date, rng: random.Random) -> Iterator[tuple[Any, ...]]:

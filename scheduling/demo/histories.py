@@ -32,6 +32,7 @@ from patients.models import (
     Score,
 )
 from procedures.guidance import usual
+from procedures.models import Procedure
 from procedures.tables import files
 from scheduling.demo.cases import Case
 from scheduling.demo.writing import copy, reserve
@@ -228,9 +229,8 @@ def _drugs(session: Session, rng: random.Random) -> Iterator[tuple[Any, ...]]:
     def row(kind: str, drug: str, dose: float | None, volume: float) -> tuple[Any, ...]:
         return (*recorded(case.person.key, case.ends_at, None, rng), session.key, kind, drug, dose, volume, case.day)
 
-    if procedure.steroid.startswith("yes") and case.procedure.family not in DIAGNOSTIC:
-        place = "esi_tf" if procedure.code.startswith("esi_tf") or procedure.code == "snrb" else procedure.category
-        drug, dose = STEROIDS.get(place, STEROIDS["other"])
+    drug, dose = steroid_of(procedure)
+    if drug:
         yield row(DrugKind.STEROID, drug, dose if rng.random() < 0.8 else dose / 2, 1)
     if procedure.category not in {"neuromodulation", "regenerative"}:
         yield row(DrugKind.LOCAL_ANAESTHETIC, rng.choice(("lidocaine", "bupivacaine")), None, rng.choice((1, 2, 3)))
@@ -239,6 +239,14 @@ def _drugs(session: Session, rng: random.Random) -> Iterator[tuple[Any, ...]]:
 
 
 HARM = ("performed", "kind", "severity", "noticed_on", "outcome")
+
+
+def steroid_of(procedure: Procedure) -> tuple[str, int]:
+    """Return the steroid and the dose that a procedure takes by the catalogue; nothing where it takes none."""
+    if not procedure.steroid.startswith("yes") or procedure.family in DIAGNOSTIC:
+        return "", 0
+    place = "esi_tf" if procedure.code.startswith("esi_tf") or procedure.code == "snrb" else procedure.category
+    return STEROIDS.get(place, STEROIDS["other"])
 
 
 def _harm(session: Session, rng: random.Random) -> Iterator[tuple[Any, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 
@@ -79,6 +79,7 @@ class Person:
     since: datetime
     last_visit: date | None = None
     busy: set[date] | None = None
+    steroids: set[date] = field(default_factory=set)  # days on which one is given or planned
     is_told: bool = False  # one of those whose story is written, see `stories`
 
 

@@ -83,6 +83,8 @@ def write_people(people: list[Person], cases: list[Case]) -> None:
 
 def write_cases(cases: list[Case], rng: random.Random, at: datetime) -> int:
     keys = reserve(Appointment, len(cases))
+    for key, case in zip(keys, cases, strict=True):
+        case.key = key
     desk = User.objects.get(username="desk").pk
     facts = [_fate(case, rng, at) for case in cases]
     copy(

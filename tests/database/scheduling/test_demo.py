@@ -29,8 +29,8 @@ from patients.models import (
 )
 from procedures.models import Procedure
 from procedures.tables import read
-from scheduling import demo, free_time, openings
-from scheduling.models import Allocation, Appointment, Course, Link, Message, Privilege, Resource, Status
+from scheduling import demo, free_time, openings, rechecking
+from scheduling.models import Allocation, Appointment, AppointmentFinding, Course, Link, Message, Privilege, Resource, Status
 from tests import factories
 
 NOON = datetime(2026, 9, 15, 16, 0, tzinfo=UTC)  # Tuesday noon in New York
@@ -45,9 +45,10 @@ def build(*, seed: int = 1, at: datetime = NOON, patients: int = COUNT, **option
 def fingerprint() -> list[tuple[Any, ...]]:
     return list(
         Appointment.objects.order_by("pk").values_list(
-            "public_id", "patient__last_name", "procedure__code", "starts_at", "status", "side", "levels"
+            "public_id", "patient__last_name", "procedure__code", "starts_at", "status", "side", "levels", "details__drug",
+            "details__driver_name",
         )
-    )
+    )  # fmt: skip
 
 
 def test_the_clinic_is_whole() -> None:
@@ -151,6 +152,34 @@ def test_people_are_covered_and_have_consented_as_rules_and_pages_read_it() -> N
     for kind in (Coverage, Authorization, AuthorizationUse, Consent):
         for row in kind.objects.all()[:40]:
             row.full_clean(exclude={"recorded_by"})
+
+
+def test_most_of_what_comes_this_week_is_ready_some_waits_and_a_few_have_a_rule_against_them() -> None:
+    build(patients=150)
+    week = Appointment.objects.upcoming(NOON).filter(starts_at__lt=NOON + timedelta(days=7))
+    coming = week.exclude(patient__last_name="Storyline")
+    rechecking.recheck(coming.values_list("patient_id", flat=True), at=NOON)  # what the worker does at once
+
+    said = AppointmentFinding.objects.filter(appointment__in=coming, gone_at=None)
+    waits = set(said.filter(severity="pending").values_list("appointment", flat=True))
+    stands = set(said.filter(stands=True).values_list("appointment", flat=True))
+    share = {
+        name: len(cases) / coming.count() for name, cases in (("waits", waits), ("stands", stands), ("both", waits | stands))
+    }
+
+    assert 0 < share["waits"] <= 0.2, share
+    assert 0 < share["stands"] <= 0.1, share
+    assert share["both"] < 0.3, share
+
+
+def test_nobody_is_treated_at_levels_that_hardly_anybody_has_treated() -> None:
+    build(patients=150)
+
+    levels = {level for row in Appointment.objects.values_list("levels", flat=True) for level in row}
+
+    assert not levels & {"S2", "S3", "S4"}
+    lumbar = Appointment.objects.filter(procedure__code="esi_tf_lumbar").values_list("levels", flat=True)
+    assert {level for row in lumbar for level in row} <= {"L3-L4", "L4-L5", "L5-S1", "S1"}
 
 
 def test_three_people_have_a_story_to_read() -> None:
