@@ -32,9 +32,9 @@ class Opened:
     """One record opened in an emergency, by the clock of the patient's home site: the clock that the record itself shows."""
 
     row: EmergencyAccess
-    opened_at: datetime
-    ends_at: datetime
-    reviewed_at: datetime | None
+    began: datetime
+    ends: datetime
+    seen: datetime | None
     may_review: bool
 
 
@@ -101,8 +101,8 @@ def emergency_list(request: HttpRequest) -> HttpResponse:
 
 def _opened(row: EmergencyAccess, *, may_review: bool) -> Opened:
     zone = ZoneInfo(row.patient.home_site.time_zone)
-    reviewed_at = row.reviewed_at.astimezone(zone) if row.reviewed_at else None
-    return Opened(row, row.opened_at.astimezone(zone), row.ends_at.astimezone(zone), reviewed_at, may_review)
+    seen = row.reviewed_at.astimezone(zone) if row.reviewed_at else None
+    return Opened(row, row.opened_at.astimezone(zone), row.ends_at.astimezone(zone), seen, may_review)
 
 
 @require_POST
