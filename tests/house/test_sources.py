@@ -227,7 +227,8 @@ MEANT: dict[tuple[str, str], str] = {
     ("scheduling/demo/building.py", STATEMENTS): "the name of a table of ours, quoted by the driver; the demo clinic only",
     ("scheduling/demo/writing.py", STATEMENTS): "names of tables of ours; the demo clinic only",
     **{
-        (f"scheduling/demo/{name}.py", DAYS): ON_THE_WALL for name in ("clinic", "coverage", "days", "facts", "people", "stories")
+        (f"scheduling/demo/{name}.py", DAYS): ON_THE_WALL
+        for name in ("clinic", "coverage", "days", "facts", "people", "ready", "stories")
     },
     ("patients/forms/people.py", DAYS): "no home site was chosen, which is refused whatever the day",
     ("pain_clinic/templatetags/clinic/shapes.py", MARKUP): DRAWN,
