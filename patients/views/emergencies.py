@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
@@ -29,12 +29,10 @@ TRIES, WINDOW = 10, timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """One record opened in an emergency, by the clock of the patient's home site: the clock that the record itself shows."""
+    """One record opened in an emergency, with the zone of the patient's home site: the clock that the record itself shows."""
 
     row: EmergencyAccess
-    began: datetime
-    ends: datetime
-    seen: datetime | None
+    zone: ZoneInfo
     may_review: bool
 
 
@@ -91,18 +89,14 @@ def emergency_list(request: HttpRequest) -> HttpResponse:
     shown = rows.order_by("-opened_at", "-pk")[:MOST_SHOWN]
     in_order = sorted(shown, key=lambda row: row.reviewed_at is not None)
     context = {
-        "rows": [_opened(row, may_review=row.user_id != request.user.pk) for row in in_order],
+        "rows": [
+            Opened(row, ZoneInfo(row.patient.home_site.time_zone), may_review=row.user_id != request.user.pk) for row in in_order
+        ],
         "now": web.now(),
         "may_open": by.may("patients.view_patient"),
         "request_key": uuid.uuid4().hex,
     }
     return web.respond(request, "patients/emergencies.html", context)
-
-
-def _opened(row: EmergencyAccess, *, may_review: bool) -> Opened:
-    zone = ZoneInfo(row.patient.home_site.time_zone)
-    seen = row.reviewed_at.astimezone(zone) if row.reviewed_at else None
-    return Opened(row, row.opened_at.astimezone(zone), row.ends_at.astimezone(zone), seen, may_review)
 
 
 @require_POST
