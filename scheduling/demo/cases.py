@@ -20,6 +20,7 @@ NOON = 12 * 60 // SLOT
 LEGS = ("prep", "procedure", "recovery", "turnover")
 OFTEN_WITH_STEROID = frozenset({"facet_injection", "si_injection", "joint_injection"})
 APART = 15  # days between two steroids of one person: what the clinic's own rules ask for
+HURTS = {0: "lumbar", 1: "cervical", 2: "thoracic"}  # where, of the complaints whose work may be done anywhere
 SELDOM = frozenset({"S2", "S3", "S4"})  # offered, and hardly ever wanted
 # What people come for: share of patients, codes with weights.
 COMPLAINTS: tuple[tuple[float, dict[str, float]], ...] = (
@@ -338,7 +339,8 @@ def _target(procedure: Procedure, person: Person) -> tuple[str, list[str]]:
     groups = _usual(levels_offered(procedure))
     if not groups:
         return side, []
-    group = groups[int(person.height * len(groups)) % len(groups)]
+    named = HURTS.get(person.complaint, "")
+    group = groups[named] if named in groups else list(groups.values())[int(person.height * len(groups)) % len(groups)]
     # Most people hurt low: the lower half of the region.
     place = min(len(group) - 1, int(len(group) * (0.45 + 0.55 * person.height)))
     count = 2 if (procedure.max_levels or 1) > 1 and person.height > 0.6 else 1
@@ -346,13 +348,13 @@ def _target(procedure: Procedure, person: Person) -> tuple[str, list[str]]:
     return side, list(group[first : place + 1])
 
 
-def _usual(groups: Iterable[RegionLevels]) -> list[list[str]]:
+def _usual(groups: Iterable[RegionLevels]) -> dict[str, list[str]]:
     """Return the levels that people come for, by region: of the sacral foramina the first, which goes with the low back."""
     found: dict[str, list[str]] = {}
     for group in groups:
         held = found.setdefault("lumbar" if group.region == "sacral" else group.region, [])
         held += [level for level in group.levels if level not in SELDOM]
-    return list(found.values())
+    return found
 
 
 def _regions(procedure: Procedure, person: Person) -> list[str]:
