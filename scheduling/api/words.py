@@ -121,7 +121,7 @@ class AppointmentsIn(serializers.Serializer[object]):
     site = serializers.UUIDField(required=False)
     patient = serializers.UUIDField(required=False)
     resource = serializers.UUIDField(required=False, help_text="Whose time it takes: a person, a room or a device.")
-    procedure = serializers.CharField(max_length=60, required=False, help_text="Its code.")
+    procedure = rest.Text(max_length=60, required=False, help_text="Its code.")
     status = serializers.ChoiceField(choices=Status.choices, required=False)
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:

@@ -301,10 +301,9 @@ def test_audit_page_filters_by_person_and_patient_and_is_recorded(auditor: Clien
     day = clock.now().astimezone(factories.NEW_YORK).date().isoformat()
     page = auditor.get("/audit/", {"first_on": day, "last_on": day, "patient": str(one.public_id)}).context["page"]
     assert [(event.actor, event.act) for event in page.events] == [("ana", "patients.view")] * 2
-    link = f'href="?patient={other.public_id}&amp;first_on={day}&amp;last_on={day}"'
-    assert link in auditor.get("/audit/", {"first_on": day, "last_on": day}).content.decode()
-    page = auditor.get("/audit/", {"first_on": day, "last_on": day, "user": "ana"}).context["page"]
-    assert len(page.events) == 3
+    answer = auditor.get("/audit/", {"first_on": day, "last_on": day, "user": "ana"})
+    assert len(answer.context["page"].events) == 3
+    assert f'href="?patient={other.public_id}&amp;first_on={day}&amp;last_on={day}"' in answer.content.decode()
     views = AuditEvent.objects.filter(act="audit.view").order_by("pk")
     assert [(event.patient_id, event.details["count"]) for event in views] == [(one.public_id, 2), (None, 3)]
 

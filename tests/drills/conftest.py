@@ -29,7 +29,7 @@ def live(_live: Live) -> Iterator[Live]:
     for line in (_live.database, _live.redis, _live.mail):
         line.mend()
     _live.start(*(name for name in ("web", "worker", "beat") if name not in {one.name for one in _live.processes.children}))
-    until(lambda: _live.get("/health/ready").status == 200, within=with_room(60), what=_live.log("worker"))
+    until(lambda: _live.get("/health/ready").status == 200, within=with_room(60), what=lambda: _live.log("worker"))
     yield _live
     for line in (_live.database, _live.redis, _live.mail):
         line.mend()

@@ -32,11 +32,12 @@ FULL = bool(os.environ.get("CLINIC_FULL"))
 WORKERS = 2
 
 
-def until(is_so: Callable[[], Any], *, within: float, what: str) -> float:
-    """Wait until something is so, and return how long that took."""
+def until(is_so: Callable[[], Any], *, within: float, what: str | Callable[[], str]) -> float:
+    """Wait until something is so, and return how long that took; `what` may be asked only when it is not."""
     began = time.monotonic()
     while not is_so():
-        assert time.monotonic() - began < within, f"not within {within:.0f} s: {what}"
+        if time.monotonic() - began >= within:
+            raise AssertionError(f"not within {within:.0f} s: {what if isinstance(what, str) else what()}")
         time.sleep(0.05)
     return time.monotonic() - began
 
@@ -151,7 +152,7 @@ class Live:
                 program = [sys.executable, *command[1:]]
                 self.processes.start(name, program, env=self.env | more, log=self.home / "logs" / f"{name}.log", patience=30)
         if "web" in names:
-            until(lambda: self.get("/health/live").status == 200, within=with_room(30), what=self.log("web"))
+            until(lambda: self.get("/health/live").status == 200, within=with_room(30), what=lambda: self.log("web"))
 
     def child(self, name: str) -> dev.Child:
         return next(child for child in self.processes.children if child.name == name)

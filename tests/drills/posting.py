@@ -67,7 +67,7 @@ class Post(Live):
         self.start("worker", "beat", **more)
         until(
             lambda: self.count("audit_heartbeat", "name = 'sweep' AND at > clinic_now() - interval '4 seconds'"),
-            within=with_room(60), what=self.log("worker"),
+            within=with_room(60), what=lambda: self.log("worker"),
         )  # fmt: skip
 
     def stop(self, *names: str) -> None:

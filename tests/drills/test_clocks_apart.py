@@ -41,7 +41,7 @@ def test_with_clocks_apart_what_is_due_follows_the_database_and_nothing_crashes(
     live.ask(f"UPDATE scheduling_message SET due_at = now() + interval '1 hour' WHERE id = {later}")
     live.start("worker", **moved(worker))
     sent = f"{mine} AND state = 'sent'"
-    until(lambda: live.count("scheduling_message", sent) == 2, within=with_room(60), what=live.log("worker"))
+    until(lambda: live.count("scheduling_message", sent) == 2, within=with_room(60), what=lambda: live.log("worker"))
     browser = live.sign_in()
     pages = [browser.get(path).status for path in ("/", "/board/", "/book/")]
     until(lambda: live.get("/health/ready").status == 200, within=with_room(60), what="ready, whatever the clocks say")
