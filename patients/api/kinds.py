@@ -33,6 +33,7 @@ from patients.models import (
     Vaccination,
 )
 from procedures.levels import SIDE_LABELS
+from procedures.rules import offers
 
 LONGEST_LIST = 40
 SMALL, USUAL = 32_767, 2_147_483_647
@@ -80,6 +81,15 @@ def _withdraw_score(*, row: Any, reason: str, by: Any, at: Any, version: int) ->
     return outcomes.withdraw_score(score=row, reason=reason, by=by, at=at, version=version)
 
 
+def _record_performed(*, kind: Any, patient: Any, values: Any, by: Any, at: Any) -> PerformedProcedure:
+    """Record what was performed; whoever sends it has to say the role where the procedure may have either."""
+    procedure = values.get("procedure")
+    if procedure is not None and offers.needs_role(procedure.code) and not values.get("role"):
+        raise records.FieldRefused("missing", "role", "Say whether this was diagnostic or therapeutic.")
+    made: PerformedProcedure = records.record(kind=kind, patient=patient, values=values, by=by, at=at)
+    return made
+
+
 def _amend_performed(
     *, row: Any, changes: Any, by: Any, at: Any, version: int, reason: str, is_signed: bool
 ) -> PerformedProcedure:
@@ -120,7 +130,7 @@ PERFORMED = _table(
          fixed=frozenset({"other_name", "done_on", "done_at", "site", "is_elsewhere", "where_elsewhere", "indication", "has_kx",
                           "function_improved", "medication_reduced", "medication_reduction", "relief_matched_agent",
                           "lead_removed_on", "origin"}),
-         amend=_amend_performed, has_reason=True),
+         record=_record_performed, amend=_amend_performed, has_reason=True),
     Kind("drugs", GivenDrug, ("performed", "kind", "drug", "dose_mg", "volume_ml", "given_on", "origin", "note"),
          fixed=frozenset({"performed"}), amend=_amend_part, withdraw=amending.withdraw_part, has_reason=True),
     Kind("complications", Complication, ("performed", "kind", "severity", "noticed_on", "outcome", "note"),

@@ -41,6 +41,7 @@ from patients.models import (
     Vaccination,
 )
 from patients.records.people import FieldRefused
+from procedures.rules import offers
 
 Fact = TypeVar("Fact", bound=Recorded)
 
@@ -84,7 +85,8 @@ def record(
 ) -> Fact:  # fmt: skip
     """Write down a fact of this kind, and leave the word that the patient's facts have changed.
 
-    `under` is the permission of a verb that writes but a part of it, in the place of the kind's own.
+    `under` is the permission of a verb that writes but a part of it, in the place of the kind's own. What was performed
+    without a word about its role has that of its procedure.
 
     Raises:
         MayNotRecord: the actor may not record this kind.
@@ -93,10 +95,17 @@ def record(
     _must_be_allowed(kind, by, under)
     with transaction.atomic():
         row = kind(patient=patient, recorded_at=at, recorded_by_id=by.user_id)
-        _fill(row, values)
+        _fill(row, {**_role(kind, values), **values})
         row.save(force_insert=True)
         _said(row, "record", patient, by, at, details={"fields": sorted(values)})
     return row
+
+
+def _role(kind: type[Recorded], values: Mapping[str, Any]) -> Mapping[str, str]:
+    procedure = values.get("procedure")
+    if kind is not PerformedProcedure or procedure is None:
+        return {}
+    return {"role": offers.default_role(procedure.code, procedure.family)}
 
 
 def amend_fact(

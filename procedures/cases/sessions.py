@@ -70,7 +70,7 @@ def _target(fields: Fields, offer: Offer, book: Book) -> _Target:
         offer,
         held,
         fields.get("side", a_word(SIDES), "midline"),
-        fields.get("role", a_word(ROLES), offer.default_role),
+        fields.get("role", a_word(ROLES), offer.written_role),
         fields.get("site", a_text, ""),
         drug,
         dose,

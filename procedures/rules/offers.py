@@ -16,6 +16,8 @@ NEED_LEVELS = frozenset(
 NEED_SIDE_CATEGORIES = frozenset({"facet", "rfa", "sacroiliac"})
 NEED_ROLE = frozenset({"facet_ia_cervical", "facet_ia_thoracic", "facet_ia_lumbar", "si_joint_ia"})
 DIAGNOSTIC = frozenset({"snrb", "si_lateral_branch_block"})
+# Families whose work is a test by what the catalogue calls it: nothing else is done with it.
+TESTS = frozenset({"mbb_diagnostic", "genicular_block", "discography"})
 DEFAULT_DRUG, DEFAULT_DOSE = "dexamethasone", Fraction(4)
 BY_TARGET = "by_target"
 _RANKS = ("low", "intermediate", "high")
@@ -56,12 +58,17 @@ class Offer:
     @property
     def needs_role(self) -> bool:
         """Say whether it may be diagnostic or therapeutic, so that somebody has to say which."""
-        return self.id in NEED_ROLE
+        return needs_role(self.id)
 
     @property
     def default_role(self) -> str:
         """Return the role that it has unless somebody says otherwise."""
-        return "diagnostic" if self.id.startswith("mbb_") or self.id in DIAGNOSTIC else "therapeutic"
+        return default_role(self.id, self.family)
+
+    @property
+    def written_role(self) -> str:
+        """Return the role that a written case means when it says none (`docs/cases.md`)."""
+        return "diagnostic" if _is_block(self.id) else "therapeutic"
 
     @property
     def default_steroid(self) -> tuple[str, Fraction | None]:
@@ -75,6 +82,24 @@ class Offer:
     def contrast_with(self, guidance: str) -> str:
         """Return the contrast that it takes with some guidance unless somebody says otherwise."""
         return "iodinated" if self.has_contrast and guidance in ("fluoroscopy", "ct") else "none"
+
+
+def needs_role(code: str) -> bool:
+    """Say whether a procedure may be diagnostic or therapeutic, so that somebody has to say which."""
+    return code in NEED_ROLE
+
+
+def default_role(code: str, family: str) -> str:
+    """Return the role that a procedure has, booked or performed, unless somebody says otherwise.
+
+    Beside the blocks that the tables call diagnostic these are tests that treat nothing; no rule counts those by role,
+    but outcomes do: their relief is that of hours.
+    """
+    return "diagnostic" if _is_block(code) or family in TESTS else "therapeutic"
+
+
+def _is_block(code: str) -> bool:
+    return code.startswith("mbb_") or code in DIAGNOSTIC
 
 
 def offer_of(row: Mapping[str, Any]) -> Offer:

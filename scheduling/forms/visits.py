@@ -13,13 +13,14 @@ from django.http import QueryDict
 
 from pain_clinic.texts import PlainField, clean_lines
 from patients import notes
-from patients.models import Aspect, ComplicationKind, ComplicationSeverity, DrugKind, Phase
+from patients.models import Aspect, ComplicationKind, ComplicationSeverity, DrugKind, Phase, Role
 from procedures import levels as targets
 from procedures.guidance import MODALITIES
 from procedures.models import Procedure, Sedation
+from procedures.rules import offers
 from procedures.tables import read
 from scheduling.models import Appointment, CheckAnswer, Side
-from scheduling.visits import Done, Given, Harm, Told
+from scheduling.visits import Done, Given, Harm, Told, usual_role
 
 DRUG_ROWS = 4
 SCORES = (
@@ -52,6 +53,7 @@ class CompleteForm(forms.Form):
     procedure = forms.ModelChoiceField(queryset=Procedure.objects.none(), empty_label=None, to_field_name="code")
     side = forms.ChoiceField(choices=[("", "no side"), *Side.choices], required=False)
     levels = forms.CharField(max_length=120, required=False, help_text="For instance L4-L5 L5-S1.")
+    role = forms.ChoiceField(label="Role", choices=[("", "Not said yet"), *Role.choices], required=False)
     guidance = forms.ChoiceField(choices=list(MODALITIES.items()))
     sedation = forms.ChoiceField(choices=Sedation.choices)
     operator_name = PlainField(label="By", max_length=120)
@@ -71,8 +73,9 @@ class CompleteForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.case, self.booked = case, done
         self.fields["procedure"].queryset = Procedure.objects.in_order()  # type: ignore[attr-defined]
+        self._ask_role()
         for row in range(DRUG_ROWS):
-            self.fields[f"drug_{row}"] = forms.ChoiceField(label="Drug", choices=[("", "none"), *drug_choices()], required=False)
+            self.fields[f"drug_{row}"] = forms.ChoiceField(label="Drug", choices=self._drug_choices(), required=False)
             self.fields[f"dose_{row}"] = forms.DecimalField(
                 label="mg", min_value=0, max_digits=8, decimal_places=2, required=False
             )
@@ -90,12 +93,29 @@ class CompleteForm(forms.Form):
         if not has_gaps:
             del self.fields["reason"]
 
+    def _ask_role(self) -> None:
+        """Ask for the role where somebody has to say it, and show one that nobody would guess; else the usual one holds."""
+        named = str(self.data.get("procedure", "")) if self.is_bound else self.case.procedure.code
+        is_needed = offers.needs_role(named) or offers.needs_role(self.case.procedure.code)
+        if is_needed or self.booked.role not in ("", Role.THERAPEUTIC) or self.booked.role != usual_role(self.case.procedure):
+            if not is_needed:
+                self.fields["role"].choices = Role.choices  # type: ignore[attr-defined]
+            return
+        del self.fields["role"]
+
+    def _drug_choices(self) -> list[Any]:
+        """Return what may be named; a planned steroid of the clinic's own table is among it."""
+        named = {code for _, drugs in drug_choices() for code, _ in drugs}
+        own = [(f"{one.kind}:{one.drug}", one.drug.replace("_", " ").capitalize()) for one in self.booked.drugs]
+        more = [one for one in own if one[0] not in named]
+        return [("", "none"), *drug_choices(), *([("Planned", more)] if more else [])]
+
     @staticmethod
     def starting_with(done: Done, version: int) -> dict[str, Any]:
         """Return what the form shows at first."""
         values: dict[str, Any] = {
             "version": version, "procedure": done.procedure.code, "side": done.side, "levels": " ".join(done.levels),
-            "guidance": done.guidance, "sedation": done.sedation, "operator_name": done.operator_name,
+            "role": done.role, "guidance": done.guidance, "sedation": done.sedation, "operator_name": done.operator_name,
             "is_image_saved": bool(done.is_image_saved), "is_signed": True,
         }  # fmt: skip
         for row, drug in enumerate(done.drugs[:DRUG_ROWS]):
@@ -120,6 +140,9 @@ class CompleteForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Refuse what two fields only say together."""
         values: dict[str, Any] = super().clean() or {}
+        procedure = values.get("procedure")
+        if procedure is not None and offers.needs_role(procedure.code) and values.get("role") == "":
+            self.add_error("role", "Say whether this was diagnostic or therapeutic: limits count it by that.")
         for row in range(DRUG_ROWS):
             if not values.get(f"drug_{row}") and values.get(f"dose_{row}") is not None:
                 self.add_error(f"drug_{row}", "Say which drug this dose is of.")
@@ -141,6 +164,7 @@ class CompleteForm(forms.Form):
             procedure=said["procedure"],
             side=said["side"],
             levels=said["levels"],
+            role=self._role(said["procedure"]),
             guidance=said["guidance"],
             sedation=said["sedation"],
             operator=self.booked.operator if is_same_hand else None,
@@ -159,6 +183,12 @@ class CompleteForm(forms.Form):
             remark=said["remark"],
         )  # fmt: skip
 
+    def _role(self, procedure: Procedure) -> str:
+        """Return the role as said; one that nobody touched is not that of another procedure that has its own."""
+        typed: str = self.cleaned_data.get("role", self.booked.role)
+        is_another = procedure != self.booked.procedure and not offers.needs_role(procedure.code)
+        return usual_role(procedure) if is_another and typed == self.booked.role else typed
+
     def _drugs(self) -> Iterator[Given]:
         for row in range(DRUG_ROWS):
             named: str = self.cleaned_data[f"drug_{row}"]
@@ -172,7 +202,7 @@ class CompleteForm(forms.Form):
         """Return the fields under the headings of the page."""
         sections = [name for name in self.fields if name.startswith("section_")]
         named = (
-            ("Done", ("procedure", "side", "levels", "guidance", "sedation", "operator_name")),
+            ("Done", ("procedure", "side", "levels", "role", "guidance", "sedation", "operator_name")),
             ("Given", tuple(f"{name}_{row}" for row in range(DRUG_ROWS) for name in ("drug", "dose", "volume"))),
             ("Imaging", ("fluoroscopy_seconds", "dose_ugy_m2", "is_image_saved")),
             ("Pain", tuple(name for name, *_ in SCORES)),

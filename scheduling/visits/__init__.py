@@ -7,9 +7,11 @@ from scheduling.visits.completing import (
     Done,
     Given,
     Harm,
+    RoleNotSaid,
     Told,
     as_booked,
     complete,
+    usual_role,
 )
 from scheduling.visits.moving import mark_no_show, move_on
 
@@ -20,6 +22,7 @@ __all__ = [
     "Done",
     "Given",
     "Harm",
+    "RoleNotSaid",
     "Told",
     "answer_checks",
     "as_booked",
@@ -29,4 +32,5 @@ __all__ = [
     "mark_no_show",
     "move_on",
     "needs_escort",
+    "usual_role",
 ]

@@ -23,16 +23,18 @@ from patients.models import (
     GivenDrug,
     PerformedProcedure,
     Phase,
-    Role,
 )
 from procedures import guidance as guiding
 from procedures.models import Procedure
+from procedures.rules import offers
 from scheduling import asks
+from scheduling.assessing import details_row
 from scheduling.booking import staging
 from scheduling.booking.words import guarded
 from scheduling.models import (
     Allocation,
     Appointment,
+    CaseDetails,
     CauseKind,
     CheckItem,
     Completion,
@@ -46,9 +48,9 @@ from scheduling.visits.checking import checklist
 
 COMPLETE = "scheduling.complete_case"
 FROM = (Status.IN_ROOM, Status.RECOVERY, Status.DISCHARGED)
-DIAGNOSTIC = frozenset({"mbb_diagnostic", "genicular_block", "discography"})
 COURSE = "course"  # the section that says how it went
-COMPARED = ("procedure", "side", "levels", "guidance", "sedation", "operator_name")
+COMPARED = ("procedure", "side", "levels", "role", "guidance", "sedation", "operator_name")
+NO_STEROID = "none"
 
 
 class AlreadyCompleted(Conflict):
@@ -67,6 +69,17 @@ class ChecklistOpen(Refused):
             "checklist_open",
             f"The checklist before the needle is not answered: {words}. Answer it, or give the reason.",
             {"items": list(items)},
+        )
+
+
+class RoleNotSaid(Refused):
+    """The procedure may be one or the other, and how a payer's limits count it goes by that."""
+
+    def __init__(self, procedure: Procedure) -> None:
+        super().__init__(
+            "role_not_said",
+            f"Say whether {procedure.name} was diagnostic or therapeutic: limits count it by that.",
+            {"field": "role"},
         )
 
 
@@ -105,7 +118,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was done, as the physician says."""
+    """What was done, as the physician says. An empty ``role`` is that of the procedure unless somebody says otherwise."""
 
     procedure: Procedure
     side: str = ""
@@ -115,7 +128,7 @@ class Done:
     sedation: str = "none"
     operator: User | None = None
     operator_name: str = ""
-    role: str = Role.THERAPEUTIC
+    role: str = ""
     body_site: str = ""
     fluoroscopy_seconds: int | None = None
     dose_ugy_m2: Decimal | None = None
@@ -128,8 +141,12 @@ class Done:
 
 
 def as_booked(appointment: Appointment) -> Done:
-    """Return what was done if all went as booked; drugs are those of the last time that this was done by the same hand."""
-    procedure = appointment.procedure
+    """Return what was done if all went as booked.
+
+    Drugs are those of the last time that this was done by the same hand; the steroid is the planned one where one is
+    planned. The role is empty where the procedure needs one and nobody has said it.
+    """
+    procedure, planned = appointment.procedure, details_row(appointment)
     row = (
         Allocation.objects.filter(appointment=appointment, kind=Kind.PHYSICIAN)
         .select_related("resource__user")
@@ -147,10 +164,10 @@ def as_booked(appointment: Appointment) -> Done:
         sedation=appointment.sedation,
         operator=row.resource.user if row is not None else None,
         operator_name=name,
-        role=Role.DIAGNOSTIC if procedure.family in DIAGNOSTIC else Role.THERAPEUTIC,
+        role=(planned.role if planned is not None else "") or usual_role(procedure),
         body_site=_body_site(procedure, appointment.side),
         is_image_saved=True if guidance != "none" else None,
-        drugs=_usual_drugs(procedure, name),
+        drugs=_planned_drugs(planned, _usual_drugs(procedure, name)),
         sections=notes.prefilled(procedure, side=appointment.side, levels=appointment.levels, guidance=guidance),
     )
 
@@ -158,6 +175,24 @@ def as_booked(appointment: Appointment) -> Done:
 def _body_site(procedure: Procedure, side: str) -> str:
     is_knee = procedure.family in {"genicular_block", "genicular_rfa"}
     return f"{side}_knee" if is_knee and side in {"left", "right"} else ""
+
+
+def usual_role(procedure: Procedure) -> str:
+    """Return the role that a procedure has unless somebody says otherwise; empty where somebody has to."""
+    return "" if offers.needs_role(procedure.code) else offers.default_role(procedure.code, procedure.family)
+
+
+def _planned_drugs(planned: CaseDetails | None, usual: tuple[Given, ...]) -> tuple[Given, ...]:
+    """Put the planned steroid in the place of the usual one."""
+    if planned is None or not planned.drug:
+        return usual
+    others = tuple(one for one in usual if one.kind != DrugKind.STEROID)
+    if planned.drug == NO_STEROID:
+        return others
+    last = next((one for one in usual if one.kind == DrugKind.STEROID and one.drug == planned.drug), None)
+    if last is not None and planned.dose_mg in (None, last.dose_mg):
+        return (last, *others)
+    return (Given(DrugKind.STEROID, planned.drug, planned.dose_mg), *others)
 
 
 def _usual_drugs(procedure: Procedure, operator_name: str) -> tuple[Given, ...]:
@@ -186,6 +221,7 @@ def complete(
         InvalidMove: the patient has not been in the room.
         AlreadyCompleted: it was completed before.
         ChecklistOpen: the checklist has gaps and `reason` is empty.
+        RoleNotSaid: the procedure needs a role and has none.
         FieldRefused: something that was done cannot be kept as it is written.
     """
     if not by.may(COMPLETE):
@@ -200,12 +236,15 @@ def complete(
         if gaps and not reason.strip():
             raise ChecklistOpen(gaps)
         booked = as_booked(case)
-        performed = _record(case, replace(done, sections=_sections(booked, done)), by, at)
+        done = replace(done, role=done.role or usual_role(done.procedure), sections=_sections(booked, done))
+        if not done.role:
+            raise RoleNotSaid(done.procedure)
+        performed = _record(case, done, by, at)
         coverage.draw_down(performed=performed, by=by, at=at)
         row = Completion.objects.create(
             appointment=case,
             performed=performed.public_id,
-            differs=_differences(booked, done),
+            differs=_differences(booked, done, details_row(case)),
             unchecked=list(gaps),
             reason=reason.strip()[:300],
             at=at,
@@ -289,5 +328,13 @@ def _in_words(harm: Harm) -> str:
     return f"{kind} ({severity}). {harm.outcome}".strip()
 
 
-def _differences(booked: Done, done: Done) -> list[str]:
-    return [name for name in COMPARED if getattr(booked, name) != getattr(done, name)]
+def _differences(booked: Done, done: Done, planned: CaseDetails | None) -> list[str]:
+    """Return the names of what was done otherwise than booked; what the booking left open cannot differ."""
+    found = [name for name in COMPARED if getattr(booked, name) != getattr(done, name) and (name != "role" or booked.role)]
+    return [*found, "steroid"] if planned is not None and planned.drug and _is_other_steroid(planned, done) else found
+
+
+def _is_other_steroid(planned: CaseDetails, done: Done) -> bool:
+    given = [(one.drug, one.dose_mg) for one in done.drugs if one.kind == DrugKind.STEROID]
+    meant = [] if planned.drug == NO_STEROID else [planned.drug]
+    return [drug for drug, _ in given] != meant or any(planned.dose_mg not in (None, dose) for _, dose in given)

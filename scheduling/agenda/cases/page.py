@@ -101,6 +101,7 @@ def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reaso
         guidance=MODALITIES[appointment.guidance or usual(appointment.procedure)],
         where=target_words.regions_in_words(appointment.regions),
         role=_role(appointment),
+        otherwise=_otherwise(appointment) if by.may("patients.view_history") else "",
         uses=_uses(standing, zone),
         legs=_legs(appointment, standing, zone),
         lines=_lines(rows, by),
@@ -135,6 +136,15 @@ def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reaso
 def _role(appointment: Appointment) -> str:
     details = getattr(appointment, "details", None)
     return str(PlannedRole(details.role).label) if details is not None and details.role else ""
+
+
+# What a completion says differs from the booking, in the words of the page.
+DIFFERENCES = {"operator_name": "who did it", "regions": "where on the body"}
+
+
+def _otherwise(appointment: Appointment) -> str:
+    completion = getattr(appointment, "completion", None)
+    return ", ".join(DIFFERENCES.get(name, name) for name in completion.differs).capitalize() if completion is not None else ""
 
 
 def sedation_word(value: str) -> str:
