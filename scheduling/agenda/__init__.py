@@ -1,7 +1,17 @@
 """What the desk sees, each page in a fixed number of statements: the board, a case, home, lists."""
 
 from scheduling.agenda.board import BYS, VIEWS, board, finished
-from scheduling.agenda.cases import PREVIEWED, READ, WAIVER_REASONS, case, changes_since, consent_url, lines_of, wait_line
+from scheduling.agenda.cases import (
+    PREVIEWED,
+    READ,
+    WAIVER_REASONS,
+    case,
+    changes_since,
+    consent_url,
+    lines_of,
+    wait_line,
+    ways_to_leave,
+)
 from scheduling.agenda.lists import findings, home, patient_dates, patient_messages, person, swappable
 from scheduling.agenda.mail import CASES, DONE, alerts, next_day, one_message, tasks, unconfirmed
 from scheduling.agenda.outbox import STATES, messages
@@ -39,4 +49,5 @@ __all__ = [
     "tasks",
     "unconfirmed",
     "wait_line",
+    "ways_to_leave",
 ]

@@ -147,6 +147,13 @@ class CancelIn(serializers.Serializer[object]):
 
 class StatusIn(serializers.Serializer[object]):
     to = serializers.ChoiceField(choices=Status.choices)
+    reason = rest.Text(
+        max_length=200,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="To discharge a patient who was sedated, or must not drive, without a complete leaving checklist.",
+    )
 
 
 class OpeningsIn(Chosen):

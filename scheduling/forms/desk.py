@@ -156,10 +156,11 @@ class CancelForm(forms.Form):
 
 
 class ActForm(forms.Form):
-    """A one-button act: which version of the case the person saw, and for a status which one."""
+    """A one-button act: which version of the case the person saw, for a status which one, and why all the same."""
 
     version = forms.IntegerField(min_value=1)
     to = forms.CharField(required=False, max_length=20)
+    reason = PlainField(required=False, max_length=200)
 
 
 class SpanForm(forms.Form):

@@ -15,7 +15,7 @@ from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import DomainError, Refused
-from scheduling import booking, visits
+from scheduling import agenda, booking, visits
 from scheduling.agenda.shapes import CancelForm as CancelPage
 from scheduling.agenda.shapes import Choice, Pair, Refusal
 from scheduling.forms import ActForm, CancelForm, pairs
@@ -77,14 +77,17 @@ def status(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     to = request.POST.get("to", "")
     if not form.is_valid() or to not in Status.values:
         return doors.not_changed(request, row, Refused("malformed", "Reload the page and try again."))
-    version = form.cleaned_data["version"]
+    version, reason = form.cleaned_data["version"], form.cleaned_data["reason"]
     try:
         done = doors.once(
-            request, "scheduling.status", lambda: visits.move_on(appointment=row, to=to, by=by, at=web.now(), version=version)
+            request,
+            "scheduling.status",
+            lambda: visits.move_on(appointment=row, to=to, by=by, at=web.now(), version=version, reason=reason),
         )
     except DomainError as error:
         doors.refused(request, error, act=f"scheduling.{to}", case=row)
-        return doors.not_changed(request, row, error, seen=version)
+        ways = agenda.ways_to_leave(appointment=row, by=by) if isinstance(error, visits.LeavingOpen) else ()
+        return doors.not_changed(request, row, error, seen=version, ways=ways)
     return doors.changed(request, done)
 
 

@@ -28,7 +28,7 @@ from procedures.models import Procedure
 from procedures.rules import Finding, evidence
 from scheduling import agenda, booking, messages, waiting
 from scheduling.agenda import words
-from scheduling.agenda.shapes import Case, Choice, Line, Meanwhile, OpeningLine, Pair, Refusal, Wait
+from scheduling.agenda.shapes import Act, Case, Choice, Line, Meanwhile, OpeningLine, Pair, Refusal, Wait
 from scheduling.availability import Opening
 from scheduling.booking import staging
 from scheduling.booking.judging import OVERRIDES
@@ -54,6 +54,7 @@ TITLES = {
     "same_case": "This is one and the same case",
     "not_moved": "It is there already",
     "absence_over": "There is nothing to end",
+    "leaving_open": "This patient may not go yet",
 }
 NEXT = {
     "stale": "Look at the case as it is now, then decide.",
@@ -66,6 +67,7 @@ NEXT = {
     "cases_in_the_way": "Tick the last box to save anyway.",
     "name_taken": "Choose another name.",
     "rules_refused": "Give a reason where one is asked for, or choose otherwise.",
+    "leaving_open": "A nurse or a physician fills in the leaving checklist or gives the reason.",
 }
 
 
@@ -381,11 +383,13 @@ def changed(request: HttpRequest, appointment: Appointment) -> HttpResponse:
     return response
 
 
-def not_changed(request: HttpRequest, appointment: Appointment, error: DomainError, *, seen: int = 0) -> HttpResponse:
-    """Answer a refused one-button act: the case as it is, with the refusal and its true status."""
+def not_changed(
+    request: HttpRequest, appointment: Appointment, error: DomainError, *, seen: int = 0, ways: tuple[Act, ...] = ()
+) -> HttpResponse:
+    """Answer a refused one-button act: the case as it is, with the refusal, the ways on and its true status."""
     now = the_case(request, appointment.public_id)
     refusal = refusal_of(error, kept="Nothing was changed.", changes=changes_since(now, seen) if seen else ())
-    case = shown(request, now, refusal=refusal)
+    case = shown(request, now, refusal=refusal, ways=ways)
     if getattr(request, "htmx", None) and request.htmx.target == "case-panel":  # type: ignore[attr-defined]
         return render(request, "scheduling/_case_panel.html", {"case": case}, status=error.status)
     return web.respond(request, "scheduling/appointment.html", {"case": case}, status=error.status)

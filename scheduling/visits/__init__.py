@@ -1,6 +1,15 @@
 """A case moves through its day, is checked before the needle and before leaving, and is completed by the physician."""
 
-from scheduling.visits.checking import Checklist, answer_checks, checklist, leave_ready, needs_escort
+from scheduling.visits.checking import (
+    Checklist,
+    Leaving,
+    LeavingOpen,
+    answer_checks,
+    checklist,
+    leave_ready,
+    leaving,
+    needs_escort,
+)
 from scheduling.visits.completing import (
     AlreadyCompleted,
     ChecklistOpen,
@@ -22,6 +31,8 @@ __all__ = [
     "Done",
     "Given",
     "Harm",
+    "Leaving",
+    "LeavingOpen",
     "RoleNotSaid",
     "Told",
     "answer_checks",
@@ -29,6 +40,7 @@ __all__ = [
     "checklist",
     "complete",
     "leave_ready",
+    "leaving",
     "mark_no_show",
     "move_on",
     "needs_escort",

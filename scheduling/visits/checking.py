@@ -11,18 +11,21 @@ from django.db import transaction
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
 from pain_clinic.errors import Forbidden, Refused
+from patients.models import PerformedProcedure
 from procedures.models import Driver
 from scheduling.models import Appointment, Check, CheckAnswer, CheckItem, CheckMoment, Discharge, ReadyItem
 
 ITEMS: Mapping[str, type[CheckItem] | type[ReadyItem]] = {CheckMoment.BEFORE: CheckItem, CheckMoment.LEAVING: ReadyItem}
 ANSWER = "scheduling.answer_checklist"
+ESCORT = "escort"
+AWAKE = frozenset({"", "none"})
 
 
 class NotReadyToLeave(Refused):
     """Something is not as it should be, or nobody comes for the patient, and no reason is given."""
 
     def __init__(self, open_items: Sequence[str]) -> None:
-        needs_somebody = list(open_items) == ["escort"]
+        needs_somebody = list(open_items) == [ESCORT]
         super().__init__(
             "not_ready_to_leave",
             "Write down who takes the patient home, or give the reason why nobody takes the patient home."
@@ -30,6 +33,36 @@ class NotReadyToLeave(Refused):
             else "Not everything is answered with yes, or nobody takes the patient home. Give a reason to go on.",
             {"items": list(open_items)},
         )
+
+
+class LeavingOpen(Refused):
+    """A sedated patient, or one who must not drive, is to go, and the leaving checklist is not complete."""
+
+    def __init__(self, leaving: Leaving) -> None:
+        super().__init__(
+            "leaving_open",
+            f"{leaving.why} Before discharge {leaving.what}. Fill in the leaving checklist, or give the reason why not.",
+            {"items": list(leaving.lacking)},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Why a patient may not simply go, and which items of the leaving checklist are missing; "escort" is one of them."""
+
+    is_sedated: bool
+    lacking: tuple[str, ...]
+
+    @property
+    def why(self) -> str:
+        return "This patient was sedated." if self.is_sedated else "This patient must not drive after this procedure."
+
+    @property
+    def what(self) -> str:
+        """Return what is missing in the words of a sentence."""
+        words = ", ".join(ReadyItem(item).label.lower() for item in self.lacking if item in ReadyItem.values)
+        parts = [f"this has to be answered with yes: {words}"] if words else []
+        return ", and ".join([*parts, *(["it has to be written down who takes the patient home"] if ESCORT in self.lacking else [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +126,45 @@ def answer_checks(
 
 def needs_escort(appointment: Appointment) -> bool:
     """Say whether somebody has to take the patient home."""
-    driver = appointment.procedure.driver
-    return driver == Driver.REQUIRED or (driver == Driver.REQUIRED_IF_SEDATED and appointment.sedation not in {"", "none"})
+    return _needs_escort(*_as_done(appointment))
+
+
+def leaving(appointment: Appointment) -> Leaving:
+    """Return what is missing before a patient may be discharged; who was awake and may drive simply goes.
+
+    A reason that was written down stands for whatever is missing.
+    """
+    driver, sedation = _as_done(appointment)
+    is_sedated, needs_somebody = sedation not in AWAKE, _needs_escort(driver, sedation)
+    known = Discharge.objects.filter(appointment=appointment).first()
+    if not (is_sedated or needs_somebody) or (known is not None and known.reason):
+        return Leaving(is_sedated, ())
+    is_alone = needs_somebody and (known is None or not known.escort)
+    return Leaving(is_sedated, (*checklist(appointment, CheckMoment.LEAVING).open_items, *([ESCORT] if is_alone else [])))
+
+
+def _needs_escort(driver: str, sedation: str) -> bool:
+    return driver == Driver.REQUIRED or (driver == Driver.REQUIRED_IF_SEDATED and sedation not in AWAKE)
+
+
+def _as_done(appointment: Appointment) -> tuple[str, str]:
+    """Return whether a driver is needed and how the patient was sedated: as done where that is on record, else as booked."""
+    rows = PerformedProcedure.objects.standing().filter(appointment=appointment.public_id, procedure__isnull=False)
+    done = rows.values_list("procedure__driver", "sedation").first()
+    return done or (appointment.procedure.driver, appointment.sedation)
+
+
+def leave_without(*, appointment: Appointment, reason: str, by: Actor, at: datetime) -> None:
+    """Write down why a patient goes without a complete leaving checklist. Joins the caller's transaction.
+
+    Raises:
+        Forbidden: the actor may not answer checklists.
+    """
+    if not by.may(ANSWER):
+        raise Forbidden("not_allowed", "A nurse or a physician says why a patient goes without the leaving checklist.")
+    Discharge.objects.update_or_create(
+        appointment=appointment, defaults={"reason": reason.strip()[:200], "at": at, "by_id": by.user_id}
+    )
 
 
 def leave_ready(
@@ -108,7 +178,7 @@ def leave_ready(
     """
     with transaction.atomic():
         said = answer_checks(appointment=appointment, moment=CheckMoment.LEAVING, answers=answers, by=by, at=at)
-        lacking = [*said.open_items, *(["escort"] if needs_escort(appointment) and not escort.strip() else [])]
+        lacking = [*said.open_items, *([ESCORT] if needs_escort(appointment) and not escort.strip() else [])]
         if lacking and not reason.strip():
             raise NotReadyToLeave(lacking)
         row, _ = Discharge.objects.update_or_create(

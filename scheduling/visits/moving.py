@@ -13,20 +13,28 @@ from scheduling import messages
 from scheduling.booking import staging, taking
 from scheduling.booking.words import guarded
 from scheduling.models import AWAY, Appointment, Completion, Status
-from scheduling.visits import releasing
+from scheduling.visits import checking, releasing
 
 LEFT_THE_ROOM = {Status.RECOVERY, Status.DISCHARGED}
 
 
-def move_on(*, appointment: Appointment, to: str, by: Actor, at: datetime, version: int | None = None) -> Appointment:
+WITHOUT = "left_without_checklist"
+
+
+def move_on(
+    *, appointment: Appointment, to: str, by: Actor, at: datetime, version: int | None = None, reason: str = ""
+) -> Appointment:
     """Take the next status of the day; leaving before being seen and no-show give the room back.
 
-    So does leaving the room when the physician had completed the case while the patient was still in it.
+    So does leaving the room when the physician had completed the case while the patient was still in it. A `reason` is
+    why a patient is discharged without a complete leaving checklist; where none is needed it is not kept.
 
     Raises:
         Stale: the case is no longer at `version`.
         InvalidMove: it cannot go there from where it is.
         Refused: cancelling, confirming and reinstating have verbs of their own; a no-show needs the hour to have come.
+        LeavingOpen: a sedated patient, or one who must not drive, has no complete leaving checklist, and no reason is given.
+        Forbidden: a reason is given by somebody who may not answer checklists.
     """
     if to in {Status.CANCELLED, Status.CONFIRMED, Status.BOOKED}:
         raise Refused("not_a_visit", "Cancelling, confirming and reinstating are acts of their own.")
@@ -38,6 +46,7 @@ def move_on(*, appointment: Appointment, to: str, by: Actor, at: datetime, versi
         case.move_to(to)
         if to == Status.NO_SHOW and at < case.arrives_at:
             raise Refused("not_yet_due", "A no-show can be recorded once the arrival time has passed.")
+        lacking = _let_go(case, reason, by, at) if to == Status.DISCHARGED else ()
         case.version += 1
         case.save(update_fields=["status", "version"])
         if to in AWAY:
@@ -51,9 +60,21 @@ def move_on(*, appointment: Appointment, to: str, by: Actor, at: datetime, versi
             subject=case,
             patient=case.patient.public_id,
             site_id=case.site_id,
-            details={"version": case.version},
+            reason_code=WITHOUT if lacking else "",
+            details={"version": case.version, **({"lacking": list(lacking)} if lacking else {})},
         )
         return case
+
+
+def _let_go(case: Appointment, reason: str, by: Actor, at: datetime) -> tuple[str, ...]:
+    """Return what of the leaving checklist a patient goes without, the reason for it written down."""
+    open_ = checking.leaving(case)
+    if not open_.lacking:
+        return ()
+    if not reason.strip():
+        raise checking.LeavingOpen(open_)
+    checking.leave_without(appointment=case, reason=reason, by=by, at=at)
+    return open_.lacking
 
 
 def mark_no_show(*, appointment: Appointment, by: Actor, at: datetime) -> Appointment:

@@ -1,6 +1,6 @@
 """One case: who, what, when, with what, what is possible now, and its story."""
 
-from scheduling.agenda.cases.acts import STATUS_ACTS, acts, consent_url
+from scheduling.agenda.cases.acts import STATUS_ACTS, acts, consent_url, ways_to_leave
 from scheduling.agenda.cases.lines import Reasons, lines_of, message_line, wait_line, where, work_url
 from scheduling.agenda.cases.page import (
     PREVIEWED,
@@ -31,6 +31,7 @@ __all__ = [
     "sedation_word",
     "twins_of",
     "wait_line",
+    "ways_to_leave",
     "where",
     "work_url",
 ]

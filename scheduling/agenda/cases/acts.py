@@ -93,6 +93,24 @@ def _record_acts(appointment: Appointment, by: Actor) -> list[Act]:
     return found
 
 
+def ways_to_leave(*, appointment: Appointment, by: Actor) -> tuple[Act, ...]:
+    """Return where the leaving checklist is filled in, and the discharge without it; nothing for who may do neither."""
+    if not by.may("scheduling.answer_checklist"):
+        return ()
+    public_id, version = appointment.public_id, appointment.version
+    fields = (
+        Field("version", "", str(version), kind="hidden"),
+        Field("request_key", "", f"{public_id}-{version}-discharged-all-the-same", kind="hidden"),
+        Field("to", "", str(Status.DISCHARGED), kind="hidden"),
+        Field("reason", "Reason to discharge without it", is_required=True),
+    )
+    leave = reverse("scheduling:checklist", args=[public_id, "leaving"])
+    return (
+        Act("leave", "Fill in the leaving checklist", leave, method="get", is_main=True),
+        Act("discharge", "Discharge without it", reverse("scheduling:status", args=[public_id]), is_danger=True, fields=fields),
+    )
+
+
 def consent_url(appointment: Appointment) -> str:
     """Return where the consent to this case is written down, with what it is for."""
     asked = {

@@ -202,6 +202,7 @@ class Case:
     cancelled: str = ""
     notes: str = ""
     refusal: Refusal | None = None
+    ways: tuple[Act, ...] = ()  # beside a refusal: how to go on all the same
     may_open_patient: bool = False
     cover_url: str = ""
     medicines_url: str = ""

@@ -226,6 +226,6 @@ class MoveOn(CaseAct):
             request,
             public_id,
             lambda case, values: visits.move_on(
-                appointment=case, to=values["to"], by=self.actor, at=web.now(), version=case.version
+                appointment=case, to=values["to"], by=self.actor, at=web.now(), version=case.version, reason=values["reason"]
             ),
         )
