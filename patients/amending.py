@@ -15,6 +15,7 @@ from pain_clinic.errors import Conflict, Forbidden
 from patients import notes, outcomes, records
 from patients.models import Amendment, Complication, GivenDrug, PerformedProcedure
 from patients.records import FactStale, FieldRefused, MayNotRecord
+from procedures.levels import regions_in_words
 
 RECORD = "patients.record_performed"
 # What of a performed procedure may be amended, as the page and the amendment call it.
@@ -260,6 +261,8 @@ def _drug_in_words(drug: str, dose_mg: Decimal | None, volume_ml: Decimal | None
 
 def _in_words(row: PerformedProcedure, name: str) -> str:
     value = getattr(row, name)
+    if name == "regions":
+        return regions_in_words(value)
     if isinstance(value, list):
         return " ".join(value)
     if isinstance(value, bool):

@@ -198,6 +198,12 @@ def default_regions(procedure: ProcedureLike) -> tuple[str, ...]:
     return offered if len(offered) == 1 and not levels_offered(procedure) else ()
 
 
+def regions_kept(procedure: ProcedureLike, wanted: Iterable[str]) -> tuple[str, ...]:
+    """Return those of some regions that a procedure is offered for, or the only one there is."""
+    meant = set(wanted)
+    return tuple(region for region in regions_offered(procedure) if region in meant) or default_regions(procedure)
+
+
 def touched(levels: Iterable[str], regions: Iterable[str]) -> tuple[str, ...]:
     """Return the regions of a target, those that its levels lie in included, from head to tail."""
     found = {*regions, *(region_of(level) for level in levels if _LEVEL.fullmatch(level))}

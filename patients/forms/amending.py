@@ -19,6 +19,7 @@ from procedures.models import Procedure, Sedation
 from procedures.tables import read
 
 SIDES = [("", "no side"), *targets.SIDE_LABELS.items()]
+MOST_PLAIN = 2  # fewer regions leave nothing to choose
 SPARE = 2  # empty lines for drugs that were left out
 UNKNOWN = [("", "not known"), ("yes", "Yes"), ("no", "No")]
 PLAIN = ("side", "guidance", "sedation", "role", "operator_name", "fluoroscopy_seconds", "dose_ugy_m2", "body_site")
@@ -42,6 +43,7 @@ class AmendForm(forms.Form):
     procedure = forms.ModelChoiceField(queryset=Procedure.objects.none(), empty_label=None, to_field_name="code", required=False)
     side = forms.ChoiceField(choices=SIDES, required=False)
     levels = forms.CharField(max_length=120, required=False, help_text="For instance L4-L5 L5-S1.")
+    regions = forms.MultipleChoiceField(label="Where on the body", required=False, widget=forms.CheckboxSelectMultiple)
     body_site = PlainField(label="Body part", max_length=40, required=False)
     role = forms.ChoiceField(choices=Role.choices)
     guidance = forms.ChoiceField(choices=[("", "not known"), *MODALITIES.items()], required=False)
@@ -71,6 +73,7 @@ class AmendForm(forms.Form):
         self.fields["procedure"].queryset = Procedure.objects.in_order()  # type: ignore[attr-defined]
         if row.procedure_id is not None:
             self.fields["procedure"].required = True
+        self._ask_where()
         for place in range(len(self.drugs) + SPARE):
             self._add_drug(place)
         if not may_sign:
@@ -106,11 +109,37 @@ class AmendForm(forms.Form):
             self.add_error("harm_on", "Give a day from the procedure until today.")
         return values
 
+    def _ask_where(self) -> None:
+        """Offer the regions of the procedure on record and of the one that is named; all of those of one outside the catalogue."""
+        own = self.row.procedure
+        offered = {region for one in (own, self._named()) if one is not None for region in targets.regions_offered(one)}
+        shown = {*self.row.regions, *(offered if own is not None else targets.BODY)}
+        if len(shown) < MOST_PLAIN:
+            del self.fields["regions"]
+            return
+        choices = [(region, targets.ALL_REGIONS[region]) for region in targets.BODY if region in shown]
+        self.fields["regions"].choices = choices  # type: ignore[attr-defined]
+
+    def _named(self) -> Procedure | None:
+        """Return the procedure that was posted."""
+        try:
+            return self.fields["procedure"].to_python(str(self.data.get("procedure", "")))  # type: ignore[no-any-return]
+        except forms.ValidationError:
+            return None
+
+    def _regions(self) -> list[str]:
+        """Return where it was done; of another procedure only where that is offered."""
+        said, known = self.cleaned_data, self.row.regions
+        typed = {*said.get("regions", known), *(region for region in known if region not in targets.BODY)}
+        if said["procedure"] is not None and said["procedure"] != self.row.procedure:
+            return list(targets.regions_kept(said["procedure"], typed))
+        return list(known) if typed == set(known) else [region for region in targets.BODY if region in typed]
+
     def changes(self) -> dict[str, Any]:
         """Return the fields as they are to stand."""
         said = self.cleaned_data
         found = {name: said[name] for name in PLAIN}
-        found |= {"levels": said["levels"], "note": said["note"]}
+        found |= {"levels": said["levels"], "regions": self._regions(), "note": said["note"]}
         found["is_image_saved"] = {"yes": True, "no": False}.get(said["is_image_saved"])
         if said["procedure"] is not None:
             found["procedure"] = said["procedure"]
@@ -144,7 +173,7 @@ class AmendForm(forms.Form):
         """Return the fields under the headings of the page."""
         given = [f"{name}_{place}" for place in range(len(self.drugs) + SPARE) for name in ("drug", "dose", "volume")]
         named: tuple[tuple[str, Sequence[str]], ...] = (
-            ("Done", ("procedure", "side", "levels", "body_site", "role", "guidance", "sedation", "operator_name")),
+            ("Done", ("procedure", "side", "levels", "regions", "body_site", "role", "guidance", "sedation", "operator_name")),
             ("Given", given),
             ("Imaging", ("fluoroscopy_seconds", "dose_ugy_m2", "is_image_saved", "note")),
             ("Complication", ("harm_kind", "harm_severity", "harm_on", "harm_outcome")),
@@ -157,6 +186,7 @@ def _standing(row: PerformedProcedure, drugs: Sequence[GivenDrug], *, may_sign: 
     values: dict[str, Any] = {name: getattr(row, name) for name in PLAIN}
     values |= {
         "version": row.version, "procedure": row.procedure.code if row.procedure else None, "levels": " ".join(row.levels),
+        "regions": list(row.regions),
         "note": row.note, "is_signed": may_sign,
         "is_image_saved": {True: "yes", False: "no", None: ""}[row.is_image_saved],
     }  # fmt: skip

@@ -23,6 +23,7 @@ from scheduling.models import Appointment, CheckAnswer, Side
 from scheduling.visits import Done, Given, Harm, Told, usual_role
 
 DRUG_ROWS = 4
+MOST_PLAIN = 2  # fewer regions leave nothing to choose
 SCORES = (
     ("nrs_before", "Pain before, 0 to 10", "nrs", Aspect.INDEX, Phase.BEFORE),
     ("nrs_after", "Pain right after, 0 to 10", "nrs", Aspect.INDEX, Phase.AFTER),
@@ -53,6 +54,7 @@ class CompleteForm(forms.Form):
     procedure = forms.ModelChoiceField(queryset=Procedure.objects.none(), empty_label=None, to_field_name="code")
     side = forms.ChoiceField(choices=[("", "no side"), *Side.choices], required=False)
     levels = forms.CharField(max_length=120, required=False, help_text="For instance L4-L5 L5-S1.")
+    regions = forms.MultipleChoiceField(label="Where on the body", required=False, widget=forms.CheckboxSelectMultiple)
     role = forms.ChoiceField(label="Role", choices=[("", "Not said yet"), *Role.choices], required=False)
     guidance = forms.ChoiceField(choices=list(MODALITIES.items()))
     sedation = forms.ChoiceField(choices=Sedation.choices)
@@ -73,6 +75,7 @@ class CompleteForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.case, self.booked = case, done
         self.fields["procedure"].queryset = Procedure.objects.in_order()  # type: ignore[attr-defined]
+        self._ask_where()
         self._ask_role()
         for row in range(DRUG_ROWS):
             self.fields[f"drug_{row}"] = forms.ChoiceField(label="Drug", choices=self._drug_choices(), required=False)
@@ -92,6 +95,26 @@ class CompleteForm(forms.Form):
             )
         if not has_gaps:
             del self.fields["reason"]
+
+    def _ask_where(self) -> None:
+        """Offer the regions of the procedure that is named, where there is anything to choose."""
+        known = {*targets.regions_offered(self.case.procedure), *self.booked.regions}
+        offered = known | {*targets.regions_offered(self._named() or self.case.procedure)}
+        if len(offered) < MOST_PLAIN:
+            del self.fields["regions"]
+            return
+        shown = [region for region in targets.BODY if region in offered]
+        self.fields["regions"].choices = [(region, targets.ALL_REGIONS[region]) for region in shown]  # type: ignore[attr-defined]
+
+    def _named(self) -> Procedure | None:
+        """Return the procedure that was posted, where it is another than booked."""
+        posted = str(self.data.get("procedure", "")) if self.is_bound else ""
+        if posted in ("", self.case.procedure.code):
+            return None
+        try:
+            return self.fields["procedure"].to_python(posted)  # type: ignore[no-any-return]
+        except forms.ValidationError:
+            return None
 
     def _ask_role(self) -> None:
         """Ask for the role where somebody has to say it, and show one that nobody would guess; else the usual one holds."""
@@ -115,7 +138,7 @@ class CompleteForm(forms.Form):
         """Return what the form shows at first."""
         values: dict[str, Any] = {
             "version": version, "procedure": done.procedure.code, "side": done.side, "levels": " ".join(done.levels),
-            "role": done.role, "guidance": done.guidance, "sedation": done.sedation, "operator_name": done.operator_name,
+            "role": done.role, "regions": list(done.regions), "guidance": done.guidance, "sedation": done.sedation, "operator_name": done.operator_name,
             "is_image_saved": bool(done.is_image_saved), "is_signed": True,
         }  # fmt: skip
         for row, drug in enumerate(done.drugs[:DRUG_ROWS]):
@@ -128,7 +151,8 @@ class CompleteForm(forms.Form):
         if kept is None:
             return {}
         boxes = {name: name in kept for name, one in cls.base_fields.items() if isinstance(one, forms.BooleanField)}
-        return {name: value for name, value in kept.items() if name not in {"version", "request_key", "act"}} | boxes
+        several = {"regions": kept.getlist("regions")}
+        return {name: value for name, value in kept.items() if name not in {"version", "request_key", "act"}} | boxes | several
 
     def clean_levels(self) -> tuple[str, ...]:
         text: str = self.cleaned_data["levels"]
@@ -143,6 +167,8 @@ class CompleteForm(forms.Form):
         procedure = values.get("procedure")
         if procedure is not None and offers.needs_role(procedure.code) and values.get("role") == "":
             self.add_error("role", "Say whether this was diagnostic or therapeutic: limits count it by that.")
+        if procedure is not None and procedure != self.booked.procedure and self._lacks_region(procedure):
+            self.add_error("regions", "Choose where on the body it was done.")
         for row in range(DRUG_ROWS):
             if not values.get(f"drug_{row}") and values.get(f"dose_{row}") is not None:
                 self.add_error(f"drug_{row}", "Say which drug this dose is of.")
@@ -164,6 +190,7 @@ class CompleteForm(forms.Form):
             procedure=said["procedure"],
             side=said["side"],
             levels=said["levels"],
+            regions=self._regions(said["procedure"]),
             role=self._role(said["procedure"]),
             guidance=said["guidance"],
             sedation=said["sedation"],
@@ -182,6 +209,17 @@ class CompleteForm(forms.Form):
             sections={name.removeprefix("section_"): text for name, text in said.items() if name.startswith("section_")},
             remark=said["remark"],
         )  # fmt: skip
+
+    def _lacks_region(self, procedure: Procedure) -> bool:
+        has_choice = "regions" in self.fields and not targets.levels_offered(procedure) and targets.regions_offered(procedure)
+        return bool(has_choice) and not self._regions(procedure)
+
+    def _regions(self, procedure: Procedure) -> tuple[str, ...]:
+        """Return where it was done; of another procedure only where that is offered."""
+        typed = set(self.cleaned_data.get("regions", self.booked.regions))
+        if procedure != self.booked.procedure:
+            return targets.regions_kept(procedure, typed)
+        return tuple(region for region in targets.BODY if region in typed)
 
     def _role(self, procedure: Procedure) -> str:
         """Return the role as said; one that nobody touched is not that of another procedure that has its own."""
@@ -202,7 +240,7 @@ class CompleteForm(forms.Form):
         """Return the fields under the headings of the page."""
         sections = [name for name in self.fields if name.startswith("section_")]
         named = (
-            ("Done", ("procedure", "side", "levels", "role", "guidance", "sedation", "operator_name")),
+            ("Done", ("procedure", "side", "levels", "regions", "role", "guidance", "sedation", "operator_name")),
             ("Given", tuple(f"{name}_{row}" for row in range(DRUG_ROWS) for name in ("drug", "dose", "volume"))),
             ("Imaging", ("fluoroscopy_seconds", "dose_ugy_m2", "is_image_saved")),
             ("Pain", tuple(name for name, *_ in SCORES)),

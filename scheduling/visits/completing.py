@@ -25,6 +25,7 @@ from patients.models import (
     Phase,
 )
 from procedures import guidance as guiding
+from procedures.levels import default_regions
 from procedures.models import Procedure
 from procedures.rules import offers
 from scheduling import asks
@@ -49,7 +50,7 @@ from scheduling.visits.checking import checklist
 COMPLETE = "scheduling.complete_case"
 FROM = (Status.IN_ROOM, Status.RECOVERY, Status.DISCHARGED)
 COURSE = "course"  # the section that says how it went
-COMPARED = ("procedure", "side", "levels", "role", "guidance", "sedation", "operator_name")
+COMPARED = ("procedure", "side", "levels", "regions", "role", "guidance", "sedation", "operator_name")
 NO_STEROID = "none"
 
 
@@ -159,7 +160,7 @@ def as_booked(appointment: Appointment) -> Done:
         procedure=procedure,
         side=appointment.side,
         levels=tuple(appointment.levels),
-        regions=tuple(appointment.regions),
+        regions=tuple(appointment.regions) or default_regions(procedure),
         guidance=guidance,
         sedation=appointment.sedation,
         operator=row.resource.user if row is not None else None,
@@ -236,7 +237,9 @@ def complete(
         if gaps and not reason.strip():
             raise ChecklistOpen(gaps)
         booked = as_booked(case)
-        done = replace(done, role=done.role or usual_role(done.procedure), sections=_sections(booked, done))
+        where = _body_site(done.procedure, done.side) if done.body_site == booked.body_site else done.body_site
+        role = done.role or usual_role(done.procedure)
+        done = replace(done, role=role, body_site=where, sections=_sections(booked, done))
         if not done.role:
             raise RoleNotSaid(done.procedure)
         performed = _record(case, done, by, at)
