@@ -14,7 +14,7 @@ BY_MAIL = ("form", "message", "diary")
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """One contact after procedures of one family; `step` is its code in the cadence."""
+    """One contact after procedures of one family; `step` is its code in the cadence, `mode` how the table says it is made."""
 
     family: str
     step: str
@@ -23,6 +23,7 @@ class Contact:
     collect: tuple[str, ...]
     is_diary: bool
     is_by_mail: bool
+    mode: str
     source: tuple[Mapping[str, str], ...]
 
 
@@ -42,6 +43,7 @@ def contacts() -> tuple[Contact, ...]:
                     collect=tuple(contact["collect"]),
                     is_diary=mode == "diary",
                     is_by_mail=any(word in mode for word in BY_MAIL),
+                    mode=mode,
                     source=tuple(row["source"]),
                 )
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from pain_clinic import clock, health
-from scheduling import asking, asks, bounces, courses, free_time, holds, messages, rechecking
+from scheduling import asking, asks, bounces, contacts, courses, free_time, holds, messages, rechecking
 
 
 @shared_task(name="scheduling.tasks.heartbeat", ignore_result=True)
@@ -53,8 +53,9 @@ def read_bounces() -> None:
 
 @shared_task(name="scheduling.tasks.chase_answers", ignore_result=True)
 def chase_answers() -> None:
-    """Give the desk a call for each question after a visit that nobody answered in time."""
+    """Give the desk a call for each question after a visit that nobody answered in time; end contacts that nobody needs."""
     asks.chase(at=clock.now())
+    contacts.tidy(at=clock.now())
 
 
 @shared_task(name="scheduling.tasks.plan_courses", ignore_result=True)

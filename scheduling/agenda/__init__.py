@@ -13,12 +13,13 @@ from scheduling.agenda.cases import (
     ways_to_leave,
 )
 from scheduling.agenda.lists import findings, home, patient_dates, patient_messages, person, swappable
-from scheduling.agenda.mail import CASES, DONE, alerts, next_day, one_message, tasks, unconfirmed
+from scheduling.agenda.mail import AFTER, CASES, DONE, alerts, next_day, one_message, tasks, unconfirmed
 from scheduling.agenda.outbox import STATES, messages
 from scheduling.agenda.rows import Asked, sites_of
 from scheduling.agenda.shapes import CaseLine
 
 __all__ = [
+    "AFTER",
     "BYS",
     "CASES",
     "DONE",

@@ -20,7 +20,7 @@ from patients.models import EmergencyAccess, Patient
 from scheduling.agenda import cases, mail, outbox, story, words
 from scheduling.agenda.shapes import CaseLine, Count, FindingPage, FindingRow, Flag, Home, HomeAct, Panel, Who
 from scheduling.intervals import local_day
-from scheduling.models import Appointment, DeskTask, Message, MessageState, RuleOverride, Status
+from scheduling.models import Appointment, DeskTask, Message, MessageState, RuleOverride, Status, TaskRole
 from scheduling.models.appointments import BEFORE_ARRIVAL, PRESENT
 
 if TYPE_CHECKING:
@@ -152,6 +152,10 @@ def _counts(user: User, by: Actor, at: datetime, site: Site, zone: ZoneInfo, boa
         due = (mine if role == mail.ALL else mine.filter(role=role)).count()
         url = f"{reverse('scheduling:tasks')}?kind={mail.CASES}"
         counts.append(Count("Cases wait for, by tomorrow", due, url, tone="warn" if due else ""))
+        if role in (mail.ALL, TaskRole.NURSE):
+            asked = DeskTask.objects.filter(site=site, due_at__lt=day.ends_at).open().after_a_visit().count()
+            url = f"{reverse('scheduling:tasks')}?kind={mail.AFTER}"
+            counts.append(Count("To ask how it went", asked, url, tone="warn" if asked else "", hint="by today"))
     if by.may("patients.review_emergencies"):
         opened = EmergencyAccess.objects.visible_to(user).to_review().count()
         counts.append(Count("Emergencies to look at", opened, reverse("patients:emergencies"), tone="bad" if opened else ""))

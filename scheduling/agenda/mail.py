@@ -19,6 +19,7 @@ from scheduling.agenda import cases, words
 from scheduling.agenda.shapes import Page, Pair, Tab
 from scheduling.intervals import local_day
 from scheduling.models import (
+    AFTER_A_VISIT,
     BEFORE_ARRIVAL,
     Appointment,
     DeskTask,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from scheduling.letters import Letter
 
 PER_PAGE = 50
-DONE, CASES = "done", "cases"
+DONE, CASES, AFTER = "done", "cases", "after"
 STANDING = [status for status in Status.values if status not in (Status.CANCELLED, Status.NO_SHOW, Status.LEFT_BEFORE_SEEN)]
 
 
@@ -165,6 +166,11 @@ def _tries(message: Message) -> str:
 
 
 ALL = "all"
+EMPTY = {
+    DONE: "Nothing was done here yet.",
+    CASES: "No case waits for anything.",
+    AFTER: "Nobody is to be asked how it went.",
+}
 
 
 def whose(user: User, wanted: str, *, may_see_all: bool) -> str:
@@ -182,7 +188,7 @@ def tasks(
     url = reverse("scheduling:tasks")
     rows = DeskTask.objects.visible_to(user)
     shown = whose(user, role, may_see_all=may_see_all)
-    kind = kind or ("" if shown in (TaskRole.DESK, ALL) else CASES)  # only the desk telephones
+    kind = kind or ("" if shown in (TaskRole.DESK, ALL) else CASES)  # the desk telephones about mails and visits to come
     if shown != ALL:
         rows = rows.filter(role=shown)
     there = {*rows.open().values_list("kind", flat=True).distinct(), kind}
@@ -190,14 +196,15 @@ def tasks(
     if kind in TaskKind.values:
         rows = rows.filter(kind=kind)
     elif kind != DONE:
-        rows = rows.before_a_case() if kind == CASES else rows.by_telephone()
+        rows = {CASES: rows.before_a_case, AFTER: rows.after_a_visit}.get(kind, rows.by_telephone)()
     joined = rows.select_related("patient", "appointment__procedure", "site", "owner", "message")
     found = Paginator(joined, PER_PAGE).get_page(number)
     tabs = [
         *([("", "By telephone")] if shown in (TaskRole.DESK, ALL) else []),
         (CASES, "Before the visit"),
+        *([(AFTER, "After the visit")] if shown in (TaskRole.NURSE, ALL) else []),
         (DONE, "Done"),
-        *((value, label) for value, label in SHORT.items() if str(value) in there),
+        *((value, label) for value, label in SHORT.items() if str(value) in there and value not in AFTER_A_VISIT),
     ]
     roles = [*TaskRole.choices, (ALL, "Everybody")] if may_see_all else []
 
@@ -212,7 +219,7 @@ def tasks(
         rows=tuple(_task(row, user, at, reasons) for row in found.object_list),
         outcomes=tuple(Pair(value, str(label)) for value, label in TaskOutcome.choices),
         page=words.paged(found, url, kind=kind, role=role),
-        empty={DONE: "Nothing was done here yet.", CASES: "No case waits for anything."}.get(kind, "Nobody is to be called."),
+        empty=EMPTY.get(kind, "Nobody is to be called."),
     )
 
 
@@ -226,6 +233,7 @@ SHORT = {
     TaskKind.MISSED: "Missed",
     TaskKind.NO_ANSWER: "No answer",
     TaskKind.UNWELL: "Worried",
+    TaskKind.FOLLOW_UP: "After the visit",
     TaskKind.RULES: "Rules",
     TaskKind.ASK: "Ask",
     TaskKind.CLEARANCE: "Clearance",

@@ -32,7 +32,7 @@ from scheduling.models.courses import (
     PlanRun,
     PlanState,
 )
-from scheduling.models.desk_tasks import DeskTask, TaskKind, TaskOutcome, TaskRole
+from scheduling.models.desk_tasks import AFTER_A_VISIT, DeskTask, TaskKind, TaskOutcome, TaskRole
 from scheduling.models.feeds import CalendarFeed
 from scheduling.models.links import Link, LinkAnswer, LinkPurpose
 from scheduling.models.messages import AFTER_VISIT, BEFORE_VISIT, TOLD_AT_ONCE, Message, MessageKind, MessageState
@@ -67,6 +67,7 @@ from scheduling.models.visits import (
 )
 
 __all__ = [
+    "AFTER_A_VISIT",
     "AFTER_VISIT",
     "AGAIN",
     "AWAY",

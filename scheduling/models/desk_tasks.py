@@ -28,6 +28,7 @@ class TaskKind(models.TextChoices):
     MISSED = "missed", "Patient did not come"
     NO_ANSWER = "no_answer", "No answer to the questions after a visit"
     UNWELL = "unwell", "Something worries the patient after a visit"
+    FOLLOW_UP = "follow_up", "Ask how it went after a visit"
     # Readiness: what a booked case waits for. These close themselves when the fact arrives.
     RULES = "rules", "A rule speaks against a booked case"
     ASK = "ask", "Ask the patient"
@@ -47,6 +48,10 @@ BEFORE_A_CASE = (
     TaskKind.RULES, TaskKind.ASK, TaskKind.CLEARANCE, TaskKind.LAB, TaskKind.DRIVER, TaskKind.CONSENT, TaskKind.PREMEDICATION,
     TaskKind.PLAN, TaskKind.DEVICE_PLAN, TaskKind.AUTHORIZATION, TaskKind.PAPERS,
 )  # fmt: skip
+
+
+# What is asked after a visit by call or in person, each on its day.
+AFTER_A_VISIT = (TaskKind.FOLLOW_UP,)
 
 
 class TaskRole(models.TextChoices):
@@ -74,7 +79,10 @@ class DeskTaskQuerySet(models.QuerySet["DeskTask"]):
         return self.filter(done_at=None)
 
     def by_telephone(self) -> DeskTaskQuerySet:
-        return self.exclude(kind__in=BEFORE_A_CASE)
+        return self.exclude(kind__in=(*BEFORE_A_CASE, *AFTER_A_VISIT))
+
+    def after_a_visit(self) -> DeskTaskQuerySet:
+        return self.filter(kind__in=AFTER_A_VISIT)
 
     def before_a_case(self) -> DeskTaskQuerySet:
         return self.filter(kind__in=BEFORE_A_CASE)
@@ -84,7 +92,10 @@ class DeskTaskQuerySet(models.QuerySet["DeskTask"]):
 
 
 class DeskTask(models.Model):
-    """One thing to do about one patient, by somebody of a role; at most one open of a kind for a case."""
+    """One thing to do about one patient, by somebody of a role; at most one open of a kind for a case.
+
+    Of the contacts after a visit each is there once, open or done; ``reason`` is its step.
+    """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     kind = models.CharField(max_length=20, choices=TaskKind.choices)
@@ -111,8 +122,11 @@ class DeskTask(models.Model):
             models.UniqueConstraint(
                 fields=["kind", "patient", "appointment"],
                 name="desk_task_open_once",
-                condition=Q(done_at__isnull=True),
+                condition=Q(done_at__isnull=True) & ~Q(kind=TaskKind.FOLLOW_UP),
                 nulls_distinct=False,
+            ),
+            models.UniqueConstraint(
+                fields=["appointment", "reason"], name="desk_task_follow_up_once", condition=Q(kind=TaskKind.FOLLOW_UP)
             ),
             models.CheckConstraint(
                 condition=Q(done_at__isnull=True, outcome="") | (Q(done_at__isnull=False) & ~Q(outcome="")),

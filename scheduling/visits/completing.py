@@ -28,7 +28,7 @@ from procedures import guidance as guiding
 from procedures.levels import default_regions
 from procedures.models import Procedure
 from procedures.rules import offers
-from scheduling import asks
+from scheduling import asks, contacts
 from scheduling.assessing import details_row
 from scheduling.booking import staging
 from scheduling.booking.words import guarded
@@ -258,6 +258,7 @@ def complete(
         if case.status != Status.IN_ROOM:
             releasing.release_rest(case, own, at)
         asks.lay_down(case=case, performed=performed, at=at)
+        contacts.lay_down(case=case, performed=performed, by=by, at=at)
         PlanCause.objects.create(patient=case.patient, appointment=case, kind=CauseKind.COMPLETED, at=at)
         trail.record(
             by=by, act="scheduling.complete", subject=case, patient=case.patient.public_id, site_id=case.site_id,
