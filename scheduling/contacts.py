@@ -59,8 +59,8 @@ def _tasks(case: Appointment, performed: PerformedProcedure, at: datetime) -> It
         due = datetime.combine(_workday(Period(contact.days, contact.months).after(performed.done_on)), UNTIL, tzinfo=zone)
         if due + LATE >= at:
             yield DeskTask(
-                kind=TaskKind.FOLLOW_UP, role=TaskRole.NURSE, patient=case.patient, appointment=case, site=case.site, opened_at=at,
-                due_at=max(due, at), reason=contact.step, note=in_words(contact),
+                kind=TaskKind.FOLLOW_UP, role=TaskRole.NURSE, patient=case.patient, appointment=case, site=case.site,
+                opened_at=at, due_at=max(due, at), reason=contact.step, note=in_words(contact),
             )  # fmt: skip
 
 

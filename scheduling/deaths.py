@@ -13,7 +13,7 @@ from pain_clinic.audit import trail
 from patients.models import Patient
 from procedures.rules import Finding, Severity
 from scheduling import desk_tasks, messages
-from scheduling.models import DeskTask, Message, MessageState, TaskKind
+from scheduling.models import BEFORE_A_CASE, DeskTask, Message, MessageState, TaskKind
 
 BY = Actor.system("rules")
 REASON = "deceased"
@@ -30,7 +30,7 @@ def follow(*, patient: Patient, at: datetime) -> int:
         return 0
     waiting = Message.objects.filter(patient=patient, state=MessageState.DUE)
     ended = messages.withdraw(list(waiting.values_list("pk", flat=True)), reason=REASON, at=at)
-    calls = DeskTask.objects.open().by_telephone().exclude(kind=TaskKind.UNWELL).filter(patient=patient)
+    calls = DeskTask.objects.open().exclude(kind__in=(*BEFORE_A_CASE, TaskKind.UNWELL)).filter(patient=patient)
     ended += desk_tasks.end(calls, by=BY, at=at)
     if ended:
         trail.record(

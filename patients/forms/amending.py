@@ -110,7 +110,7 @@ class AmendForm(forms.Form):
         return values
 
     def _ask_where(self) -> None:
-        """Offer the regions of the procedure on record and of the one that is named; all of those of one outside the catalogue."""
+        """Offer the regions of the procedure on record and of the one that is named; outside the catalogue, all of them."""
         own = self.row.procedure
         offered = {region for one in (own, self._named()) if one is not None for region in targets.regions_offered(one)}
         shown = {*self.row.regions, *(offered if own is not None else targets.BODY)}
@@ -123,7 +123,7 @@ class AmendForm(forms.Form):
     def _named(self) -> Procedure | None:
         """Return the procedure that was posted."""
         try:
-            return self.fields["procedure"].to_python(str(self.data.get("procedure", "")))  # type: ignore[no-any-return]
+            return self.fields["procedure"].to_python(str(self.data.get("procedure", "")))
         except forms.ValidationError:
             return None
 

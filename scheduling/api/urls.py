@@ -1,7 +1,7 @@
 from django.urls import path
 
 from scheduling.api import rest
-from scheduling.api.rest import bulk, series
+from scheduling.api.rest import bulk, series, visits
 
 urlpatterns = [
     path("courses/", rest.Courses.as_view(), name="api_courses"),
@@ -29,6 +29,9 @@ urlpatterns = [
     path("appointments/<uuid:public_id>/confirm/", rest.Confirm.as_view(), name="api_confirm"),
     path("appointments/<uuid:public_id>/reinstate/", rest.Reinstate.as_view(), name="api_reinstate"),
     path("appointments/<uuid:public_id>/status/", rest.MoveOn.as_view(), name="api_status"),
+    path("appointments/<uuid:public_id>/complete/", visits.Complete.as_view(), name="api_complete"),
+    path("appointments/<uuid:public_id>/checklists/before/", visits.BeforeTheNeedle.as_view(), name="api_check_before"),
+    path("appointments/<uuid:public_id>/checklists/leaving/", visits.BeforeLeaving.as_view(), name="api_check_leaving"),
     path("appointments/<uuid:public_id>/rules/", rest.Rules.as_view(), name="api_case_rules"),
     path("appointments/<uuid:public_id>/waive/", rest.Waive.as_view(), name="api_waive"),
     path("appointments/<uuid:public_id>/plan/", rest.Plan.as_view(), name="api_plan_case"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -20,7 +19,7 @@ from procedures.models import Procedure, Sedation
 from procedures.rules import offers
 from procedures.tables import read
 from scheduling.models import Appointment, CheckAnswer, Side
-from scheduling.visits import Done, Given, Harm, Told, usual_role
+from scheduling.visits import Done, Given, Harm, Told, done_as, lacks_region, usual_role
 
 DRUG_ROWS = 4
 MOST_PLAIN = 2  # fewer regions leave nothing to choose
@@ -112,7 +111,7 @@ class CompleteForm(forms.Form):
         if posted in ("", self.case.procedure.code):
             return None
         try:
-            return self.fields["procedure"].to_python(posted)  # type: ignore[no-any-return]
+            return self.fields["procedure"].to_python(posted)
         except forms.ValidationError:
             return None
 
@@ -138,7 +137,8 @@ class CompleteForm(forms.Form):
         """Return what the form shows at first."""
         values: dict[str, Any] = {
             "version": version, "procedure": done.procedure.code, "side": done.side, "levels": " ".join(done.levels),
-            "role": done.role, "regions": list(done.regions), "guidance": done.guidance, "sedation": done.sedation, "operator_name": done.operator_name,
+            "role": done.role, "regions": list(done.regions),
+            "guidance": done.guidance, "sedation": done.sedation, "operator_name": done.operator_name,
             "is_image_saved": bool(done.is_image_saved), "is_signed": True,
         }  # fmt: skip
         for row, drug in enumerate(done.drugs[:DRUG_ROWS]):
@@ -167,7 +167,8 @@ class CompleteForm(forms.Form):
         procedure = values.get("procedure")
         if procedure is not None and offers.needs_role(procedure.code) and values.get("role") == "":
             self.add_error("role", "Say whether this was diagnostic or therapeutic: limits count it by that.")
-        if procedure is not None and procedure != self.booked.procedure and self._lacks_region(procedure):
+        has_moved = procedure is not None and procedure != self.booked.procedure and "regions" in values
+        if procedure is not None and has_moved and lacks_region(procedure, self._where()["regions"]):
             self.add_error("regions", "Choose where on the body it was done.")
         for row in range(DRUG_ROWS):
             if not values.get(f"drug_{row}") and values.get(f"dose_{row}") is not None:
@@ -182,50 +183,33 @@ class CompleteForm(forms.Form):
 
     def done(self) -> Done:
         """Return what was done, as the verb takes it."""
-        said = self.cleaned_data
-        is_same_hand = said["operator_name"] == self.booked.operator_name
-        harm = said["harm_kind"]
-        return replace(
-            self.booked,
-            procedure=said["procedure"],
-            side=said["side"],
-            levels=said["levels"],
-            regions=self._regions(said["procedure"]),
-            role=self._role(said["procedure"]),
-            guidance=said["guidance"],
-            sedation=said["sedation"],
-            operator=self.booked.operator if is_same_hand else None,
-            operator_name=said["operator_name"],
-            fluoroscopy_seconds=said["fluoroscopy_seconds"],
-            dose_ugy_m2=said["dose_ugy_m2"],
-            is_image_saved=said["is_image_saved"] if said["guidance"] != "none" else None,
-            drugs=tuple(self._drugs()),
-            harms=(Harm(harm, said["harm_severity"] or "minor", said["harm_outcome"]),) if harm else (),
-            scores=tuple(
-                Told(measure, aspect, said[name], phase)
-                for name, _, measure, aspect, phase in SCORES
-                if said[name] is not None
-            ),
-            sections={name.removeprefix("section_"): text for name, text in said.items() if name.startswith("section_")},
-            remark=said["remark"],
-        )  # fmt: skip
+        said, harm = self.cleaned_data, self.cleaned_data["harm_kind"]
+        plain = ("procedure", "side", "levels", "guidance", "sedation", "operator_name", "fluoroscopy_seconds", "dose_ugy_m2",
+                 "is_image_saved", "remark")  # fmt: skip
+        told: dict[str, Any] = {name: said[name] for name in plain} | self._where() | self._what_for()
+        told["drugs"] = tuple(self._drugs())
+        told["harms"] = (Harm(harm, said["harm_severity"] or "minor", said["harm_outcome"]),) if harm else ()
+        told["scores"] = tuple(
+            Told(measure, aspect, said[name], phase) for name, _, measure, aspect, phase in SCORES if said[name] is not None
+        )
+        told["sections"] = {name.removeprefix("section_"): text for name, text in said.items() if name.startswith("section_")}
+        return done_as(self.booked, told)
 
-    def _lacks_region(self, procedure: Procedure) -> bool:
-        has_choice = "regions" in self.fields and not targets.levels_offered(procedure) and targets.regions_offered(procedure)
-        return bool(has_choice) and not self._regions(procedure)
-
-    def _regions(self, procedure: Procedure) -> tuple[str, ...]:
-        """Return where it was done; of another procedure only where that is offered."""
-        typed = set(self.cleaned_data.get("regions", self.booked.regions))
+    def _where(self) -> dict[str, Any]:
+        """Return where it was done, as far as somebody said; of another procedure only where that is offered."""
+        if "regions" not in self.cleaned_data:
+            return {}
+        procedure, typed = self.cleaned_data["procedure"], set(self.cleaned_data["regions"])
         if procedure != self.booked.procedure:
-            return targets.regions_kept(procedure, typed)
-        return tuple(region for region in targets.BODY if region in typed)
+            return {"regions": targets.regions_kept(procedure, typed)}
+        return {"regions": tuple(region for region in targets.BODY if region in typed)}
 
-    def _role(self, procedure: Procedure) -> str:
-        """Return the role as said; one that nobody touched is not that of another procedure that has its own."""
-        typed: str = self.cleaned_data.get("role", self.booked.role)
-        is_another = procedure != self.booked.procedure and not offers.needs_role(procedure.code)
-        return usual_role(procedure) if is_another and typed == self.booked.role else typed
+    def _what_for(self) -> dict[str, Any]:
+        """Return the role, if somebody said it: one that nobody touched is not that of another procedure with its own."""
+        typed = self.cleaned_data.get("role")
+        procedure = self.cleaned_data["procedure"]
+        is_left = typed == self.booked.role and procedure != self.booked.procedure and not offers.needs_role(procedure.code)
+        return {} if typed is None or is_left else {"role": typed}
 
     def _drugs(self) -> Iterator[Given]:
         for row in range(DRUG_ROWS):

@@ -32,7 +32,7 @@ from scheduling.models.courses import (
     PlanRun,
     PlanState,
 )
-from scheduling.models.desk_tasks import AFTER_A_VISIT, DeskTask, TaskKind, TaskOutcome, TaskRole
+from scheduling.models.desk_tasks import AFTER_A_VISIT, BEFORE_A_CASE, DeskTask, TaskKind, TaskOutcome, TaskRole
 from scheduling.models.feeds import CalendarFeed
 from scheduling.models.links import Link, LinkAnswer, LinkPurpose
 from scheduling.models.messages import AFTER_VISIT, BEFORE_VISIT, TOLD_AT_ONCE, Message, MessageKind, MessageState
@@ -72,6 +72,7 @@ __all__ = [
     "AGAIN",
     "AWAY",
     "BEFORE_ARRIVAL",
+    "BEFORE_A_CASE",
     "BEFORE_VISIT",
     "LEGAL_MOVES",
     "PEOPLE",

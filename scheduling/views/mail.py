@@ -49,8 +49,9 @@ def tasks(request: HttpRequest) -> HttpResponse:
 
 def _tasks(request: HttpRequest, status: int = 200) -> HttpResponse:
     kind = request.GET.get("kind", "")
+    known = (*TaskKind.values, agenda.AFTER, agenda.CASES, agenda.DONE)
     page = agenda.tasks(
-        user=web.member(request), at=web.now(), kind=kind if kind in (*TaskKind.values, agenda.AFTER, agenda.CASES, agenda.DONE) else "",
+        user=web.member(request), at=web.now(), kind=kind if kind in known else "",
         number=request.GET.get("page", "1"), role=request.GET.get("role", ""),
         may_see_all=Actor.of(request).may("patients.view_safety"), reasons=messages.reason_in_words,
     )  # fmt: skip

@@ -62,7 +62,9 @@ class Leaving:
         """Return what is missing in the words of a sentence."""
         words = ", ".join(ReadyItem(item).label.lower() for item in self.lacking if item in ReadyItem.values)
         parts = [f"this has to be answered with yes: {words}"] if words else []
-        return ", and ".join([*parts, *(["it has to be written down who takes the patient home"] if ESCORT in self.lacking else [])])
+        return ", and ".join(
+            [*parts, *(["it has to be written down who takes the patient home"] if ESCORT in self.lacking else [])]
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -25,7 +25,7 @@ from patients.models import (
     Phase,
 )
 from procedures import guidance as guiding
-from procedures.levels import default_regions
+from procedures.levels import default_regions, levels_offered, regions_kept, regions_offered
 from procedures.models import Procedure
 from procedures.rules import offers
 from scheduling import asks, contacts
@@ -51,7 +51,7 @@ COMPLETE = "scheduling.complete_case"
 FROM = (Status.IN_ROOM, Status.RECOVERY, Status.DISCHARGED)
 COURSE = "course"  # the section that says how it went
 COMPARED = ("procedure", "side", "levels", "regions", "role", "guidance", "sedation", "operator_name")
-NO_STEROID = "none"
+NO_STEROID = NO_IMAGING = "none"
 
 
 class AlreadyCompleted(Conflict):
@@ -82,6 +82,13 @@ class RoleNotSaid(Refused):
             f"Say whether {procedure.name} was diagnostic or therapeutic: limits count it by that.",
             {"field": "role"},
         )
+
+
+class RegionNotSaid(Refused):
+    """Another procedure was done than booked, and it may be done in several places."""
+
+    def __init__(self) -> None:
+        super().__init__("region_not_said", "Choose where on the body it was done.", {"field": "regions"})
 
 
 # What the database says when the locks did not: the case is completed.
@@ -173,6 +180,27 @@ def as_booked(appointment: Appointment) -> Done:
     )
 
 
+def done_as(booked: Done, said: Mapping[str, Any]) -> Done:
+    """Return what was done: as booked but for what is said, by the names of `Done`.
+
+    Where another procedure was done, role, place, guidance and drugs that nobody says are not those of the booked one.
+    """
+    procedure: Procedure = said.get("procedure", booked.procedure)
+    own: dict[str, Any] = {}
+    if procedure != booked.procedure:
+        is_offered = booked.guidance in guiding.guidance_offered(procedure)
+        offered = {level for region in levels_offered(procedure) for level in region.levels}
+        own |= {
+            "role": usual_role(procedure), "regions": regions_kept(procedure, booked.regions), "drugs": (),
+            "levels": tuple(level for level in booked.levels if level in offered),
+            "guidance": booked.guidance if is_offered else guiding.usual(procedure),
+        }  # fmt: skip
+    if said.get("operator_name", booked.operator_name) != booked.operator_name:
+        own["operator"] = None  # whose account it is, nobody said
+    done = replace(booked, **{**own, **said, "sections": {**booked.sections, **said.get("sections", {})}})
+    return replace(done, is_image_saved=None) if done.guidance == NO_IMAGING else done
+
+
 def _body_site(procedure: Procedure, side: str) -> str:
     is_knee = procedure.family in {"genicular_block", "genicular_rfa"}
     return f"{side}_knee" if is_knee and side in {"left", "right"} else ""
@@ -181,6 +209,11 @@ def _body_site(procedure: Procedure, side: str) -> str:
 def usual_role(procedure: Procedure) -> str:
     """Return the role that a procedure has unless somebody says otherwise; empty where somebody has to."""
     return "" if offers.needs_role(procedure.code) else offers.default_role(procedure.code, procedure.family)
+
+
+def lacks_region(procedure: Procedure, regions: Sequence[str]) -> bool:
+    """Say whether nobody has said where on the body, and neither a level nor the procedure itself does."""
+    return not regions and not levels_offered(procedure) and len(regions_offered(procedure)) > 1
 
 
 def _planned_drugs(planned: CaseDetails | None, usual: tuple[Given, ...]) -> tuple[Given, ...]:
@@ -222,7 +255,7 @@ def complete(
         InvalidMove: the patient has not been in the room.
         AlreadyCompleted: it was completed before.
         ChecklistOpen: the checklist has gaps and `reason` is empty.
-        RoleNotSaid: the procedure needs a role and has none.
+        RoleNotSaid: the procedure needs a role and has none. RegionNotSaid: another than booked needs a region.
         FieldRefused: something that was done cannot be kept as it is written.
     """
     if not by.may(COMPLETE):
@@ -242,6 +275,8 @@ def complete(
         done = replace(done, role=role, body_site=where, sections=_sections(booked, done))
         if not done.role:
             raise RoleNotSaid(done.procedure)
+        if done.procedure != case.procedure and lacks_region(done.procedure, done.regions):
+            raise RegionNotSaid
         performed = _record(case, done, by, at)
         coverage.draw_down(performed=performed, by=by, at=at)
         row = Completion.objects.create(

@@ -178,5 +178,9 @@ def test_the_api_says_the_same(clinic: SmallClinic, signed_in: Enter) -> None:
         )  # fmt: skip
 
     refused = sent()
-    assert (refused.status_code, refused.json()["code"], refused.json()["details"]["items"]) == (422, "leaving_open", [*ALL, "escort"])
+    assert (refused.status_code, refused.json()["code"], refused.json()["details"]["items"]) == (
+        422,
+        "leaving_open",
+        [*ALL, "escort"],
+    )
     assert sent(reason="Transferred").json()["status"] == "discharged"

@@ -125,12 +125,12 @@ def test_the_planned_steroid_comes_before_the_one_of_last_time(ruled: SmallClini
     completed(case_of(ruled, "esi_il_lumbar", "8:00"), physician, drugs=usual)
     anaesthetic = ("local_anaesthetic", "lidocaine", Decimal(40))
 
-    unplanned, _ = completed(case_of(ruled, "esi_il_lumbar", "9:00"), physician)
+    unplanned, _ = completed(case_of(ruled, "esi_il_lumbar", "9:30"), physician)
     other, differs = completed(
-        case_of(ruled, "esi_il_lumbar", "10:00", drug="triamcinolone_acetonide", dose_mg=Decimal(20)), physician
+        case_of(ruled, "esi_il_lumbar", "11:00", drug="triamcinolone_acetonide", dose_mg=Decimal(20)), physician
     )
-    none, _ = completed(case_of(ruled, "esi_il_lumbar", "11:00", drug="none"), physician)
-    same, _ = completed(case_of(ruled, "esi_il_lumbar", "12:00", drug="dexamethasone", dose_mg=Decimal(4)), physician)
+    none, _ = completed(case_of(ruled, "esi_il_lumbar", "12:30", drug="none"), physician)
+    same, _ = completed(case_of(ruled, "esi_il_lumbar", "14:00", drug="dexamethasone", dose_mg=Decimal(4)), physician)
 
     assert drugs(unplanned) == [anaesthetic, ("steroid", "dexamethasone", Decimal(10))]
     assert drugs(other) == [("steroid", "triamcinolone_acetonide", Decimal(20)), anaesthetic]
@@ -170,11 +170,9 @@ def typed(form: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_the_page_asks_for_the_role_where_one_is_needed_and_starts_from_the_booking(
-    ruled: SmallClinic, signed_in: Enter
-) -> None:
+def test_the_page_asks_for_the_role_where_one_is_needed_and_starts_from_the_booking(ruled: SmallClinic, signed_in: Enter) -> None:
     doctor, plain = signed_in("physician", ruled.site), case_of(ruled, "esi_il_lumbar", "8:00")
-    case = case_of(ruled, "si_joint_ia", "9:00", role="diagnostic", drug="triamcinolone_acetonide", dose_mg=Decimal(20))
+    case = case_of(ruled, "si_joint_ia", "10:00", role="diagnostic", drug="triamcinolone_acetonide", dose_mg=Decimal(20))
     address = f"/appointments/{case.public_id}/complete/"
 
     assert "role" not in doctor.get(f"/appointments/{plain.public_id}/complete/").context["form"].fields
@@ -193,7 +191,7 @@ def test_the_page_asks_for_the_role_where_one_is_needed_and_starts_from_the_book
 
 def test_the_page_refuses_a_role_left_open_and_follows_another_procedure(ruled: SmallClinic, signed_in: Enter) -> None:
     doctor = signed_in("physician", ruled.site)
-    case, block = case_of(ruled, "si_joint_ia", "9:00"), case_of(ruled, "snrb", "10:00")
+    case, block = case_of(ruled, "si_joint_ia", "9:00"), case_of(ruled, "snrb", "11:00")
     address, other = f"/appointments/{case.public_id}/complete/", f"/appointments/{block.public_id}/complete/"
 
     refused = doctor.post(address, typed(doctor.get(address).context["form"]))
