@@ -47,6 +47,7 @@ DAYS_BACK = 1
 DAYS_AHEAD = 400
 AT_ONCE = 10  # resources that the regular task locks together: nobody waits for it long
 LONGEST_WAY = timedelta(hours=12)  # Travel.minutes goes no further
+NOTHING = bytes(DAY_BYTES)  # a day with nothing free
 _DAY = timedelta(days=1)
 
 Pair = tuple[int, int]  # resource, site
@@ -89,7 +90,16 @@ def rebuild(
         raise TypeError("rebuild needs the days that were touched or the instant from which the horizon counts")
     if resources is None:
         resources = list(Resource.objects.order_by("pk").values_list("pk", flat=True))
-    return _rebuild(resources, _each_day(*horizon(_today(at))))
+    return _empty_elsewhere(resources) + _rebuild(resources, _each_day(*horizon(_today(at))))
+
+
+def _empty_elsewhere(resources: Collection[int]) -> int:
+    """Empty what still stands at sites where these resources no longer have hours, and return how many rows that were."""
+    rows = FreeTime.objects.filter(resource__in=resources)
+    gone = set(rows.values_list("resource_id", "site_id").distinct()) - _pairs(resources)
+    return sum(
+        rows.filter(resource=resource, site=site).exclude(bits=NOTHING).update(bits=NOTHING) for resource, site in sorted(gone)
+    )
 
 
 def without(allocations: Collection[Allocation]) -> dict[tuple[int, int, date], int]:

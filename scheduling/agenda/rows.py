@@ -171,7 +171,7 @@ def sites_of(user: User) -> tuple[Site, ...]:
 def load(asked: Asked, days: Sequence[date], zone: ZoneInfo, at: datetime) -> Rows:
     """Read the board in six statements: plain rows, since making objects of them would cost more than reading them."""
     starts, ends = local_day(days[0], zone).starts_at, local_day(days[-1], zone).ends_at
-    units = _units(asked.site)
+    units = _units(asked.site, days)
     # A week shows who has whom; days and lists also name the others' rooms and devices. Nobody shows nurses and bays.
     kinds = KINDS[asked.by] if asked.view == "week" else NAMED
     uses, by_case = _uses(asked.site, [unit.pk for unit in units if unit.kind in kinds], starts, ends, at)
@@ -201,9 +201,10 @@ def load(asked: Asked, days: Sequence[date], zone: ZoneInfo, at: datetime) -> Ro
     )
 
 
-def _units(site: Site) -> list[UnitRow]:
+def _units(site: Site, days: Sequence[date]) -> list[UnitRow]:
     at_site = WeeklyHours.objects.filter(site=site).values("resource")
-    found = Resource.objects.filter(Q(site=site) | Q(pk__in=at_site)).in_order()
+    these_days = DatedHours.objects.filter(site=site, date__range=(days[0], days[-1])).exclude(starts=None).values("resource")
+    found = Resource.objects.filter(Q(site=site) | Q(pk__in=at_site) | Q(pk__in=these_days)).in_order()
     return [UnitRow._make(row) for row in found.values_list(*UnitRow._fields)]
 
 

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from scheduling.api import rest
-from scheduling.api.rest import bulk, series, visits
+from scheduling.api.rest import bulk, series, setup, visits
 
 urlpatterns = [
     path("courses/", rest.Courses.as_view(), name="api_courses"),
@@ -18,6 +18,8 @@ urlpatterns = [
     path("pathways/", rest.Pathways.as_view(), name="api_pathways"),
     path("sites/", rest.Sites.as_view(), name="api_sites"),
     path("resources/", rest.Resources.as_view(), name="api_resources"),
+    path("resources/<uuid:public_id>/dates/", setup.Dates.as_view(), name="api_dates"),
+    path("resources/<uuid:public_id>/dates/<str:on>/", setup.OneDate.as_view(), name="api_date"),
     path("openings/", rest.Openings.as_view(), name="api_openings"),
     path("holds/", rest.Holds.as_view(), name="api_holds"),
     path("holds/<uuid:public_id>/", rest.OneHold.as_view(), name="api_hold"),

@@ -2,6 +2,7 @@
 
 from scheduling.forms.assess import AssessForm
 from scheduling.forms.clearance import ClearanceForm
+from scheduling.forms.dates import DateForm, DateHoursForm, starting_hours
 from scheduling.forms.desk import (
     ALL_LEVELS,
     FIRST_DAY,
@@ -46,6 +47,8 @@ __all__ = [
     "ClearanceForm",
     "CloseTaskForm",
     "CompleteForm",
+    "DateForm",
+    "DateHoursForm",
     "DayField",
     "DetailsForm",
     "ExceptionForm",
@@ -68,6 +71,7 @@ __all__ = [
     "initial",
     "pairs",
     "read_spans",
+    "starting_hours",
     "starting_with",
     "typed_waivers",
     "waivers_in",

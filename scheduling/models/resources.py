@@ -48,8 +48,10 @@ class ResourceQuerySet(models.QuerySet["Resource"]):
         return self.at_sites(user.sites.all())
 
     def at_sites(self, sites: Collection[int] | models.QuerySet[Site]) -> ResourceQuerySet:
-        """Keep what is at home or has hours at one of these sites."""
-        return self.filter(Q(site__in=sites) | Q(pk__in=WeeklyHours.objects.filter(site__in=sites).values("resource")))
+        """Keep what is at home or has hours at one of these sites, be it on a single date."""
+        weekly = WeeklyHours.objects.filter(site__in=sites).values("resource")
+        dated = DatedHours.objects.filter(site__in=sites).values("resource")
+        return self.filter(Q(site__in=sites) | Q(pk__in=weekly) | Q(pk__in=dated))
 
     def in_order(self) -> ResourceQuerySet:
         return self.order_by("kind", "position", "name", "pk")

@@ -13,9 +13,9 @@ from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from pain_clinic.errors import translated
 from scheduling import free_time
-from scheduling.intervals import Interval, local_day, subtract, union, window
-from scheduling.models import Allocation, Appointment, Resource, WeeklyHours
-from scheduling.resources.shared import JOINED, CasesInTheWay, Span, locked
+from scheduling.intervals import Intervals, local_day, subtract, union, window
+from scheduling.models import Allocation, Appointment, DatedHours, Resource, WeeklyHours
+from scheduling.resources.shared import CasesInTheWay, Span, locked, uncovered
 
 
 def save_hours(
@@ -56,22 +56,18 @@ def save_hours(
 
 
 def _outside(resource: Resource, site: Site, spans: Iterable[Span], valid_from: date, at: datetime) -> list[Appointment]:
-    """Return the coming cases that these hours would not cover."""
-    zone = ZoneInfo(site.time_zone)
-    begins = max(local_day(valid_from, zone).starts_at, at)
+    """Return the coming cases that these hours would not cover; a date with hours of its own does not follow the week."""
+    begins = max(local_day(valid_from, ZoneInfo(site.time_zone)).starts_at, at)
     taken = Allocation.objects.filter(
         resource=resource, site=site, released_at=None, appointment__isnull=False, starts_at__gte=begins
     )
-    found: dict[int, Appointment] = {}
-    for row in taken.select_related(*JOINED).order_by("starts_at", "pk"):
-        day = row.starts_at.astimezone(zone).date()
-        mine = [span for span in spans if span.weekday == day.weekday()]
-        work = union(
-            each for span in mine if span.kind == "work" and (each := window(day, span.starts, span.ends, zone)) is not None
-        )
-        breaks = union(
-            each for span in mine if span.kind == "break" and (each := window(day, span.starts, span.ends, zone)) is not None
-        )
-        if subtract([Interval(row.starts_at, row.ends_at)], subtract(work, breaks)) and row.appointment is not None:
-            found.setdefault(row.appointment.pk, row.appointment)
-    return list(found.values())
+    own = set(DatedHours.objects.filter(resource=resource, date__gte=valid_from).values_list("date", flat=True))
+
+    def hours(_row: Allocation, day: date, zone: ZoneInfo) -> Intervals | None:
+        def of(kind: str) -> Intervals:
+            mine = (window(day, one.starts, one.ends, zone) for one in spans if (one.weekday, one.kind) == (day.weekday(), kind))
+            return union(each for each in mine if each is not None)
+
+        return None if day in own else subtract(of("work"), of("break"))
+
+    return uncovered(taken, hours)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import time
+from datetime import date, time
+from zoneinfo import ZoneInfo
+
+from django.db.models import QuerySet
 
 from pain_clinic.accounts.models import Site
 from pain_clinic.errors import Conflict, DomainError, Refused
-from scheduling.models import Appointment, Resource, WeeklyHours
+from scheduling.intervals import Interval, Intervals, subtract
+from scheduling.models import Allocation, Appointment, DatedHours, Resource, WeeklyHours
 
 JOINED = ("appointment__patient", "appointment__procedure", "appointment__site")
+MOST_NAMED = 50
 
 
 class Changed(Conflict):
@@ -28,13 +34,13 @@ class NameTaken(Refused):
 class CasesInTheWay(Refused):
     """Booked cases would be left without this resource; `cases` are theirs, first date first."""
 
-    def __init__(self, cases: Sequence[Appointment]) -> None:
+    def __init__(self, cases: Sequence[Appointment], *, one: str = "needs this time", many: str = "need this time") -> None:
         count = len(cases)
         super().__init__(
             "cases_in_the_way",
-            f"{count} booked case{'s' if count != 1 else ''} need{'s' if count == 1 else ''} this time."
+            f"{count} booked case{'s' if count != 1 else ''} {one if count == 1 else many}."
             " Move them first, or save anyway and move them afterwards; nobody is told by itself.",
-            {"count": count},
+            {"count": count, "cases": [str(case.public_id) for case in cases[:MOST_NAMED]]},
         )
         self.cases = tuple(cases)
 
@@ -47,6 +53,11 @@ class Span:
     kind: str
     starts: time
     ends: time
+
+
+def mark_of(*state: object) -> str:
+    """Return what tells one state of something from another: forms and callers carry it until they save."""
+    return hashlib.sha256(repr(state).encode()).hexdigest()[:16]
 
 
 def _name_taken() -> DomainError:
@@ -68,4 +79,21 @@ def all_at(site: Site) -> list[int]:
     """Lock every resource that has to do with a site, in key order."""
     own = set(Resource.objects.filter(site=site).values_list("pk", flat=True))
     own |= set(WeeklyHours.objects.filter(site=site).values_list("resource_id", flat=True))
+    own |= set(DatedHours.objects.filter(site=site).values_list("resource_id", flat=True))
     return list(Resource.objects.filter(pk__in=own).order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
+
+
+def uncovered(
+    taken: QuerySet[Allocation], hours: Callable[[Allocation, date, ZoneInfo], Intervals | None]
+) -> list[Appointment]:
+    """Return the cases of allocations that the hours of their local date do not cover, first date first.
+
+    `hours` gives those of an allocation's site; None where that date is not asked about.
+    """
+    found: dict[int, Appointment] = {}
+    for row in taken.select_related(*JOINED, "site").order_by("starts_at", "pk"):
+        zone = ZoneInfo(row.site.time_zone)
+        there = hours(row, row.starts_at.astimezone(zone).date(), zone)
+        if there is not None and subtract([Interval(row.starts_at, row.ends_at)], there) and row.appointment is not None:
+            found.setdefault(row.appointment.pk, row.appointment)
+    return list(found.values())

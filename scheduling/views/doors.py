@@ -55,6 +55,7 @@ TITLES = {
     "not_moved": "It is there already",
     "absence_over": "There is nothing to end",
     "leaving_open": "This patient may not go yet",
+    "date_over": "This date is over",
 }
 NEXT = {
     "stale": "Look at the case as it is now, then decide.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,8 +24,8 @@ from pain_clinic.errors import DomainError
 from scheduling import agenda
 from scheduling import resources as verbs
 from scheduling.agenda import words
-from scheduling.agenda.shapes import Act, Field, FormPage, HoursDay, HoursPage, HoursSpan, Listing, Row, Tab
-from scheduling.forms import WEEKDAYS, AbsenceForm, HoursForm
+from scheduling.agenda.shapes import Act, Field, FormPage, HoursDate, HoursDay, HoursPage, HoursSpan, Listing, Row, Tab
+from scheduling.forms import WEEKDAYS, AbsenceForm, DateForm, HoursForm
 from scheduling.models import Absence, Resource, WeeklyHours
 from scheduling.views import doors
 from scheduling.views.setup import form_page, key, list_page, the_resource
@@ -42,15 +42,12 @@ def hours(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Show and change the weekly hours of a resource at one site."""
     row = the_resource(request, public_id)
     sites = agenda.sites_of(request.user)  # type: ignore[arg-type]
-    slug = request.GET.get("site") or row.site.slug
-    site = next((each for each in sites if each.slug == slug), None)
-    if site is None:
-        raise Http404
+    site = _site_asked(request, row, sites)
     if request.method == "GET":
-        return _hours_page(request, row, site, sites)
+        return hours_page(request, row, sites)
     form = HoursForm(request.POST)
     if not form.is_valid():
-        return _hours_page(request, row, site, sites, form=form, status=422)
+        return hours_page(request, row, sites, form=form, status=422)
     given = form.cleaned_data
     try:
         verbs.save_hours(
@@ -64,21 +61,32 @@ def hours(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         )
     except DomainError as error:
         web.refused(request, error, act="scheduling.save_hours", subject=row, site_id=site.pk)
-        return _hours_page(request, row, site, sites, form=form, error=error, status=error.status)
+        return hours_page(request, row, sites, form=form, error=error, status=error.status)
     toasts.success(request, f"The hours of {row.name} at {site.name} are saved.")
     return web.redirect_to(request, f"{reverse('scheduling:hours', args=[row.public_id])}?site={site.slug}")
 
 
-def _hours_page(
+def _site_asked(request: HttpRequest, row: Resource, sites: Iterable[Site]) -> Site:
+    """Return the site of this user whose hours are asked for, at first the resource's own."""
+    slug = request.GET.get("site")
+    found = [each for each in sites if each.slug == (slug or row.site.slug)] or ([] if slug else list(sites)[:1])
+    if not found:
+        raise Http404
+    return found[0]
+
+
+def hours_page(
     request: HttpRequest,
     row: Resource,
-    site: Site,
-    sites: Iterable[Site],
+    sites: Sequence[Site],
     *,
     form: HoursForm | None = None,
+    day_form: DateForm | None = None,
     error: DomainError | None = None,
     status: int = 200,
 ) -> HttpResponse:
+    """Answer with the weekly hours at one site, and the dates ahead that have hours of their own."""
+    site = _site_asked(request, row, sites)
     today = web.now().astimezone(ZoneInfo(site.time_zone)).date()
     rows = list(WeeklyHours.objects.filter(resource=row, site=site).order_by("valid_from", "weekday", "starts", "pk"))
     current = [
@@ -94,6 +102,9 @@ def _hours_page(
         days=tuple(HoursDay(name, _spans(current, number)) for number, name in enumerate(WEEKDAYS)),
         valid_from=today.isoformat(),
         history=_history(rows, current),
+        dates=_dates(row, sites, today),
+        day_form=day_form or DateForm(initial={"on": today + timedelta(days=1)}),
+        day_url=reverse("scheduling:date_hours", args=[row.public_id]),
         form=form or HoursForm(initial={"valid_from": today, **_typed(current)}),
         action=f"{url}?site={site.slug}",
         back_url=reverse("scheduling:resource", args=[row.public_id]),
@@ -130,6 +141,24 @@ def _spans(rows: Iterable[WeeklyHours], weekday: int) -> tuple[HoursSpan, ...]:
         for row in mine
         if row.kind == "work"
     )
+
+
+def _dates(row: Resource, sites: Iterable[Site], today: date) -> tuple[HoursDate, ...]:
+    """Return the dates ahead with hours of their own, as they hold at the sites of this user."""
+    url = reverse("scheduling:date_hours", args=[row.public_id])
+    return tuple(
+        HoursDate(
+            on=f"{words.short_day(day.on)} {day.on.year}",
+            told="; ".join(f"{site.name} {_told(day.spans[site.pk])}" for site in sites if site.pk in day.spans),
+            reason=day.reason,
+            url=f"{url}?on={day.on.isoformat()}",
+        )
+        for day in verbs.dates_ahead(row, today)
+    )
+
+
+def _told(spans: verbs.Spans) -> str:
+    return ", ".join(f"{starts:%H:%M}–{ends:%H:%M}" for starts, ends in spans) or "closed"
 
 
 def _typed(rows: Iterable[WeeklyHours]) -> dict[str, str]:

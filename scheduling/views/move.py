@@ -113,11 +113,7 @@ class _Mover:
 
     def _pool(self) -> Any:
         """Return the resources that have hours at the case's site."""
-        return (
-            Resource.objects.filter(site=self.row.site)
-            .values("pk")
-            .union(Resource.objects.filter(weekly_hours__site=self.row.site).values("pk"))
-        )
+        return Resource.objects.at_sites([self.row.site_id]).values("pk")
 
     def _typed(self) -> dict[str, Any]:
         starts = self.row.starts_at.astimezone(self.zone)

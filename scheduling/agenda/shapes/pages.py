@@ -178,6 +178,16 @@ class HoursDay:
 
 
 @dataclass(frozen=True, slots=True)
+class HoursDate:
+    """A date with hours of its own."""
+
+    on: str
+    told: str
+    reason: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class HoursPage:
     title: str
     resource: str
@@ -190,3 +200,6 @@ class HoursPage:
     back_url: str
     refusal: Refusal | None = None
     formset: Any = None
+    dates: tuple[HoursDate, ...] = ()
+    day_form: Any = None
+    day_url: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -46,7 +47,8 @@ def operations_of_schema() -> list[Described]:
 
 def pattern_of(path: str) -> str:
     """Return a described path as the site's addresses are written."""
-    return path.replace("{public_id}", "<uuid:public_id>").replace("{kind}", "<slug:kind>").replace("{drug}", "<slug:drug>")
+    kinds = {"public_id": "uuid", "kind": "slug", "drug": "slug", "on": "str"}
+    return re.sub(r"\{(\w+)\}", lambda found: f"<{kinds[found[1]]}:{found[1]}>", path)
 
 
 def _operations() -> Iterator[Described]:

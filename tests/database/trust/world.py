@@ -79,7 +79,8 @@ NAMED = {
     "/series/": "series",
     "/api/v1/series/": "series",
     "/settings/sites/": "site",
-    "/settings/resources/": "room",
+    "/settings/resources/": "physician",
+    "/api/v1/resources/": "physician",
     "/settings/absences/": "absence",
     "/settings/blocks/": "block",
     "/settings/procedures/": "procedure",
@@ -104,7 +105,9 @@ NAMED = {
 NOT_OF_A_SITE = {"token", "colleague", "mail", "link", "procedure", "feed", "provider", "passage", "rule", "pathway"}
 ARGUMENT = re.compile(r"<(?:\w+:)?(?P<name>\w+)>|\(\?P<(?P<named>\w+)>(?P<pattern>[^)]*)\)")
 # What the other arguments of an address are.
-WORDS = {"language": "en", "moment": "before", "kind": "allergies", "drug": "apixaban"}
+WORDS = {
+    "language": "en", "moment": "before", "kind": "allergies", "drug": "apixaban", "on": TOMORROW.isoformat(),
+}  # fmt: skip
 
 # Each is a word that stands nowhere else, so that finding it anywhere proves whose it is.
 CANARIES = {
@@ -204,6 +207,8 @@ class World:
                 return str(self.course().plans.get().public_id)
             case "room":
                 return str(self.clinic.room.public_id)
+            case "physician":
+                return str(self.clinic.physician.public_id)
             case "procedure":
                 return str(self.clinic.procedure.public_id)
             case "token":
@@ -409,6 +414,10 @@ def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
         "appointments_plan": {"has_driver": True},
         "medicines_ask": {},
         "medicines_clear": {"is_agreed": True, "answered_by": "Dr. Heart", "how": "fax"},
+        "dates_set": {
+            "sites": [{"site": str(world.site.public_id), "hours": [{"starts": "08:00", "ends": "17:00"}]}], "reason": "Long day",
+        },
+        "dates_remove": {},
         "tasks_take": {},
         "tasks_close": {"outcome": "mended", "note": "n"},
         "series_order": {

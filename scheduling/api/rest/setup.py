@@ -1,0 +1,139 @@
+"""Set-up through the API: the hours of single dates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from pain_clinic import rest, web
+from pain_clinic.accounts.models import Site
+from scheduling import resources as verbs
+from scheduling.api import setup_words as words
+from scheduling.forms import FIRST_DAY, LAST_DAY
+from scheduling.models import Resource
+
+MANAGE = "scheduling.manage_resources"
+
+
+def the_resource(request: Request, public_id: str) -> Resource:
+    """Return a resource of a site of the asker; 404 otherwise."""
+    found: Resource = get_object_or_404(
+        Resource.objects.visible_to(web.member(request)).select_related("site"), public_id=public_id
+    )
+    return found
+
+
+def sites_of(request: Request) -> list[Site]:
+    return list(Site.objects.visible_to(request.user).order_by("name", "pk"))
+
+
+# --- the hours of one date -------------------------------------------------------------------------------------------
+
+
+def _date_of(text: str) -> date:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError as error:
+        raise Http404 from error
+    if not FIRST_DAY <= found <= LAST_DAY:
+        raise Http404
+    return found
+
+
+def _told(day: verbs.DateHours, sites: Sequence[Site]) -> dict[str, Any]:
+    """Return a date as it holds at these sites."""
+    shown = [
+        {"site": site.public_id, "hours": [{"starts": starts, "ends": ends} for starts, ends in day.spans[site.pk]]}
+        for site in sites
+        if site.pk in day.spans
+    ]
+    return {"on": day.on, "is_own": day.is_own, "reason": day.reason, "sites": shown}
+
+
+class Dates(rest.View):
+    """List the dates ahead on which a person, room or device has hours of its own."""
+
+    required = {"GET": MANAGE}
+
+    @extend_schema(operation_id="dates_list", responses=words.DatesOut)
+    def get(self, request: Request, public_id: str) -> Response:
+        row, sites = the_resource(request, public_id), sites_of(request)
+        today = web.now().astimezone(ZoneInfo(row.site.time_zone)).date()
+        return Response(words.DatesOut({"results": [_told(day, sites) for day in verbs.dates_ahead(row, today)]}).data)
+
+
+class OneDate(rest.View):
+    """What holds on one date: read it, give it hours of its own, or let the weekly ones hold again."""
+
+    required = {"GET": MANAGE, "PUT": MANAGE, "DELETE": MANAGE}
+
+    @extend_schema(operation_id="dates_read", responses=words.DateHoursOut)
+    def get(self, request: Request, public_id: str, on: str) -> Response:
+        return self._answer(request, the_resource(request, public_id), _date_of(on))
+
+    @extend_schema(operation_id="dates_set", request=words.DateHoursIn, responses=words.DateHoursOut)
+    def put(self, request: Request, public_id: str, on: str) -> Response:
+        row, day = the_resource(request, public_id), _date_of(on)
+        given = words.DateHoursIn(data=request.data)
+        given.is_valid(raise_exception=True)
+        spans = self._spans(request, given.validated_data["sites"])
+
+        def produce() -> Response:
+            verbs.save_date_hours(
+                resource=row,
+                on=day,
+                spans=spans,
+                reason=given.validated_data["reason"],
+                is_accepted=given.validated_data["accept"],
+                version=self._seen(request, row, day),
+                by=self.actor,
+                at=web.now(),
+            )
+            return self._answer(request, row, day)
+
+        return rest.once(request, f"dates.set:{public_id}:{day}", produce)  # type: ignore[return-value]
+
+    @extend_schema(operation_id="dates_remove", responses=words.DateHoursOut, parameters=[words.RemovalIn])
+    def delete(self, request: Request, public_id: str, on: str) -> Response:
+        row, day = the_resource(request, public_id), _date_of(on)
+        given = words.RemovalIn(data=request.query_params)
+        given.is_valid(raise_exception=True)
+
+        def produce() -> Response:
+            verbs.remove_date_hours(
+                resource=row,
+                on=day,
+                sites=sites_of(request),
+                is_accepted=given.validated_data["accept"],
+                version=self._seen(request, row, day),
+                by=self.actor,
+                at=web.now(),
+            )
+            return self._answer(request, row, day)
+
+        return rest.once(request, f"dates.remove:{public_id}:{day}", produce)  # type: ignore[return-value]
+
+    def _seen(self, request: Request, row: Resource, day: date) -> str:
+        """Return the version that the asker has seen, once it is known to be the present one."""
+        present = verbs.hours_on(row, day).version
+        rest.check_version(request, present, must=True)
+        return present
+
+    def _spans(self, request: Request, given: Sequence[dict[str, Any]]) -> dict[Site, verbs.Spans]:
+        sites = {site.public_id: site for site in sites_of(request)}
+        if any(one["site"] not in sites for one in given):
+            raise serializers.ValidationError({"sites": ["There is nothing of this id that you may see."]})
+        return {sites[one["site"]]: tuple((span["starts"], span["ends"]) for span in one["hours"]) for one in given}
+
+    def _answer(self, request: Request, row: Resource, day: date) -> Response:
+        found = verbs.hours_on(row, day)
+        return Response(words.DateHoursOut(_told(found, sites_of(request))).data, headers={"ETag": rest.etag(found.version)})

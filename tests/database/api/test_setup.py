@@ -1,0 +1,120 @@
+"""Set-up through the API: the same verbs and checks as the pages."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+
+from scheduling import free_time
+from scheduling.models import DatedHours
+from tests import factories
+from tests.database.api.test_rest import send
+from tests.factories import NOW, SmallClinic
+
+
+@pytest.fixture(autouse=True)
+def _now() -> Any:
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.fixture
+def manager(clinic: SmallClinic, signed_in: Callable[..., Client]) -> Client:
+    return signed_in("manager", clinic.site)
+
+
+def date_of(clinic: SmallClinic, on: str = "2026-09-15") -> str:
+    return f"/resources/{clinic.room.public_id}/dates/{on}/"
+
+
+def hours(clinic: SmallClinic, *spans: tuple[str, str], **more: Any) -> dict[str, Any]:
+    told = [{"starts": starts, "ends": ends} for starts, ends in spans]
+    return {"sites": [{"site": str(clinic.site.public_id), "hours": told}], **more}
+
+
+def test_a_date_is_read_set_listed_and_let_go(clinic: SmallClinic, manager: Client) -> None:
+    read = send(manager, date_of(clinic), method="get")
+    body = hours(clinic, ("12:00", "16:00"), ("08:00", "11:00"), reason="Half day")
+    unseen = send(manager, date_of(clinic), body, method="put")
+    saved = send(manager, date_of(clinic), body, method="put", If_Match=read["ETag"])
+    stale = send(manager, date_of(clinic), body, method="put", If_Match=read["ETag"])
+    listed = send(manager, f"/resources/{clinic.room.public_id}/dates/", method="get")
+    removed = send(manager, date_of(clinic), method="delete", If_Match=saved["ETag"])
+
+    week = [{"site": str(clinic.site.public_id), "hours": [{"starts": "08:00:00", "ends": "17:00:00"}]}]
+    assert read.json() == {"on": "2026-09-15", "is_own": False, "reason": "", "sites": week}
+    assert [one.status_code for one in (unseen, saved, stale, listed, removed)] == [428, 200, 412, 200, 200]
+    assert saved.json()["sites"][0]["hours"] == [
+        {"starts": "08:00:00", "ends": "11:00:00"}, {"starts": "12:00:00", "ends": "16:00:00"},
+    ]  # fmt: skip
+    assert listed.json() == {"results": [saved.json()]}
+    assert removed.json() == read.json()
+    assert removed["ETag"] == read["ETag"]
+    assert free_time.check(at=NOW) == ()
+
+
+def test_cases_that_a_date_leaves_out_are_named_and_stay_booked(clinic: SmallClinic, manager: Client) -> None:
+    case = factories.appointment(
+        of=clinic.patient, at_site=clinic.site, for_procedure=clinic.procedure, resources=(clinic.room,)
+    )
+    asked = send(manager, date_of(clinic), hours(clinic), method="put", If_Match="*")
+    saved = send(manager, date_of(clinic), hours(clinic, accept=True), method="put", If_Match="*")
+    DatedHours.objects.update(starts="08:00", ends="17:00")
+    clinic.room.weekly_hours.all().delete()
+    kept = send(manager, date_of(clinic), method="delete", If_Match="*")
+    gone = send(manager, date_of(clinic) + "?accept=true", method="delete", If_Match="*")
+
+    assert (asked.status_code, asked.json()["details"]) == (422, {"count": 1, "cases": [str(case.public_id)]})
+    assert (saved.status_code, saved.json()["sites"][0]["hours"]) == (200, [])
+    assert [(one.status_code, one.json().get("code")) for one in (kept, gone)] == [(422, "cases_in_the_way"), (200, None)]
+
+
+@pytest.mark.parametrize(
+    ("spans", "said"),
+    [
+        ([("08:00", "08:00")], "It ends before it begins."),
+        ([("08:03", "09:00")], "Times are on five-minute marks, such as 09:15."),
+        ([("08:00", "12:00"), ("11:00", "13:00")], "Two of these overlap."),
+    ],
+)
+def test_hours_that_cannot_be_are_refused_at_their_field(
+    clinic: SmallClinic, manager: Client, spans: list[tuple[str, str]], said: str
+) -> None:
+    answer = send(manager, date_of(clinic), hours(clinic, *spans), method="put", If_Match="*")
+    assert answer.status_code == 400
+    assert said in str(answer.json()["errors"]["sites"])
+
+
+def test_another_sites_people_and_hours_are_not_there(
+    clinic: SmallClinic, manager: Client, signed_in: Callable[..., Client]
+) -> None:
+    other = factories.site()
+    stranger = signed_in("manager", other)
+    factories.weekly_hours(of=clinic.room, at_site=other, starts="18:00", ends="20:00")
+    mine = send(manager, date_of(clinic), method="get").json()
+    assert [one["site"] for one in mine["sites"]] == [str(clinic.site.public_id)]
+    for site in (other.public_id, uuid.uuid4()):
+        body = {"sites": [{"site": str(site), "hours": []}]}
+        answer = send(manager, date_of(clinic), body, method="put", If_Match="*")
+        assert (answer.status_code, answer.json()["errors"]) == (
+            400, {"sites": ["There is nothing of this id that you may see."]},
+        )  # fmt: skip
+    clinic.room.weekly_hours.filter(site=other).delete()
+    for path, method in ((date_of(clinic), "get"), (date_of(clinic), "put"), (f"/resources/{clinic.room.public_id}/dates/", "get")):
+        assert send(stranger, path, {}, method=method).status_code == 404
+
+
+@pytest.mark.parametrize("on", ["yesterday", "2026-02-30", "1999-12-31"])
+def test_a_date_that_is_none_is_not_there(clinic: SmallClinic, manager: Client, on: str) -> None:
+    assert send(manager, date_of(clinic, on), method="get").status_code == 404
+
+
+def test_dates_are_for_managers(clinic: SmallClinic, signed_in: Callable[..., Client]) -> None:
+    desk = signed_in("desk", clinic.site)
+    found = [send(desk, date_of(clinic), hours(clinic), method=method).status_code for method in ("get", "put", "delete")]
+    assert found == [403, 403, 403]
