@@ -332,6 +332,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AppointmentStatus": "scheduling.models.appointments.Status",
         "CourseStatus": "scheduling.models.courses.CourseStatus",
+        "GuidanceEnum": "scheduling.models.appointments.Guidance",
         "ResourceKind": "scheduling.models.resources.Kind",
         "TaskKind": "scheduling.models.desk_tasks.TaskKind",
         "TaskOutcome": "scheduling.models.desk_tasks.TaskOutcome",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import date, time
 from itertools import pairwise
 from typing import Any
 
 from rest_framework import serializers
 
 from pain_clinic import rest
+from scheduling.forms import FIRST_DAY, LAST_DAY
+from scheduling.models import Guidance
 
 
 class FivesField(serializers.TimeField):
@@ -20,6 +22,18 @@ class FivesField(serializers.TimeField):
         found: time = super().to_internal_value(value)
         if found.tzinfo is not None or found.minute % 5 or found.second or found.microsecond:
             self.fail("fives")
+        return found
+
+
+class DayField(serializers.DateField):
+    """A day in the years that a clinic can mean."""
+
+    default_error_messages = {"unbelievable": "A year between 2000 and 2100 is expected."}  # the framework reads a plain dict
+
+    def to_internal_value(self, value: Any) -> date:
+        found: date = super().to_internal_value(value)
+        if not FIRST_DAY <= found <= LAST_DAY:
+            self.fail("unbelievable")
         return found
 
 
@@ -87,3 +101,50 @@ class DatesOut(serializers.Serializer[object]):
     """The dates from today on that have hours of their own, first date first."""
 
     results = DateHoursOut(many=True)
+
+
+class PrivilegeIn(serializers.Serializer[object]):
+    """Within what a privilege holds; what is left out sets no bound."""
+
+    modalities = serializers.ListField(
+        child=serializers.ChoiceField(choices=Guidance.choices),
+        required=False,
+        max_length=len(Guidance),
+        default=list,
+        help_text="Empty: under every guidance.",
+    )
+    procedure_minutes = serializers.IntegerField(
+        min_value=5, max_value=720, required=False, allow_null=True, default=None, help_text="Null: the catalogue's."
+    )
+    valid_from = DayField(required=False, allow_null=True, default=None)
+    valid_until = DayField(required=False, allow_null=True, default=None, help_text="The last day, inclusive.")
+    accept = serializers.BooleanField(
+        required=False, default=False, help_text="Save although booked cases would no longer be allowed; they stay booked."
+    )
+
+    def validate_procedure_minutes(self, minutes: int | None) -> int | None:
+        if minutes is not None and minutes % 5:
+            raise serializers.ValidationError(["Lengths are multiples of five minutes."])
+        return minutes
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        if values["valid_from"] and values["valid_until"] and values["valid_until"] < values["valid_from"]:
+            raise serializers.ValidationError({"valid_until": ["The last day lies before the first."]})
+        return values
+
+
+class PrivilegeOut(serializers.Serializer[object]):
+    """That a physician may perform a procedure, and within what."""
+
+    procedure = serializers.UUIDField(source="procedure.public_id")
+    code = serializers.CharField(source="procedure.code")
+    modalities = serializers.ListField(child=serializers.CharField())
+    procedure_minutes = serializers.IntegerField(allow_null=True)
+    valid_from = serializers.DateField(allow_null=True)
+    valid_until = serializers.DateField(allow_null=True)
+
+
+class RemovedOut(serializers.Serializer[object]):
+    """The privilege is not held any more."""
+
+    procedure = serializers.UUIDField()

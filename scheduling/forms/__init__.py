@@ -25,6 +25,7 @@ from scheduling.forms.desk import (
 )
 from scheduling.forms.details import DetailsForm, asked_of, details_in, initial
 from scheduling.forms.mail import CloseTaskForm, ExceptionForm, StepForm, StopForm, starting_with
+from scheduling.forms.privileges import PrivilegeForm
 from scheduling.forms.rules import TABLES as RULE_TABLES
 from scheduling.forms.rules import RuleFilterForm, RuleForm
 from scheduling.forms.setup import AbsenceForm, BlockForm, HoursForm, ResourceForm, SiteForm, read_spans
@@ -55,6 +56,7 @@ __all__ = [
     "HoursForm",
     "LeavingForm",
     "MoveForm",
+    "PrivilegeForm",
     "ResourceForm",
     "RuleFilterForm",
     "RuleForm",

@@ -143,7 +143,7 @@ class ResourceForm(forms.Form):
         queryset=Procedure.objects.none(),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="For physicians.",
+        help_text="For physicians. What is set in detail for a procedure stays as it is while it is ticked.",
     )
 
     def __init__(self, *args: Any, user: Any, resource: Resource | None = None, **kwargs: Any) -> None:

@@ -53,9 +53,10 @@ def save_resource(
 
 
 def _set_privileges(resource: Resource, wanted: Collection[Procedure]) -> None:
-    """Give and take privileges; those that stay keep their own lengths and modalities."""
-    there = set(Privilege.objects.filter(resource=resource).values_list("procedure_id", flat=True))
+    """Give and take privileges; those that stay keep their terms. No form offers a retired procedure, so its own stays."""
+    held = Privilege.objects.filter(resource=resource)
     ids = {procedure.pk for procedure in wanted}
-    Privilege.objects.filter(resource=resource, procedure_id__in=there - ids).delete()  # the row history keeps them
-    for pk in sorted(ids - there):
+    new = ids - set(held.values_list("procedure_id", flat=True))
+    held.filter(procedure__is_retired=False).exclude(procedure__in=ids).delete()  # the row history keeps them
+    for pk in sorted(new):
         Privilege.objects.create(resource=resource, procedure_id=pk)

@@ -55,6 +55,7 @@ TITLES = {
     "not_moved": "It is there already",
     "absence_over": "There is nothing to end",
     "leaving_open": "This patient may not go yet",
+    "not_a_physician": "Only physicians hold privileges",
     "date_over": "This date is over",
 }
 NEXT = {

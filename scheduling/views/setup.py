@@ -283,6 +283,8 @@ def _resource_page(
             SettingsLink("Hours", reverse("scheduling:hours", args=[row.public_id])),
             SettingsLink("Leave or breakdown", f"{reverse('scheduling:absence_new')}?resource={row.public_id}"),
         )
+        if row.kind == Kind.PHYSICIAN:
+            links += (SettingsLink("Privileges in detail", reverse("scheduling:privileges", args=[row.public_id])),)
     page = FormPage(
         title=row.name if row else "New person, room or device",
         form=form,

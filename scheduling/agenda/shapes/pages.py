@@ -127,6 +127,8 @@ class Listing:
     page: Page | None = None
     empty: str = ""
     back_url: str = ""
+    back_label: str = "Set-up"
+    links: tuple[SettingsLink, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Set-up through the API: the hours of single dates."""
+"""Set-up through the API: the hours of single dates, and within what physicians may perform what."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db.models import QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
@@ -16,10 +17,12 @@ from rest_framework.response import Response
 
 from pain_clinic import rest, web
 from pain_clinic.accounts.models import Site
+from procedures.models import Procedure
 from scheduling import resources as verbs
 from scheduling.api import setup_words as words
 from scheduling.forms import FIRST_DAY, LAST_DAY
-from scheduling.models import Resource
+from scheduling.api.rest.shapes import page_of
+from scheduling.models import Privilege, Resource
 
 MANAGE = "scheduling.manage_resources"
 
@@ -137,3 +140,82 @@ class OneDate(rest.View):
     def _answer(self, request: Request, row: Resource, day: date) -> Response:
         found = verbs.hours_on(row, day)
         return Response(words.DateHoursOut(_told(found, sites_of(request))).data, headers={"ETag": rest.etag(found.version)})
+
+
+# --- privileges ------------------------------------------------------------------------------------------------------
+
+
+class Privileges(rest.View):
+    """List what a physician may perform, and within what."""
+
+    required = {"GET": MANAGE}
+
+    @extend_schema(operation_id="privileges_list", responses=words.PrivilegeOut(many=True))
+    def get(self, request: Request, public_id: str) -> Response:
+        held = Privilege.objects.filter(resource=the_resource(request, public_id)).select_related("procedure")
+        return page_of(self, request, held.order_by("procedure__code", "pk"), words.PrivilegeOut)
+
+
+class OnePrivilege(rest.View):
+    """The privilege for one procedure: read it, give it or change its terms, or take it away."""
+
+    required = {"GET": MANAGE, "PUT": MANAGE, "DELETE": MANAGE}
+
+    @extend_schema(operation_id="privileges_read", responses=words.PrivilegeOut)
+    def get(self, request: Request, public_id: str, procedure: str) -> Response:
+        return self._answer(get_object_or_404(self._held(the_resource(request, public_id)), procedure__public_id=procedure))
+
+    @extend_schema(operation_id="privileges_set", request=words.PrivilegeIn, responses=words.PrivilegeOut)
+    def put(self, request: Request, public_id: str, procedure: str) -> Response:
+        row, work = the_resource(request, public_id), get_object_or_404(Procedure, public_id=procedure)
+        given = words.PrivilegeIn(data=request.data)
+        given.is_valid(raise_exception=True)
+        values = dict(given.validated_data)
+        is_accepted = values.pop("accept")
+        terms = verbs.Terms(**{**values, "modalities": tuple(values["modalities"])})
+
+        def produce() -> Response:
+            verbs.save_privilege(
+                resource=row,
+                procedure=work,
+                terms=terms,
+                is_accepted=is_accepted,
+                version=self._seen(request, row, work),
+                by=self.actor,
+                at=web.now(),
+            )
+            return self._answer(self._held(row).get(procedure=work))
+
+        return rest.once(request, f"privileges.set:{public_id}:{procedure}", produce)  # type: ignore[return-value]
+
+    @extend_schema(operation_id="privileges_remove", responses=words.RemovedOut, parameters=[words.RemovalIn])
+    def delete(self, request: Request, public_id: str, procedure: str) -> Response:
+        row, work = the_resource(request, public_id), get_object_or_404(Procedure, public_id=procedure)
+        given = words.RemovalIn(data=request.query_params)
+        given.is_valid(raise_exception=True)
+
+        def produce() -> Response:
+            verbs.remove_privilege(
+                resource=row,
+                procedure=work,
+                is_accepted=given.validated_data["accept"],
+                version=self._seen(request, row, work),
+                by=self.actor,
+                at=web.now(),
+            )
+            return Response(words.RemovedOut({"procedure": work.public_id}).data)
+
+        return rest.once(request, f"privileges.remove:{public_id}:{procedure}", produce)  # type: ignore[return-value]
+
+    def _held(self, row: Resource) -> QuerySet[Privilege]:
+        return Privilege.objects.filter(resource=row).select_related("procedure")
+
+    def _seen(self, request: Request, row: Resource, work: Procedure) -> str:
+        """Return the version that the asker has seen, once it is known to be the present one; none is needed to give it."""
+        held = self._held(row).filter(procedure=work).first()
+        present = verbs.terms_of(held).version if held is not None else verbs.NOT_HELD
+        rest.check_version(request, present, must=held is not None)
+        return present
+
+    def _answer(self, held: Privilege) -> Response:
+        return Response(words.PrivilegeOut(held).data, headers={"ETag": rest.etag(verbs.terms_of(held).version)})

@@ -10,6 +10,7 @@ import pytest
 import time_machine
 from django.test import Client
 
+from procedures.models import Procedure
 from scheduling import free_time
 from scheduling.models import DatedHours
 from tests import factories
@@ -118,3 +119,77 @@ def test_dates_are_for_managers(clinic: SmallClinic, signed_in: Callable[..., Cl
     desk = signed_in("desk", clinic.site)
     found = [send(desk, date_of(clinic), hours(clinic), method=method).status_code for method in ("get", "put", "delete")]
     assert found == [403, 403, 403]
+
+
+# --- privileges ------------------------------------------------------------------------------------------------------
+
+
+def privilege_of(clinic: SmallClinic, procedure: Procedure | None = None) -> str:
+    return f"/resources/{clinic.physician.public_id}/privileges/{(procedure or clinic.procedure).public_id}/"
+
+
+def test_a_privilege_is_read_changed_given_and_taken_away(clinic: SmallClinic, manager: Client) -> None:
+    second = factories.procedure(code="zz_second")
+    read = send(manager, privilege_of(clinic), method="get")
+    body = {"modalities": ["fluoroscopy"], "procedure_minutes": 45, "valid_from": "2026-10-01", "valid_until": None}
+    unseen = send(manager, privilege_of(clinic), body, method="put")
+    saved = send(manager, privilege_of(clinic), body, method="put", If_Match=read["ETag"])
+    stale = send(manager, privilege_of(clinic), body, method="put", If_Match=read["ETag"])
+    unheld = send(manager, privilege_of(clinic, second), method="get")
+    new = send(manager, privilege_of(clinic, second), {}, method="put")
+    listed = send(manager, f"/resources/{clinic.physician.public_id}/privileges/", method="get")
+    gone = send(manager, privilege_of(clinic, second), method="delete", If_Match=new["ETag"])
+    twice = send(manager, privilege_of(clinic, second), method="delete")
+
+    told = {"procedure": str(clinic.procedure.public_id), "code": clinic.procedure.code}
+    assert read.json() == {
+        **told, "modalities": [], "procedure_minutes": None, "valid_from": None, "valid_until": None,
+    }  # fmt: skip
+    found = [one.status_code for one in (unseen, saved, stale, unheld, new, listed, gone, twice)]
+    assert found == [428, 200, 412, 404, 200, 200, 200, 200]
+    assert saved.json() == {**told, **body}
+    assert listed.json()["results"] == [saved.json(), new.json()]
+    assert gone.json() == twice.json() == {"procedure": str(second.public_id)}
+
+
+def test_a_privilege_whose_cases_would_lose_it_is_refused_until_that_is_accepted(clinic: SmallClinic, manager: Client) -> None:
+    case = factories.appointment(
+        of=clinic.patient, at_site=clinic.site, for_procedure=clinic.procedure, resources=(clinic.physician,)
+    )
+    body = {"valid_until": "2026-09-14"}
+    asked = send(manager, privilege_of(clinic), body, method="put", If_Match="*")
+    kept = send(manager, privilege_of(clinic), method="delete", If_Match="*")
+    gone = send(manager, privilege_of(clinic) + "?accept=true", method="delete", If_Match="*")
+    assert [(one.status_code, one.json()["details"]["cases"]) for one in (asked, kept)] == [(422, [str(case.public_id)])] * 2
+    assert gone.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"procedure_minutes": 7}, "procedure_minutes"),
+        ({"modalities": ["mri"]}, "modalities"),
+        ({"valid_from": "9999-12-31"}, "valid_from"),
+        ({"valid_from": "2026-10-01", "valid_until": "2026-09-30"}, "valid_until"),
+    ],
+)
+def test_terms_that_cannot_be_are_refused_at_their_field(
+    clinic: SmallClinic, manager: Client, body: dict[str, Any], field: str
+) -> None:
+    answer = send(manager, privilege_of(clinic), body, method="put", If_Match="*")
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, [field])
+
+
+def test_a_nurse_is_given_no_privilege(clinic: SmallClinic, manager: Client) -> None:
+    path = f"/resources/{clinic.nurse.public_id}/privileges/{clinic.procedure.public_id}/"
+    answer = send(manager, path, {}, method="put")
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_a_physician")
+
+
+def test_privileges_of_another_site_are_not_there_and_are_for_managers(
+    clinic: SmallClinic, signed_in: Callable[..., Client]
+) -> None:
+    stranger, desk = signed_in("manager", factories.site()), signed_in("desk", clinic.site)
+    for method in ("get", "put", "delete"):
+        found = [send(who, privilege_of(clinic), {}, method=method).status_code for who in (stranger, desk)]
+        assert found == [404, 403]

@@ -47,7 +47,7 @@ def operations_of_schema() -> list[Described]:
 
 def pattern_of(path: str) -> str:
     """Return a described path as the site's addresses are written."""
-    kinds = {"public_id": "uuid", "kind": "slug", "drug": "slug", "on": "str"}
+    kinds = {"public_id": "uuid", "kind": "slug", "drug": "slug", "on": "str", "procedure": "uuid"}
     return re.sub(r"\{(\w+)\}", lambda found: f"<{kinds[found[1]]}:{found[1]}>", path)
 
 

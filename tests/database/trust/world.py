@@ -314,7 +314,7 @@ class World:
                 return "procedures"
             if found["name"] in WORDS:
                 return WORDS[found["name"]]
-            return self.of(found["name"], user) if found["name"] in {"fact", "score"} else named
+            return self.of(found["name"], user) if found["name"] in {"fact", "score", "procedure"} else named
 
         return ARGUMENT.sub(filled, pattern).replace("^", "").replace("$", "")
 
@@ -418,6 +418,8 @@ def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
             "sites": [{"site": str(world.site.public_id), "hours": [{"starts": "08:00", "ends": "17:00"}]}], "reason": "Long day",
         },
         "dates_remove": {},
+        "privileges_set": {"modalities": ["fluoroscopy"], "procedure_minutes": 40, "valid_from": "2026-01-01"},
+        "privileges_remove": {},
         "tasks_take": {},
         "tasks_close": {"outcome": "mended", "note": "n"},
         "series_order": {
