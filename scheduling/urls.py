@@ -26,6 +26,7 @@ from scheduling.views import (
     series,
     setup,
     swap,
+    travel,
     visits,
 )
 
@@ -111,6 +112,7 @@ urlpatterns = [
     path("settings/sites/", setup.sites, name="sites"),
     path("settings/sites/new/", setup.site, name="site_new"),
     path("settings/sites/<uuid:public_id>/", setup.site, name="site"),
+    path("settings/travel/", travel.travel, name="travel"),
     path("settings/resources/", setup.resources, name="resources"),
     path("settings/resources/new/", setup.resource, name="resource_new"),
     path("settings/resources/<uuid:public_id>/", setup.resource, name="resource"),

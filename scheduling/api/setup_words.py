@@ -53,7 +53,7 @@ class SiteHoursIn(serializers.Serializer[object]):
     """The hours at one site; none at all: closed there."""
 
     site = serializers.UUIDField()
-    hours = SpanIn(many=True, max_length=24)
+    hours = serializers.ListField(child=SpanIn(), max_length=24)
 
     def validate_hours(self, spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
         spans.sort(key=lambda one: one["starts"])
@@ -65,7 +65,7 @@ class SiteHoursIn(serializers.Serializer[object]):
 class DateHoursIn(serializers.Serializer[object]):
     """The hours of one date. At a site that is not named what holds there on that date goes on holding."""
 
-    sites = SiteHoursIn(many=True, min_length=1, max_length=50)
+    sites = serializers.ListField(child=SiteHoursIn(), min_length=1, max_length=50)
     reason = rest.Text(max_length=120, required=False, allow_blank=True, default="")
     accept = serializers.BooleanField(
         required=False, default=False, help_text="Save although booked cases lie outside; they stay booked."
@@ -148,3 +148,44 @@ class RemovedOut(serializers.Serializer[object]):
     """The privilege is not held any more."""
 
     procedure = serializers.UUIDField()
+
+
+class WayIn(serializers.Serializer[object]):
+    """How long somebody needs from one site to another, doors to doors."""
+
+    origin = serializers.UUIDField()
+    destination = serializers.UUIDField()
+    minutes = serializers.IntegerField(
+        min_value=0, max_value=720, allow_null=True, help_text="Null: not said, which counts as none."
+    )
+
+    def validate_minutes(self, minutes: int | None) -> int | None:
+        if minutes is not None and minutes % 5:
+            raise serializers.ValidationError(["Lengths are multiples of five minutes."])
+        return minutes
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        if values["origin"] == values["destination"]:
+            raise serializers.ValidationError({"destination": ["A way leads to another site."]})
+        return values
+
+
+class TravelIn(serializers.Serializer[object]):
+    """The ways that change; the others stay."""
+
+    ways = serializers.ListField(child=WayIn(), min_length=1, max_length=200)
+    accept = serializers.BooleanField(
+        required=False, default=False, help_text="Save although somebody could not reach a booked case in time."
+    )
+
+
+class WayOut(serializers.Serializer[object]):
+    origin = serializers.UUIDField()
+    destination = serializers.UUIDField()
+    minutes = serializers.IntegerField(allow_null=True, help_text="Null: nobody has said; counted as none.")
+
+
+class TravelOut(serializers.Serializer[object]):
+    """Every way between the asker's sites, each direction by itself."""
+
+    ways = WayOut(many=True)

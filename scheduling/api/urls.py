@@ -22,6 +22,7 @@ urlpatterns = [
     path("resources/<uuid:public_id>/dates/<str:on>/", setup.OneDate.as_view(), name="api_date"),
     path("resources/<uuid:public_id>/privileges/", setup.Privileges.as_view(), name="api_privileges"),
     path("resources/<uuid:public_id>/privileges/<uuid:procedure>/", setup.OnePrivilege.as_view(), name="api_privilege"),
+    path("travel/", setup.Ways.as_view(), name="api_travel"),
     path("openings/", rest.Openings.as_view(), name="api_openings"),
     path("holds/", rest.Holds.as_view(), name="api_holds"),
     path("holds/<uuid:public_id>/", rest.OneHold.as_view(), name="api_hold"),

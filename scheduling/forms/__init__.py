@@ -29,6 +29,7 @@ from scheduling.forms.privileges import PrivilegeForm
 from scheduling.forms.rules import TABLES as RULE_TABLES
 from scheduling.forms.rules import RuleFilterForm, RuleForm
 from scheduling.forms.setup import AbsenceForm, BlockForm, HoursForm, ResourceForm, SiteForm, read_spans
+from scheduling.forms.travel import TravelForm, starting_ways
 from scheduling.forms.visits import CompleteForm, LeavingForm, answers_in
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "StopForm",
     "SwapAskForm",
     "SwapForm",
+    "TravelForm",
     "answers_in",
     "asked_of",
     "at_in",
@@ -74,6 +76,7 @@ __all__ = [
     "pairs",
     "read_spans",
     "starting_hours",
+    "starting_ways",
     "starting_with",
     "typed_waivers",
     "waivers_in",

@@ -210,8 +210,9 @@ class Closure(models.Model):
         return f"{self.name} {self.date}"
 
 
+@pghistory.track()
 class Travel(models.Model):
-    """Minutes a person needs from one site to another, doors to doors."""
+    """Minutes a person needs from one site to another, doors to doors. No row: no time at all."""
 
     origin = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
     destination = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")

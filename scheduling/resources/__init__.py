@@ -1,5 +1,5 @@
 """Change what the clinic has: sites, people, rooms and devices, their hours, absences,
-blocks and privileges.
+blocks, privileges, and the ways between sites.
 
 Every verb is one transaction: it locks the resource, writes, records itself, and brings the free time in line. While a
 booking holds the resource it waits, at most the lock time-out, and then refuses as `Busy`.
@@ -12,6 +12,7 @@ from scheduling.resources.hours import save_hours
 from scheduling.resources.privileges import NOT_HELD, NotAPhysician, Terms, remove_privilege, save_privilege, terms_of
 from scheduling.resources.shared import CasesInTheWay, Changed, NameTaken, Span
 from scheduling.resources.sites import save_site
+from scheduling.resources.travel import Way, save_travel, ways_between, ways_version
 from scheduling.resources.units import save_resource
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Span",
     "Spans",
     "Terms",
+    "Way",
     "add_absence",
     "cases_during",
     "dates_ahead",
@@ -38,5 +40,8 @@ __all__ = [
     "save_privilege",
     "save_resource",
     "save_site",
+    "save_travel",
     "terms_of",
+    "ways_between",
+    "ways_version",
 ]

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from pain_clinic.accounts.models import Site
 from pain_clinic.errors import Conflict, DomainError, Refused
+from scheduling import free_time
 from scheduling.intervals import Interval, Intervals, subtract
 from scheduling.models import Allocation, Appointment, DatedHours, Resource, WeeklyHours
 
@@ -75,17 +76,20 @@ def locked(resource: Resource) -> Resource:
     return Resource.objects.select_for_update(no_key=True).get(pk=resource.pk)
 
 
-def all_at(site: Site) -> list[int]:
-    """Lock every resource that has to do with a site, in key order."""
+def known_at(site: Site) -> set[int]:
+    """Return the resources that have to do with a site: at home there, or with hours there."""
     own = set(Resource.objects.filter(site=site).values_list("pk", flat=True))
     own |= set(WeeklyHours.objects.filter(site=site).values_list("resource_id", flat=True))
     own |= set(DatedHours.objects.filter(site=site).values_list("resource_id", flat=True))
-    return list(Resource.objects.filter(pk__in=own).order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
+    return own
 
 
-def uncovered(
-    taken: QuerySet[Allocation], hours: Callable[[Allocation, date, ZoneInfo], Intervals | None]
-) -> list[Appointment]:
+def all_at(site: Site) -> list[int]:
+    """Lock every resource that has to do with a site, in key order."""
+    return free_time.lock(known_at(site))
+
+
+def uncovered(taken: QuerySet[Allocation], hours: Callable[[Allocation, date, ZoneInfo], Intervals | None]) -> list[Appointment]:
     """Return the cases of allocations that the hours of their local date do not cover, first date first.
 
     `hours` gives those of an allocation's site; None where that date is not asked about.

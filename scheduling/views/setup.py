@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages as toasts
@@ -17,6 +18,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.accounts.models import Site
 from pain_clinic.errors import DomainError
+from scheduling import agenda
 from scheduling import resources as verbs
 from scheduling.agenda.shapes import FormPage, Listing, Row, SettingsGroup, SettingsLink, SettingsPage, Tab
 from scheduling.forms import ResourceForm, SiteForm
@@ -28,6 +30,12 @@ GROUPS = (
         "The clinic",
         (
             ("Sites", "scheduling:sites", "Where we treat: address, time zone, closed days", "scheduling.manage_resources"),
+            (
+                "Travel between sites",
+                "scheduling:travel",
+                "How long people need from one site to another",
+                "scheduling.manage_resources",
+            ),
             (
                 "People, rooms and devices",
                 "scheduling:resources",
@@ -83,13 +91,26 @@ def index(request: HttpRequest) -> HttpResponse:
     groups = []
     for title, links in GROUPS:
         shown = tuple(
-            SettingsLink(label, url, hint)
+            SettingsLink(label, url, _warned(request, name) or hint)
             for label, name, hint, permission in links
             if may(permission) and (url := _address(name))
         )
         if shown:
             groups.append(SettingsGroup(title, shown))
     return web.respond(request, "scheduling/settings/index.html", {"page": SettingsPage(tuple(groups))})
+
+
+def _warned(request: HttpRequest, name: str) -> str:
+    """Return what has to be said of a part of set-up before anything else: that people would travel in no time."""
+    unsaid = ways_unsaid(agenda.sites_of(request.user)) if name == "scheduling:travel" else ()  # type: ignore[arg-type]
+    return f"Nobody has said how long it takes {unsaid[0]}: it counts as no time at all" if unsaid else ""
+
+
+def ways_unsaid(sites: Sequence[Site]) -> tuple[str, ...]:
+    """Return in words the ways between sites of which nobody has said how long they take."""
+    names = {site.pk: site.name for site in sites}
+    ways = verbs.ways_between(sites) if len(sites) > 1 else {}
+    return tuple(f"from {names[one]} to {names[other]}" for (one, other), minutes in ways.items() if minutes is None)
 
 
 def _address(name: str) -> str:
@@ -115,10 +136,12 @@ def list_page(request: HttpRequest, page: Listing) -> HttpResponse:
 @requires("scheduling.manage_resources")
 def sites(request: HttpRequest) -> HttpResponse:
     """List the sites of this user."""
-    rows = Site.objects.visible_to(request.user).annotate(count=Count("resources")).order_by("name", "pk")
+    rows = list(Site.objects.visible_to(request.user).annotate(count=Count("resources")).order_by("name", "pk"))
+    unsaid = ways_unsaid([row for row in rows if row.is_active])
     page = Listing(
         title="Sites",
-        hint="Each site has its own clock; times are always shown as its clocks show them.",
+        hint="Each site has its own clock; times are always shown as its clocks show them."
+        + (f" Nobody has said how long it takes {unsaid[0]}: it counts as no time at all." if unsaid else ""),
         new_url=reverse("scheduling:site_new"),
         new_label="New site",
         heads=("Name", "Time zone", "Address", "People, rooms, devices"),
@@ -132,6 +155,7 @@ def sites(request: HttpRequest) -> HttpResponse:
             for row in rows
         ),
         back_url=reverse("scheduling:settings"),
+        links=(SettingsLink("Travel between sites", reverse("scheduling:travel")),) if len(rows) > 1 else (),
     )
     return list_page(request, page)
 

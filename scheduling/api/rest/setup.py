@@ -1,4 +1,4 @@
-"""Set-up through the API: the hours of single dates, and within what physicians may perform what."""
+"""Set-up through the API: the hours of single dates, within what physicians may perform what, the ways between sites."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from pain_clinic.accounts.models import Site
 from procedures.models import Procedure
 from scheduling import resources as verbs
 from scheduling.api import setup_words as words
-from scheduling.forms import FIRST_DAY, LAST_DAY
 from scheduling.api.rest.shapes import page_of
+from scheduling.forms import FIRST_DAY, LAST_DAY
 from scheduling.models import Privilege, Resource
 
 MANAGE = "scheduling.manage_resources"
@@ -219,3 +219,49 @@ class OnePrivilege(rest.View):
 
     def _answer(self, held: Privilege) -> Response:
         return Response(words.PrivilegeOut(held).data, headers={"ETag": rest.etag(verbs.terms_of(held).version)})
+
+
+# --- travel ----------------------------------------------------------------------------------------------------------
+
+
+class Ways(rest.View):
+    """The ways between the asker's sites: read them, or say how long some take."""
+
+    required = {"GET": MANAGE, "PUT": MANAGE}
+
+    @extend_schema(operation_id="travel_read", responses=words.TravelOut)
+    def get(self, request: Request) -> Response:
+        return self._answer(request)
+
+    @extend_schema(operation_id="travel_set", request=words.TravelIn, responses=words.TravelOut)
+    def put(self, request: Request) -> Response:
+        given = words.TravelIn(data=request.data)
+        given.is_valid(raise_exception=True)
+        sites = {site.public_id: site for site in sites_of(request)}
+        ways = given.validated_data["ways"]
+        if any(one["origin"] not in sites or one["destination"] not in sites for one in ways):
+            raise serializers.ValidationError({"ways": ["There is nothing of this id that you may see."]})
+
+        def produce() -> Response:
+            present = verbs.ways_version(verbs.ways_between(sites.values()))
+            rest.check_version(request, present, must=True)
+            verbs.save_travel(
+                sites=sites.values(),
+                ways={(sites[one["origin"]].pk, sites[one["destination"]].pk): one["minutes"] for one in ways},
+                version=present,
+                is_accepted=given.validated_data["accept"],
+                by=self.actor,
+                at=web.now(),
+            )
+            return self._answer(request)
+
+        return rest.once(request, "travel.set", produce)  # type: ignore[return-value]
+
+    def _answer(self, request: Request) -> Response:
+        sites = {site.pk: site for site in sites_of(request)}
+        ways = verbs.ways_between(sites.values())
+        told = [
+            {"origin": sites[origin].public_id, "destination": sites[destination].public_id, "minutes": minutes}
+            for (origin, destination), minutes in ways.items()
+        ]
+        return Response(words.TravelOut({"ways": told}).data, headers={"ETag": rest.etag(verbs.ways_version(ways))})

@@ -60,9 +60,7 @@ def test_a_date_is_read_set_listed_and_let_go(clinic: SmallClinic, manager: Clie
 
 
 def test_cases_that_a_date_leaves_out_are_named_and_stay_booked(clinic: SmallClinic, manager: Client) -> None:
-    case = factories.appointment(
-        of=clinic.patient, at_site=clinic.site, for_procedure=clinic.procedure, resources=(clinic.room,)
-    )
+    case = factories.appointment(of=clinic.patient, at_site=clinic.site, for_procedure=clinic.procedure, resources=(clinic.room,))
     asked = send(manager, date_of(clinic), hours(clinic), method="put", If_Match="*")
     saved = send(manager, date_of(clinic), hours(clinic, accept=True), method="put", If_Match="*")
     DatedHours.objects.update(starts="08:00", ends="17:00")
@@ -106,7 +104,11 @@ def test_another_sites_people_and_hours_are_not_there(
             400, {"sites": ["There is nothing of this id that you may see."]},
         )  # fmt: skip
     clinic.room.weekly_hours.filter(site=other).delete()
-    for path, method in ((date_of(clinic), "get"), (date_of(clinic), "put"), (f"/resources/{clinic.room.public_id}/dates/", "get")):
+    for path, method in (
+        (date_of(clinic), "get"),
+        (date_of(clinic), "put"),
+        (f"/resources/{clinic.room.public_id}/dates/", "get"),
+    ):
         assert send(stranger, path, {}, method=method).status_code == 404
 
 
@@ -193,3 +195,44 @@ def test_privileges_of_another_site_are_not_there_and_are_for_managers(
     for method in ("get", "put", "delete"):
         found = [send(who, privilege_of(clinic), {}, method=method).status_code for who in (stranger, desk)]
         assert found == [404, 403]
+
+
+# --- travel ----------------------------------------------------------------------------------------------------------
+
+
+def test_ways_are_read_and_set_each_direction_by_itself(clinic: SmallClinic, signed_in: Callable[..., Client]) -> None:
+    branch = factories.site(name="Zz branch")
+    manager = signed_in("manager", clinic.site, branch)
+    there = {"origin": str(clinic.site.public_id), "destination": str(branch.public_id)}
+    back = {"origin": there["destination"], "destination": there["origin"]}
+    read = send(manager, "/travel/", method="get")
+    body = {"ways": [{**there, "minutes": 45}]}
+    unseen = send(manager, "/travel/", body, method="put")
+    saved = send(manager, "/travel/", body, method="put", If_Match=read["ETag"])
+    stale = send(manager, "/travel/", body, method="put", If_Match=read["ETag"])
+    unsaid = send(manager, "/travel/", {"ways": [{**there, "minutes": None}]}, method="put", If_Match=saved["ETag"])
+
+    assert [one.status_code for one in (read, unseen, saved, stale, unsaid)] == [200, 428, 200, 412, 200]
+    assert saved.json() == {"ways": [{**there, "minutes": 45}, {**back, "minutes": None}]}
+    assert read.json() == unsaid.json() == {"ways": [{**there, "minutes": None}, {**back, "minutes": None}]}
+
+
+@pytest.mark.parametrize("minutes", [7, -5, 725, "soon"])
+def test_minutes_of_a_way_are_in_fives(clinic: SmallClinic, signed_in: Callable[..., Client], minutes: object) -> None:
+    branch = factories.site()
+    manager = signed_in("manager", clinic.site, branch)
+    way = {"origin": str(clinic.site.public_id), "destination": str(branch.public_id), "minutes": minutes}
+    answer = send(manager, "/travel/", {"ways": [way]}, method="put", If_Match="*")
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["ways"])
+
+
+def test_a_way_leads_between_two_of_ones_own_sites_and_is_for_managers(
+    clinic: SmallClinic, manager: Client, signed_in: Callable[..., Client]
+) -> None:
+    mine, other = str(clinic.site.public_id), str(factories.site().public_id)
+    for origin, destination in ((mine, other), (other, mine), (mine, mine), (mine, str(uuid.uuid4()))):
+        way = {"origin": origin, "destination": destination, "minutes": 30}
+        assert send(manager, "/travel/", {"ways": [way]}, method="put", If_Match="*").status_code == 400
+    assert send(manager, "/travel/", method="get").json() == {"ways": []}
+    desk = signed_in("desk", clinic.site)
+    assert [send(desk, "/travel/", {}, method=method).status_code for method in ("get", "put")] == [403, 403]

@@ -287,6 +287,13 @@ class World:
             at=NOW,
         )
 
+    def branch(self) -> Site:
+        """Return a second site of all who work at this one."""
+        there = Site.objects.filter(slug=f"branch-of-{self.site.pk}").first()
+        there = there or factories.site(name=f"Branch of {self.site.name}", slug=f"branch-of-{self.site.pk}")
+        there.staff.add(*self.site.staff.all())
+        return there
+
     def hold(self, owner: User) -> Hold:
         return holds.hold(
             procedure=self.clinic.procedure,
@@ -418,6 +425,11 @@ def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
             "sites": [{"site": str(world.site.public_id), "hours": [{"starts": "08:00", "ends": "17:00"}]}], "reason": "Long day",
         },
         "dates_remove": {},
+        "travel_set": {
+            "ways": [
+                {"origin": str(world.site.public_id), "destination": str(world.branch().public_id), "minutes": 30},
+            ],
+        },
         "privileges_set": {"modalities": ["fluoroscopy"], "procedure_minutes": 40, "valid_from": "2026-01-01"},
         "privileges_remove": {},
         "tasks_take": {},

@@ -58,7 +58,8 @@ def test_index_shows_what_one_may_open(manager: Client, people: People) -> None:
         for who in (manager, people.owner)
     ]
 
-    assert labels[0][:4] == ["Sites", "People, rooms and devices", "Leave and breakdowns", "Blocks"]
+    first = ["Sites", "Travel between sites", "People, rooms and devices", "Leave and breakdowns", "Blocks"]
+    assert labels[0][:5] == first
     assert labels[1] == ["Procedures", "Calendar addresses"]
 
 
