@@ -213,7 +213,7 @@ def checked(terms: Terms, *, is_running: bool = False) -> Pathway:
     if terms.not_before and terms.not_after and terms.not_after < terms.not_before:
         raise TermsRefused("not_after", "The last day lies before the first one.")
     book = rulebook.usable_book()
-    if terms.drug and (book is None or terms.drug not in book.steroid_ids):
+    if terms.drug not in ("", "none") and (book is None or terms.drug not in book.steroid_ids):
         raise TermsRefused("drug", "Choose a steroid of the clinic's table.")
     return pathway
 
