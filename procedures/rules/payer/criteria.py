@@ -294,7 +294,11 @@ class PriorAuthorization(Ruled):
 
     def check(self, facts: Facts, on: date) -> Finding | None:
         place, state = facts.request.place_of_service, facts.request.state
-        if (self.places and place not in self.places) or place in self.not_in or (self.states and state not in self.states):
+        if (self.places and place not in self.places) or place in self.not_in:
+            return None
+        # Where the state is on file nowhere the rule may hold: that waits, and is never passed over.
+        is_unsure = bool(self.states) and not state and not facts.is_complete
+        if self.states and state not in self.states and not is_unsure:
             return None
         lacking = [
             one
@@ -303,6 +307,10 @@ class PriorAuthorization(Ruled):
         ]
         if not lacking:
             return None
+        if is_unsure:
+            where = ", ".join(sorted(self.states))
+            message = f"In {where} this needs the payer's authorization; neither plan nor site says in which state it is."
+            return self.row.finding(message, is_pending=True, about="state not on file")
         of_these = [held for held in facts.coverage.authorizations if any(self._names(held, one) for one in lacking)]
         called = {one.procedure: one.called for one in lacking}
         told = "; ".join(self._told(held, called) for held in of_these) or "none"

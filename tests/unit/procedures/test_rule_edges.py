@@ -209,6 +209,21 @@ def test_response_without_a_record_waits_and_a_poor_one_refuses() -> None:
     assert "mcr_tpi_repeat" in refusing(replace(facts, sessions=(poor,)))
 
 
+@pytest.mark.parametrize(
+    ("state", "place", "waits"),
+    [(None, "11", True), (None, "23", False), ("CA", "11", False), ("OH", "11", True)],
+)
+def test_authorization_of_some_states_waits_where_nobody_knows_the_state(state: str | None, place: str, waits: bool) -> None:
+    facts = live(want("esi_caudal"), request={"state": state, "place_of_service": place})
+    found = [finding for finding in judged(facts).values() if finding.code == "mcr_wiser"]
+    assert [(finding.pending, finding.about) for finding in found] == [(True, "" if state else "state not on file")] * waits
+    # Written cases are complete: no state means none of these.
+    assert ("mcr_wiser" in refusing(replace(facts, is_complete=True))) is (state == "OH")
+    approved = Authorization("esi", "esi", "approved", ON - timedelta(days=1))
+    known = live(want("esi_caudal"), request={"place_of_service": "11"}, coverage=replace(MEDICARE, authorizations=(approved,)))
+    assert "mcr_wiser" not in pending(known) | refusing(known)
+
+
 def test_authorization_waits_until_it_is_decided() -> None:
     wanted = want("mbb_lumbar", side="left", levels=("L4-L5",))
     place = {"place_of_service": "22"}
