@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -28,6 +28,8 @@ from patients.models import (
 from patients.recorded import Kind
 from procedures import rulebook
 from procedures.families import NAMES, name_of
+from procedures.models import Procedure
+from procedures.rules.book import Book
 
 NO_RULES = "none"
 KINDS: dict[str, Kind] = {
@@ -98,7 +100,8 @@ def draw_down(*, performed: PerformedProcedure, by: Actor, at: datetime) -> Auth
     with transaction.atomic():
         rows = Authorization.objects.of(performed.patient).filter(status=Decision.APPROVED)
         rows = rows.filter(Q(case=None) | Q(case=performed.appointment)).select_for_update(no_key=True, of=("self",))
-        fitting = [row for row in rows.order_by("pk") if fits(row, performed)]
+        book = rulebook.usable_book()
+        fitting = [row for row in rows.select_related("coverage").order_by("pk") if fits(row, performed, book)]
         used = units_used(row.pk for row in fitting)
         open_rows = [row for row in fitting if row.units is None or used.get(row.pk, 0) < row.units]
         if not open_rows:
@@ -117,10 +120,13 @@ def draw_down(*, performed: PerformedProcedure, by: Actor, at: datetime) -> Auth
     return use
 
 
-def fits(row: Authorization, performed: PerformedProcedure) -> bool:
-    """Say whether an authorisation is for what was performed: the work, its codes, its place, and the day."""
+def fits(row: Authorization, performed: PerformedProcedure, book: Book | None) -> bool:
+    """Say whether an authorisation (coverage joined) is for what was performed: the work, its codes, its place, and the day.
+
+    Of one word for several families, and of an end that is only counted from the decision, the payer's rules tell.
+    """
     procedure = performed.procedure
-    if procedure is None or row.covers not in (procedure.code, procedure.family):
+    if procedure is None or not _is_for(row, procedure, book):
         return False
     codes = {*procedure.cpt_primary, *procedure.cpt_add_on, *procedure.hcpcs}
     sides = {"left", "right"} if performed.side == "bilateral" else {performed.side}
@@ -132,8 +138,22 @@ def fits(row: Authorization, performed: PerformedProcedure) -> bool:
         and (not row.levels or set(performed.levels) <= set(row.levels))
         and (begins is None or begins <= on)
         and (row.decided_on is None or row.decided_on <= on)
-        and (row.valid_until is None or on <= row.valid_until)
+        and on <= (row.valid_until or _counted_end(row, procedure, book) or on)
     )
+
+
+def _is_for(row: Authorization, procedure: Procedure, book: Book | None) -> bool:
+    if row.covers in (procedure.code, procedure.family) or book is None:
+        return row.covers in (procedure.code, procedure.family)
+    family = book.families_by_id.get(row.covers, row.covers)
+    return any({family, procedure.family} <= joined for joined in book.joined_families(row.coverage.payer_rules))
+
+
+def _counted_end(row: Authorization, procedure: Procedure, book: Book | None) -> date | None:
+    if book is None or row.decided_on is None:  # what is approved has a day, says the database
+        return None
+    days = book.approval_days(row.coverage.payer_rules, procedure.family)
+    return None if days is None else row.decided_on + timedelta(days=days)
 
 
 def units_used(rows: Iterable[int]) -> dict[int, int]:

@@ -12,7 +12,7 @@ from patients import facts
 from procedures.models import RuleRow
 from procedures.rulerows import book_with
 from procedures.rules import Finding
-from scheduling.assessing import judge, open_cases, wish_of
+from scheduling.assessing import is_fixed_ahead, judge, open_cases, wish_of
 from scheduling.models import BEFORE_ARRIVAL, Appointment
 
 CHUNK = 200
@@ -74,7 +74,8 @@ def effect_of(*, row: RuleRow, user: User, at: datetime, budget: timedelta = BUD
             others[other.patient_id].append(other)
         for case in cases:
             beside = [other for other in others[case.patient_id] if other.pk != case.pk]
-            known, wish = held.known[case.patient_id], replace(wish_of(case), is_booked=True)
+            is_series = is_fixed_ahead(case, others[case.patient_id])
+            known, wish = held.known[case.patient_id], replace(wish_of(case), is_booked=True, is_series=is_series)
             before = judge(wish, held, known, beside, at).findings
             after = judge(wish, other_held, known, beside, at).findings
             asked += 1

@@ -27,7 +27,7 @@ from patients.records import FieldRefused
 from procedures import rulebook
 from procedures.rules import Finding, Waiver, unwaived
 from scheduling import deaths, readiness, waiting
-from scheduling.assessing import details_row, judge, open_cases, wish_of
+from scheduling.assessing import details_row, is_fixed_ahead, judge, open_cases, wish_of
 from scheduling.booking import RulesRefused, staging
 from scheduling.booking.judging import OVERRIDES
 from scheduling.booking.words import guarded
@@ -95,7 +95,8 @@ def judge_cases(cases: Sequence[Appointment], at: datetime) -> dict[int, Answer]
 
     def answer(case: Appointment, keys: Sequence[str]) -> tuple[tuple[Finding, ...], Mapping[str, str]]:
         beside = [other for other in others[case.patient_id] if other.pk != case.pk]
-        judged = judge(replace(wish_of(case), is_booked=True), held, held.known[case.patient_id], beside, at)
+        wish = replace(wish_of(case), is_booked=True, is_series=is_fixed_ahead(case, others[case.patient_id]))
+        judged = judge(wish, held, held.known[case.patient_id], beside, at)
         return judged.findings + deaths.finding_of(case.patient), judged.fingerprints(keys) if keys else {}
 
     return {case.pk: (lambda keys, case=case: answer(case, keys)) for case in cases}  # type: ignore[misc]

@@ -85,6 +85,21 @@ class Book:
         self._payer_cache: dict[object, Mapping[str, tuple[Ruled, ...]]] = {}
         self._clinic_cache: dict[object, tuple[Rule, ...]] = {}
 
+    def joined_families(self, payer: str) -> tuple[frozenset[str], ...]:
+        """Return the families of a payer of which one approval covers each."""
+        held = (row["params"].get("covers_families") for row in self._approving(payer))
+        return tuple(frozenset(families) for families in held if families)
+
+    def approval_days(self, payer: str, family: str) -> int | None:
+        """Return how many days an approval without an end of its own is good for work of a family; None for no limit."""
+        days = [row["params"].get("approval_valid_days") for row in self._approving(payer) if family in row["applies_to"]]
+        known = [one for one in days if one is not None]
+        return max(known) if known and len(known) == len(days) else None
+
+    def _approving(self, payer: str) -> Iterable[Data]:
+        rows = (row for row in self.payer_rows if row["payer_rule_set"] == payer and row["type"] == "prior_authorization")
+        return [row for row in rows if row.get("enabled_by_default", True)]
+
     def _all_rows(self) -> Iterable[Data]:
         return (*self.payer_rows, *(data for data, _ in self.clinic_rules))
 

@@ -13,7 +13,8 @@ from scheduling.assessing.judging import (
     session_of,
     wish_of,
 )
-from scheduling.assessing.reading import open_cases
+from scheduling.assessing.reading import fixed_ahead, is_fixed_ahead, open_cases
+from scheduling.assessing.units import used_up
 
 __all__ = [
     "NOTHING_SAID",
@@ -24,9 +25,12 @@ __all__ = [
     "covering",
     "details_row",
     "facts_for",
+    "fixed_ahead",
+    "is_fixed_ahead",
     "judge",
     "open_cases",
     "request_of",
     "session_of",
+    "used_up",
     "wish_of",
 ]

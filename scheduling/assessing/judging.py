@@ -26,6 +26,7 @@ from procedures.rules.book import Book
 from procedures.rules.offers import Offer, Told, want
 from procedures.rules.places import is_level
 from procedures.rules.tracing import Rests, read_by
+from scheduling.assessing.units import used_up
 from scheduling.models import Appointment, CaseDetails, Status
 
 CLINIC = "the clinic's own check"
@@ -79,6 +80,8 @@ NOTHING_SAID = Details()
 class Wish:
     """What is to be done to whom, and when: a case that stands or one that is proposed.
 
+    `is_series`: it is fixed before the response to one of the same order is known. `number` is the key of a case that stands:
+    those booked before it use units of authorisations first.
     `is_booked`: it stands on this date already, so that what it does to later cases is for these to say.
     """
 
@@ -93,6 +96,8 @@ class Wish:
     details: Details = NOTHING_SAID
     case: UUID | None = None
     is_booked: bool = False
+    is_series: bool = False
+    number: int | None = None
 
     @property
     def zone(self) -> ZoneInfo:
@@ -118,6 +123,7 @@ def wish_of(case: Appointment) -> Wish:
         sedation=case.sedation,
         details=Details.of(details_row(case)),
         case=case.public_id,
+        number=case.pk,
     )
 
 
@@ -164,9 +170,17 @@ def judge(wish: Wish, reading: Reading, known: Known, others: Iterable[Appointme
 def facts_for(wish: Wish, reading: Reading, known: Known, others: Iterable[Appointment], at: datetime) -> Facts:
     """Return the facts for a wish."""
     book = reading.book
-    sessions = [session_of(other, book) for other in others if other.public_id not in known.cases]
+    held = [(other, session_of(other, book)) for other in others if other.public_id not in known.cases]
     families = book.families_by_id if book is not None else None
-    return known.facts(request_of(wish, book, known), sessions, at=at, zone=wish.zone, families=families)
+    sessions = [session for _, session in held]
+    facts = known.facts(request_of(wish, book, known), sessions, at=at, zone=wish.zone, families=families)
+    # Who was booked first has the unit.
+    before = [
+        (str(other.public_id), session)
+        for other, session in held
+        if session.status == "booked" and (wish.number is None or other.pk < wish.number)
+    ]
+    return used_up(facts, before, book) if before else facts
 
 
 def request_of(wish: Wish, book: Book | None, known: Known) -> Request:
@@ -203,6 +217,7 @@ def request_of(wish: Wish, book: Book | None, known: Known) -> Request:
         site_reason=said.site_reason,
         case=str(wish.case or ""),
         is_booked=wish.is_booked,
+        is_planned_series=wish.is_series,
     )
 
 

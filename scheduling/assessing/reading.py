@@ -16,9 +16,25 @@ LONGEST_STAY = timedelta(days=2)  # more than preparation, procedure and recover
 _CASE = Columns(Appointment, "a")
 _PROCEDURE = Columns(Procedure, "p", only=("id", "code", "family", "name"))
 _DETAILS = Columns(CaseDetails, "d")
+# A session `s` of a series is fixed in advance while one before it, of the same family `p`, stands without a later score.
+_FIXED = (
+    "SELECT FROM scheduling_seriessession o JOIN procedures_procedure op ON op.code = o.procedure"
+    " LEFT JOIN scheduling_appointment oa ON oa.id = o.appointment_id"
+    " WHERE o.series_id = s.series_id AND o.number < s.number AND NOT o.is_skipped AND op.family = p.family"
+    " AND (oa.status <> ALL(%(away)s) OR oa.id IS NULL AND EXISTS"
+    " (SELECT FROM scheduling_series z WHERE z.id = s.series_id AND z.status = 'open'))"
+    " AND NOT EXISTS (SELECT FROM patients_performedprocedure d JOIN patients_score c ON c.performed_id = d.id"
+    " WHERE d.appointment = oa.public_id AND NOT d.is_in_error AND NOT c.is_in_error AND c.scored_on > d.done_on)"
+)
+_FIXED_OF_SERIES = (
+    "SELECT s.number FROM scheduling_seriessession s JOIN procedures_procedure p ON p.code = s.procedure"  # nosec B608  # noqa: S608
+    f" WHERE s.series_id = %(series)s AND EXISTS ({_FIXED})"
+)
 # nosec B608 and S608 below: names of columns, nothing from outside.
 _OPEN_CASES = (
-    f"SELECT {_CASE.text}, {_PROCEDURE.text}, {_DETAILS.text} FROM scheduling_appointment a"  # nosec B608  # noqa: S608
+    f"SELECT {_CASE.text}, {_PROCEDURE.text}, {_DETAILS.text},"  # nosec B608  # noqa: S608
+    f" EXISTS (SELECT FROM scheduling_seriessession s WHERE s.appointment_id = a.id AND EXISTS ({_FIXED}))"
+    " FROM scheduling_appointment a"
     " JOIN procedures_procedure p ON p.id = a.procedure_id"
     " LEFT JOIN scheduling_casedetails d ON d.appointment_id = a.id"
     # What is over and not on record as performed counts all the same.
@@ -47,5 +63,18 @@ def open_cases(patients: Iterable[int], at: datetime) -> list[Appointment]:
             case.details = _DETAILS.row(row, after)
         else:
             case._state.fields_cache["details"] = None  # nothing was said: not to be looked for again
+        case.is_fixed_ahead = row[-1]  # type: ignore[attr-defined]
         found.append(case)
     return found
+
+
+def fixed_ahead(series: int) -> frozenset[int]:
+    """Return the numbers of the sessions of a series that are fixed before the response to one before them is known."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FIXED_OF_SERIES, {"series": series, "away": list(AWAY)})
+        return frozenset(number for (number,) in cursor.fetchall())
+
+
+def is_fixed_ahead(case: Appointment, read: Iterable[Appointment]) -> bool:
+    """Say whether a case, found among those that `open_cases` read, is such a session."""
+    return any(one.pk == case.pk and one.is_fixed_ahead for one in read)  # type: ignore[attr-defined]

@@ -68,6 +68,8 @@ def _by_the_rules(
         sedation=target.sedation,
         details=target.details,
         case=case.public_id if case is not None else None,
+        is_series=target.is_series,
+        number=case.pk if case is not None else None,
     )
     return judge(wish, reading, reading.known[patient.pk], others, at)
 

@@ -16,7 +16,7 @@ from patients.models import Patient, PatientSite
 from procedures.models import Procedure
 from procedures.rules import Finding, Waiver
 from scheduling import readiness
-from scheduling.assessing import NOTHING_SAID, Details, details_row, open_cases
+from scheduling.assessing import NOTHING_SAID, Details, details_row, is_fixed_ahead, open_cases
 from scheduling.availability import Opening
 from scheduling.booking import judging, pairs, reading, taking
 from scheduling.booking.reading import lock_patients, lock_resources
@@ -142,7 +142,10 @@ def judged(
     if not is_rehearsal:
         board.refuse_what_is_taken()
     away = {one.pk for one in (leaving_out, also_leaving_out) if one is not None}
-    others = [other for other in open_cases([patient.pk], at) if other.pk not in away]
+    cases = open_cases([patient.pk], at)
+    others = [other for other in cases if other.pk not in away]
+    if leaving_out is not None:
+        scene.target = dataclasses.replace(scene.target, is_series=is_fixed_ahead(leaving_out, cases))
     blocks = reading.block_times(
         [
             pk

@@ -60,7 +60,7 @@ def swap(
         stages = _staged(first, second, versions, at)
         one, other = (case for case, _ in stages)
         for case, stage in stages:
-            findings, board = staging.judged(stage, at, leaving_out=one, also_leaving_out=other)
+            findings, board = staging.judged(stage, at, leaving_out=case, also_leaving_out=other if case is one else one)
             lifted = judging.refuse_unless_waived(findings, given[case.pk], by)
             _put(case, stage, board, at)
             if not board.truth.is_known:
@@ -84,7 +84,8 @@ def preview_swap(*, first: Appointment, second: Appointment, at: datetime, versi
             stages = _staged(first, second, versions, at)
             one, other = (case for case, _ in stages)
             for case, stage in stages:
-                findings, board = staging.judged(stage, at, leaving_out=one, also_leaving_out=other, is_rehearsal=True)
+                away = other if case is one else one
+                findings, board = staging.judged(stage, at, leaving_out=case, also_leaving_out=away, is_rehearsal=True)
                 found[case.pk] = Traded(_opening(stage), findings)
                 if board.lacking and any(finding.structural for finding in findings):
                     continue  # it cannot go there anyway, and why is said

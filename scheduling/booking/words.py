@@ -22,6 +22,7 @@ class Target:
     guidance: str = ""  # empty: the usual one
     regions: tuple[str, ...] = ()
     details: Details = NOTHING_SAID
+    is_series: bool = False  # fixed before the response to one of the same order is known
 
 
 @dataclass(frozen=True, slots=True)

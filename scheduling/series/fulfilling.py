@@ -13,6 +13,7 @@ from pain_clinic.errors import DomainError, Forbidden
 from procedures.models import Procedure
 from procedures.rules import Waiver
 from scheduling import booking, openings
+from scheduling.assessing import fixed_ahead
 from scheduling.booking import Target, staging
 from scheduling.booking.words import guarded
 from scheduling.courses.planning import plan
@@ -55,8 +56,9 @@ def book(
             raise NothingToBook
         staging.lock_resources({unit for one in waiting for unit in _units(one)})
         found: list[Booked] = []
+        fixed = fixed_ahead(row.pk)
         for group in _groups(waiting):
-            found += _book_group(group, row, by, at, is_whole, Waiver("", reason_code, reason))
+            found += _book_group(group, row, by, at, is_whole, Waiver("", reason_code, reason), fixed)
         row.version += 1
         row.save(update_fields=["version"])
         plan({one.course_id for one in waiting if one.course_id is not None}, at=at)
@@ -66,14 +68,20 @@ def book(
 
 
 def _book_group(
-    group: Sequence[SeriesSession], series: Series, by: Actor, at: datetime, is_whole: bool, word: Waiver
+    group: Sequence[SeriesSession],
+    series: Series,
+    by: Actor,
+    at: datetime,
+    is_whole: bool,
+    word: Waiver,
+    fixed: frozenset[int],
 ) -> list[Booked]:
     """Book sessions that are not without each other; a refusal leaves none of them."""
     one = group[0]
     try:
         with transaction.atomic():
             for one in group:
-                one.appointment = _book_one(one, series, by, at, word)
+                one.appointment = _book_one(one, series, by, at, word, is_fixed=one.number in fixed)
                 one.save(update_fields=["appointment"])
     except DomainError as error:
         if is_whole:
@@ -85,7 +93,7 @@ def _book_group(
     return [Booked(one) for one in group]
 
 
-def _book_one(session: SeriesSession, series: Series, by: Actor, at: datetime, word: Waiver) -> Appointment:
+def _book_one(session: SeriesSession, series: Series, by: Actor, at: datetime, word: Waiver, *, is_fixed: bool) -> Appointment:
     """Book one session at the opening proposed, as it is now.
 
     Raises:
@@ -104,7 +112,7 @@ def _book_one(session: SeriesSession, series: Series, by: Actor, at: datetime, w
     waivers = [Waiver(key, word.reason_code, word.text) for key in told] if word.is_complete else []
     target = Target(
         side=session.side, levels=tuple(session.levels), sedation=procedure.planned_sedation, regions=tuple(session.regions),
-        details=details_of(session),
+        details=details_of(session), is_series=is_fixed,
     )  # fmt: skip
     return booking.book(
         patient=series.patient, procedure=procedure, target=target, opening=fit.opening, by=by, at=at, waivers=waivers

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
-from typing import Any
 
 from django.conf import settings
 
@@ -16,7 +15,7 @@ from procedures.pathways.joint import BLOCKED, FINE, NEEDS_REASON, Apart, Cap, G
 from procedures.rules import Facts, Finding, Session, Severity, assess
 from procedures.rules.dates import as_date
 from procedures.rules.earliest import at_date, blocks
-from scheduling.assessing import facts_for
+from scheduling.assessing import facts_for, used_up
 from scheduling.availability import Opening
 from scheduling.courses.offering import pack
 from scheduling.models import AWAY, SeriesSession
@@ -190,10 +189,11 @@ class Ground:
             scene = self.scene
             known = scene.reading.known[scene.series.patient_id]
             wish = scene.wish(self.rows[index], day)
-            found = at_date(facts_for(wish, scene.reading, known, scene.others, scene.at), day)
-            bare = self._bare[index, day] = _used_up(found, [one for one in found.standing if one.status == "booked"])
+            bare = self._bare[index, day] = at_date(facts_for(wish, scene.reading, known, scene.others, scene.at), day)
         own = [self.session(other, on) for other, on in placed.items()]
-        return _used_up(replace(bare, sessions=(*bare.sessions, *own)), own) if own else bare
+        if not own:
+            return bare
+        return used_up(replace(bare, sessions=(*bare.sessions, *own)), [("", one) for one in own], self.scene.reading.book)
 
     def session(self, index: int, day: date) -> Session:
         """Return a row on a day as a session that is booked."""
@@ -314,26 +314,3 @@ def _is_same_work(one: SeriesSession, other: SeriesSession) -> bool:
 
 def _end(openings: Sequence[Opening]) -> datetime:
     return max(one.leaves_at for one in openings)
-
-
-def _used_up(facts: Facts, sessions: Sequence[Session]) -> Facts:
-    """Return the facts with the units of authorisations taken that these sessions would use."""
-    held = list(facts.coverage.authorizations)
-    if not any(one.units_left is not None for one in held):
-        return facts
-    for session in sessions:
-        for at, one in enumerate(held):
-            if one.units_left and one.status == "approved" and _covers(one, session):
-                held[at] = replace(one, units_left=one.units_left - 1)
-                break
-    return replace(facts, coverage=replace(facts.coverage, authorizations=tuple(held)))
-
-
-def _covers(one: Any, session: Session) -> bool:
-    return (
-        one.covers in (session.procedure, session.family)
-        and (not one.sides or session.side in one.sides)
-        and (not one.levels or set(session.levels) <= one.levels)
-        and (one.valid_from is None or one.valid_from <= session.on)
-        and (one.valid_until is None or session.on <= one.valid_until)
-    )

@@ -16,7 +16,7 @@ from procedures.models import Procedure
 from procedures.pathways import Pathway
 from procedures.rules import Session
 from procedures.rules.dates import as_date
-from scheduling.assessing import Details, Wish, open_cases, session_of
+from scheduling.assessing import Details, Wish, fixed_ahead, open_cases, session_of
 from scheduling.availability import Opening
 from scheduling.courses.offering import OVERDUE
 from scheduling.models import AWAY, Appointment, Series, SeriesSession, Status
@@ -56,6 +56,7 @@ class Scene:
     others: Sequence[Appointment]
     pathways: Mapping[str, Pathway]
     at: datetime
+    fixed: frozenset[int]
     looked: dict[tuple[str, date, date], Free] = field(default_factory=dict)
     openings: dict[tuple[str, date, bool], tuple[Opening, ...]] = field(default_factory=dict)
 
@@ -65,8 +66,9 @@ class Scene:
         codes = {one.procedure for one in sessions}
         procedures = {one.code: one for one in Procedure.objects.filter(code__in=codes).prefetch_related("needs").order_by("pk")}
         return cls(
-            series, sessions, procedures, read([series.patient]), open_cases([series.patient_id], at), pathwaybook.pathways(), at
-        )
+            series, sessions, procedures, read([series.patient]), open_cases([series.patient_id], at), pathwaybook.pathways(), at,
+            fixed_ahead(series.pk),
+        )  # fmt: skip
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -145,6 +147,7 @@ class Scene:
             guidance=usual(procedure),
             sedation=procedure.planned_sedation,
             details=details_of(session),
+            is_series=session.number in self.fixed,
         )
 
     def as_session(self, row: Row, day: date) -> Session:

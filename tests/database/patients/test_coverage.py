@@ -15,7 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from pain_clinic.accounts.actors import Actor
 from patients import coverage, records
 from patients.models import Authorization, AuthorizationUse, Coverage, FactChange, Patient, PerformedProcedure
+from procedures import tables
 from procedures.models import Procedure
+from procedures.tables.reports import RuleReport
+from procedures.tables.rows import load_rules
 from tests import factories
 from tests.factories import NOW, TODAY, SmallClinic
 
@@ -118,6 +121,43 @@ def test_only_what_fits_is_drawn(authorize: Any, perform: Any, nurse: Actor, val
     authorize(**values)
 
     assert (coverage.draw_down(performed=perform(), by=nurse, at=NOW) is not None) is is_drawn
+
+
+@pytest.fixture
+def rules(clinic: SmallClinic) -> None:
+    load_rules(tables.read(), RuleReport())
+
+
+@pytest.mark.usefixtures("rules")
+@pytest.mark.parametrize(
+    ("covers", "family", "is_drawn"),
+    [("scs_trial", "scs_implant", True), ("scs_implant", "scs_trial", True),
+     ("scs_trial", "esi", False), ("mbb_diagnostic", "scs_implant", False)],
+)  # fmt: skip
+def test_one_word_of_the_payer_for_trial_and_implant_is_drawn_for_either(
+    authorize: Any, perform: Any, nurse: Actor, covers: str, family: str, is_drawn: bool
+) -> None:
+    authorize(covers=covers)
+    work = factories.procedure(family=family)
+    assert (coverage.draw_down(performed=perform(procedure=work), by=nurse, at=NOW) is not None) is is_drawn
+
+
+@pytest.mark.usefixtures("rules")
+@pytest.mark.parametrize(
+    ("days", "values", "is_drawn"),
+    [(120, {}, True), (121, {}, False), (121, {"valid_until": TODAY}, True)],
+)
+def test_approval_without_an_end_is_good_for_as_many_days_as_the_payer_says(
+    authorize: Any, perform: Any, nurse: Actor, days: int, values: dict[str, Any], is_drawn: bool
+) -> None:
+    authorize(**{"decided_on": TODAY - days * DAY, **values})
+    assert (coverage.draw_down(performed=perform(), by=nurse, at=NOW) is not None) is is_drawn
+
+
+@pytest.mark.usefixtures("rules")
+def test_payer_that_says_no_days_limits_none(authorize: Any, perform: Any, nurse: Actor) -> None:
+    authorize(decided_on=TODAY - 500 * DAY, covers="tpi")
+    assert coverage.draw_down(performed=perform(procedure=factories.procedure(family="tpi")), by=nurse, at=NOW) is not None
 
 
 def test_authorisation_of_one_side_is_not_for_both(authorize: Any, perform: Any, nurse: Actor) -> None:
