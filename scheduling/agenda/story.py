@@ -36,7 +36,10 @@ REFUSED = {
     "invalid_move": "The case was no longer in a state for that",
     "busy": "Somebody else was changing it at that moment",
     "opening_old": "The time had been offered too long ago",
+    "leaving_open": "The leaving checklist was not complete",
 }
+# Why something was done all the same.
+ALL_THE_SAME = {"left_without_checklist": "Without a complete leaving checklist, with a reason"}
 # What the row history tells of a case, in the words of the page.
 TOLD = {
     "status": "Status",
@@ -107,7 +110,8 @@ def _why(event: AuditEvent) -> str:
         return ""
     if event.reason_code in CancelReason.values:
         return str(CancelReason(event.reason_code).label)
-    return REFUSED.get(event.reason_code, event.reason_code.replace("_", " ").capitalize())
+    told = REFUSED | ALL_THE_SAME
+    return told.get(event.reason_code, event.reason_code.replace("_", " ").capitalize())
 
 
 def _changes(history: Sequence[Any], zone: ZoneInfo) -> dict[Any, tuple[Change, ...]]:

@@ -22,6 +22,7 @@ from scheduling.models import Appointment, CheckAnswer, Side
 from scheduling.visits import Done, Given, Harm, Told, done_as, lacks_region, usual_role
 
 DRUG_ROWS = 4
+SAY_ROLE = "Say whether this was diagnostic or therapeutic: limits count it by that."
 MOST_PLAIN = 2  # fewer regions leave nothing to choose
 SCORES = (
     ("nrs_before", "Pain before, 0 to 10", "nrs", Aspect.INDEX, Phase.BEFORE),
@@ -120,6 +121,8 @@ class CompleteForm(forms.Form):
         named = str(self.data.get("procedure", "")) if self.is_bound else self.case.procedure.code
         is_needed = offers.needs_role(named) or offers.needs_role(self.case.procedure.code)
         if is_needed or self.booked.role not in ("", Role.THERAPEUTIC) or self.booked.role != usual_role(self.case.procedure):
+            self.fields["role"].required = offers.needs_role(named)
+            self.fields["role"].error_messages["required"] = SAY_ROLE
             if not is_needed:
                 self.fields["role"].choices = Role.choices  # type: ignore[attr-defined]
             return
@@ -165,8 +168,6 @@ class CompleteForm(forms.Form):
         """Refuse what two fields only say together."""
         values: dict[str, Any] = super().clean() or {}
         procedure = values.get("procedure")
-        if procedure is not None and offers.needs_role(procedure.code) and values.get("role") == "":
-            self.add_error("role", "Say whether this was diagnostic or therapeutic: limits count it by that.")
         has_moved = procedure is not None and procedure != self.booked.procedure and "regions" in values
         if procedure is not None and has_moved and lacks_region(procedure, self._where()["regions"]):
             self.add_error("regions", "Choose where on the body it was done.")

@@ -155,6 +155,8 @@ def test_page_and_board_say_what_is_missing_and_where_to_fill_it_in(
     assert nurse.post(address, sent, headers=headers).status_code in (200, 303)
     case.refresh_from_db()
     assert (case.status, Discharge.objects.get().reason) == (Status.DISCHARGED, "Goes by ambulance")
+    story = [line.why for line in nurse.get(f"/appointments/{case.public_id}/").context["case"].story]
+    assert story == ["Without a complete leaving checklist, with a reason", *["The leaving checklist was not complete"] * 2]
 
 
 def test_the_page_of_the_checklist_opens_the_way(clinic: SmallClinic, signed_in: Enter) -> None:
