@@ -18,6 +18,7 @@ from patients import outcomes, records
 from patients.models import Aspect, DrugKind, GivenDrug, Origin, Patient, PerformedProcedure, Phase, Score, folded
 from patients.sheets import CellError, Problem, Sheet, SheetRow, read_date
 from procedures import levels as targets
+from procedures.families import NAMES
 from procedures.models import Procedure
 
 BATCH, MOST_NAMED = 500, 4
@@ -33,6 +34,7 @@ PROCEDURES: dict[str, tuple[str, ...]] = {
     "patient_external_id": PATIENT,
     "procedure": ("code", "cpt", "cpt code", "procedure code", "procedure name", "what", "eingriff", "procedimiento"),
     "done_on": ("date", "date of service", "dos", "performed on", "procedure date", "datum", "fecha"),
+    "family": ("kind of procedure", "counts as"),
     "side": ("laterality", "seite", "lado"),
     "levels": ("level", "hohe", "nivel", "niveles"),
     "site": ("location", "clinic", "facility", "standort", "sede"),
@@ -159,6 +161,7 @@ class HistoryImport:
             "done_on": self._day("done_on", cells["done_on"], patient),
             "procedure": procedure,
             "other_name": "" if procedure is not None else cells["procedure"][:160],
+            "other_family": "" if procedure is not None else family_in(cells.get("family", "")),
             "side": side_in(cells.get("side", "")),
             "levels": levels_in(cells.get("levels", "")),
             "site": site,
@@ -246,6 +249,16 @@ def side_in(cell: str) -> str:
         if folded(cell) in words:
             return side
     raise RowRefused("side", "is not a side known here; give it a meaning with --map FILE")
+
+
+def family_in(cell: str) -> str:
+    """Return the family that a cell names, by its code or as people say it."""
+    if not cell:
+        return ""
+    for code, name in NAMES.items():
+        if folded(cell.replace("_", " ")) in (folded(code.replace("_", " ")), folded(name)):
+            return code
+    raise RowRefused("family", f"is none of {', '.join(NAMES)}; give it a meaning with --map FILE")
 
 
 def levels_in(cell: str) -> list[str]:

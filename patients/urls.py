@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from django.urls import path
 
-from patients.views import amending, coverage, emergencies, facts, history, notes, papers, people, problems, reports, scores
+from patients.views import (
+    amending,
+    coverage,
+    elsewhere,
+    emergencies,
+    facts,
+    history,
+    notes,
+    papers,
+    people,
+    problems,
+    reports,
+    scores,
+)
 
 app_name = "patients"
 urlpatterns = [
@@ -24,6 +37,7 @@ urlpatterns = [
     path("patients/<uuid:public_id>/coverage/<slug:kind>/new/", coverage.new_cover, name="cover_new"),
     path("patients/<uuid:public_id>/coverage/<slug:kind>/<uuid:fact>/", coverage.change_cover, name="cover_change"),
     path("patients/<uuid:public_id>/payer-papers/", problems.payer_papers, name="payer_papers"),
+    path("patients/<uuid:public_id>/elsewhere/new/", elsewhere.new_elsewhere, name="elsewhere_new"),
     path("patients/<uuid:public_id>/scores/new/", scores.new_score, name="score_new"),
     path("patients/<uuid:public_id>/scores/<uuid:score>/", scores.score, name="score"),
     path("patients/<uuid:public_id>/papers/", papers.on_paper, name="papers"),

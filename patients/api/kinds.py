@@ -12,7 +12,7 @@ from django.db import models
 from rest_framework import serializers
 
 from pain_clinic import rest
-from patients import amending, coverage, outcomes, records
+from patients import amending, coverage, elsewhere, outcomes, records
 from patients.models import (
     Allergy,
     Asked,
@@ -25,6 +25,7 @@ from patients.models import (
     Implant,
     LabResult,
     Medication,
+    Patient,
     PerformedProcedure,
     PlannedSurgery,
     Presentation,
@@ -81,11 +82,16 @@ def _withdraw_score(*, row: Any, reason: str, by: Any, at: Any, version: int) ->
     return outcomes.withdraw_score(score=row, reason=reason, by=by, at=at, version=version)
 
 
-def _record_performed(*, kind: Any, patient: Any, values: Any, by: Any, at: Any) -> PerformedProcedure:
-    """Record what was performed; whoever sends it has to say the role where the procedure may have either."""
+def _record_performed(*, kind: Any, patient: Patient, values: Any, by: Any, at: Any) -> PerformedProcedure:
+    """Record what was performed; whoever sends it has to say the role where the procedure may have either.
+
+    Of what was done elsewhere, what cannot be is refused; nobody is asked whether it is another one.
+    """
     procedure = values.get("procedure")
     if procedure is not None and offers.needs_role(procedure.code) and not values.get("role"):
         raise records.FieldRefused("missing", "role", "Say whether this was diagnostic or therapeutic.")
+    if values.get("is_elsewhere"):
+        return elsewhere.record(patient=patient, values=values, by=by, at=at, is_another=True, is_unplaced=True)
     made: PerformedProcedure = records.record(kind=kind, patient=patient, values=values, by=by, at=at)
     return made
 
@@ -123,13 +129,13 @@ FACTS = _table(
 )  # fmt: skip
 PERFORMED = _table(
     Kind("procedures", PerformedProcedure,
-         ("procedure", "other_name", "done_on", "done_at", "site", "is_elsewhere", "where_elsewhere", "side", "levels", "regions",
-          "body_site", "role", "guidance", "sedation", "operator_name", "indication", "fluoroscopy_seconds", "dose_ugy_m2",
-          "is_image_saved", "has_kx", "function_improved", "medication_reduced", "medication_reduction", "relief_matched_agent",
-          "lead_removed_on", "origin", "note"),
-         fixed=frozenset({"other_name", "done_on", "done_at", "site", "is_elsewhere", "where_elsewhere", "indication", "has_kx",
-                          "function_improved", "medication_reduced", "medication_reduction", "relief_matched_agent",
-                          "lead_removed_on", "origin"}),
+         ("procedure", "other_name", "other_family", "done_on", "done_at", "site", "is_elsewhere", "where_elsewhere", "side",
+          "levels", "regions", "body_site", "role", "guidance", "sedation", "operator_name", "indication", "fluoroscopy_seconds",
+          "dose_ugy_m2", "is_image_saved", "has_kx", "function_improved", "medication_reduced", "medication_reduction",
+          "relief_matched_agent", "lead_removed_on", "origin", "note"),
+         fixed=frozenset({"other_name", "other_family", "done_on", "done_at", "site", "is_elsewhere", "where_elsewhere",
+                          "indication", "has_kx", "function_improved", "medication_reduced", "medication_reduction",
+                          "relief_matched_agent", "lead_removed_on", "origin"}),
          record=_record_performed, amend=_amend_performed, has_reason=True),
     Kind("drugs", GivenDrug, ("performed", "kind", "drug", "dose_mg", "volume_ml", "given_on", "origin", "note"),
          fixed=frozenset({"performed"}), amend=_amend_part, withdraw=amending.withdraw_part, has_reason=True),

@@ -55,9 +55,9 @@ _COLUMNS: Mapping[str, tuple[str, str]] = {
     ),
     "performed": (
         "patients_performedprocedure t LEFT JOIN procedures_procedure p ON p.id = t.procedure_id",
-        "t.id, p.code, p.family, p.approach, p.steroid, t.appointment, t.done_on, t.is_elsewhere, t.side, t.levels, t.regions,"
-        " t.body_site, t.role, t.indication, t.has_kx, t.function_improved, t.medication_reduced, t.medication_reduction::text,"
-        " t.relief_matched_agent, t.lead_removed_on",
+        "t.id, p.code, coalesce(p.family, t.other_family), p.approach, p.steroid, t.appointment, t.done_on, t.is_elsewhere,"
+        " t.side, t.levels, t.regions, t.body_site, t.role, t.indication, t.has_kx, t.function_improved,"
+        " t.medication_reduced, t.medication_reduction::text, t.relief_matched_agent, t.lead_removed_on, t.other_name",
     ),
     "given": ("patients_givendrug t", "t.performed_id, t.drug, t.dose_mg::text, t.given_on"),
     "score": ("patients_score t", "t.performed_id, t.measure, t.aspect, t.value::text, t.range_text, t.scored_on, t.phase"),

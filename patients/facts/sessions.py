@@ -87,7 +87,7 @@ def _steroid(row: Sequence[Any]) -> Session:
 
 def _session(row: Sequence[Any], given: Rows, scored: Sequence[_Scored], names: Mapping[str, str]) -> Session:
     (_, code, family, approach, steroid, _, done_on, is_elsewhere, side, levels, regions, body_site, role, indication, has_kx,
-     function_improved, medication_reduced, medication_reduction, matched, lead_removed_on) = row  # fmt: skip
+     function_improved, medication_reduced, medication_reduction, matched, lead_removed_on, other_name) = row  # fmt: skip
     on = sure_day(done_on)
     held = tuple(level for level in levels if is_level(level))
     drug, dose = (given[0][1], figure(given[0][2])) if given else ("", None)
@@ -100,7 +100,7 @@ def _session(row: Sequence[Any], given: Rows, scored: Sequence[_Scored], names: 
         scores=scores_of(on, scored), has_range=any(one.range_text for one in scored),
         function_improved=function_improved, medication_reduced=medication_reduced,
         medication_reduction=figure(medication_reduction), matched_agent=matched, lead_removed_on=day(lead_removed_on),
-        name=names.get(code, ""),
+        name=names.get(code) or other_name,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from patients.forms.amending import AmendForm
 from patients.forms.coverage import COVER_FORMS, AuthorizationForm, PlanForm
+from patients.forms.elsewhere import ElsewhereForm
 from patients.forms.emergencies import EmergencyForm, SpanForm
 from patients.forms.facts import ErrorForm, FactForm, form_for
 from patients.forms.papers import ConsentForm, PaperForm
@@ -15,6 +16,7 @@ __all__ = [
     "AmendForm",
     "AuthorizationForm",
     "ConsentForm",
+    "ElsewhereForm",
     "EmergencyForm",
     "ErrorForm",
     "FactForm",

@@ -77,6 +77,9 @@ def open_history(
         papers_url=reverse("patients:papers", args=[patient.public_id]),
         access_url=reverse("patients:access", args=[patient.public_id]) if by.may("patients.print_access_list") else "",
         coverage_url=reverse("patients:cover", args=[patient.public_id]) if by.may("patients.view_coverage") else "",
+        elsewhere_url=(
+            reverse("patients:elsewhere_new", args=[patient.public_id]) if by.may("patients.record_performed") else ""
+        ),
         person=_person(patient),
     )  # fmt: skip
 

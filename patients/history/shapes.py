@@ -233,6 +233,7 @@ class HistoryPage:
     access_url: str
     papers_url: str
     coverage_url: str
+    elsewhere_url: str
     person: tuple[Pair, ...]
 
     @property

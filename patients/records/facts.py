@@ -158,6 +158,7 @@ def mark_in_error(*, row: Fact, reason: str, by: Actor, at: datetime, version: i
         _said(kept, "mark_in_error", kept.patient, by, at, details={"version": kept.version})
         if isinstance(kept, PerformedProcedure):
             _give_back(kept, by, at)
+            _take_along(kept, by, at)
     return kept
 
 
@@ -169,6 +170,14 @@ def _give_back(performed: PerformedProcedure, by: Actor, at: datetime) -> None:
         use.version += 1
         use.save(update_fields=["is_in_error", "error_reason", "version"])
         _said(use, "give_back", performed.patient, by, at, details={"performed": str(performed.public_id)})
+
+
+def _take_along(performed: PerformedProcedure, by: Actor, at: datetime) -> None:
+    """Mark what was given and went wrong in something that was not performed after all: else a steroid would count on."""
+    for kind in (GivenDrug, Complication):
+        rows = kind._default_manager.filter(performed=performed, is_in_error=False).order_by("pk")
+        for row in rows:
+            mark_in_error(row=row, reason="What was performed was written down by mistake.", by=by, at=at)
 
 
 def _must_be_allowed(kind: type[Recorded], by: Actor, under: str = "") -> None:

@@ -17,8 +17,8 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
-from patients import amending, notes
-from patients.forms import AmendForm
+from patients import amending, notes, records
+from patients.forms import AmendForm, ErrorForm
 from patients.models import Amendment, ClinicalNote, Complication, GivenDrug, PerformedProcedure
 from patients.views import reaching
 
@@ -38,6 +38,8 @@ def performed(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         return _page(request, row, _form(request, row))
     if request.POST.get("act") == "sign":
         return _sign(request, row)
+    if request.POST.get("act") == "mistake" and row.is_elsewhere:
+        return _mistake(request, row)
     form = _form(request, row, request.POST)
     if not form.is_valid():
         return _page(request, row, form, status=422)
@@ -75,6 +77,27 @@ def _sign(request: HttpRequest, row: PerformedProcedure) -> HttpResponse:
         return _page(request, row, _form(request, row), error=error, status=error.status)
 
 
+def _mistake(request: HttpRequest, row: PerformedProcedure) -> HttpResponse:
+    """Mark what was said to be done elsewhere as written down by mistake, with what was given there."""
+    mistake = ErrorForm(request.POST)
+    if not mistake.is_valid():
+        return _page(request, row, _form(request, row), mistake=mistake, status=422)
+
+    def produce() -> HttpResponse:
+        said = mistake.cleaned_data
+        records.mark_in_error(
+            row=row, reason=said["error_reason"], by=Actor.of(request), at=web.now(), version=said["version"]
+        )  # fmt: skip
+        messages.success(request, "Marked as a mistake. It counts for nothing from now on.")
+        return web.redirect_to(request, "patients:patient", row.patient.public_id)
+
+    try:
+        return web.once(request, "patients.mistake_performed", produce)
+    except DomainError as error:
+        web.refused(request, error, act="patients.mark_in_error", subject=row, patient=row.patient.public_id)
+        return _page(request, row, _form(request, row), mistake=mistake, error=error, status=error.status)
+
+
 def _form(request: HttpRequest, row: PerformedProcedure, data: Any = None) -> AmendForm:
     drugs = list(GivenDrug.objects.standing().filter(performed=row).order_by("pk"))
     may_sign = Actor.of(request).may(notes.SIGN)
@@ -82,7 +105,13 @@ def _form(request: HttpRequest, row: PerformedProcedure, data: Any = None) -> Am
 
 
 def _page(
-    request: HttpRequest, row: PerformedProcedure, form: AmendForm, *, error: DomainError | None = None, status: int = 200
+    request: HttpRequest,
+    row: PerformedProcedure,
+    form: AmendForm,
+    *,
+    mistake: ErrorForm | None = None,
+    error: DomainError | None = None,
+    status: int = 200,
 ) -> HttpResponse:
     row.refresh_from_db()
     read = str(form["version"].value() or "")
@@ -104,6 +133,7 @@ def _page(
         "refusal": reaching.refusal_of(error) if error else None,
         "back": reverse("patients:patient", args=[row.patient.public_id]),
         "course_url": _course_url(request, row),
+        "mistake": (mistake or ErrorForm(initial={"version": row.version})) if row.is_elsewhere else None,
     }
     return web.respond(request, "patients/performed.html", context, status=status)
 
