@@ -17,13 +17,15 @@ from patients.models import Amendment, Complication, GivenDrug, PerformedProcedu
 from patients.records import FactStale, FieldRefused, MayNotRecord
 from procedures.levels import regions_in_words
 
-RECORD = "patients.record_performed"
+RECORD, BILL = "patients.record_performed", "patients.change_coverage"
 # What of a performed procedure may be amended, as the page and the amendment call it.
 FIELDS: Mapping[str, str] = {
     "procedure": "Procedure", "side": "Side", "levels": "Levels", "regions": "Regions", "body_site": "Body part", "role": "Role",
     "guidance": "Guidance", "sedation": "Sedation", "operator": "Operator's account", "operator_name": "By",
     "fluoroscopy_seconds": "Fluoroscopy, seconds", "dose_ugy_m2": "Dose-area product, µGy·m²", "is_image_saved": "Image saved",
-    "note": "Remark",
+    "indication": "For the payer it was", "function_improved": "Function better", "medication_reduced": "Less medicine",
+    "medication_reduction": "Less medicine, percent", "relief_matched_agent": "Relief lasted as the anaesthetic does",
+    "lead_removed_on": "Leads removed on", "has_kx": "Billed with KX", "note": "Remark",
 }  # fmt: skip
 Part = TypeVar("Part", GivenDrug, Complication)
 OF_SCORES = frozenset({"role"})  # by which scores say something else of the session
@@ -159,6 +161,30 @@ def sign(*, amendment: Amendment, by: Actor, at: datetime) -> Amendment:
         return records.amend_fact(row=kept, changes={"signed_at": at, "signed_by": signer}, by=by, at=at, reason="sign")
 
 
+def bill_kx(
+    *, performed: PerformedProcedure, has_kx: bool | None, by: Actor, at: datetime, version: int
+) -> PerformedProcedure:  # fmt: skip
+    """Say whether a diagnostic block was billed with the KX flag: without it payers count it as a treatment.
+
+    It is billing's word, under the permission of coverage; nothing else of the procedure changes.
+
+    Raises:
+        MayNotRecord: the actor may not record coverage.
+        FactStale, NotAFact: as for `amend`; NothingDiffers: it is so on record.
+    """
+    if not by.may(BILL):
+        raise MayNotRecord(BILL)
+    with transaction.atomic():
+        kept = _locked(performed)
+        before = _in_words(kept, "has_kx")
+        row = records.amend_fact(row=kept, changes={"has_kx": has_kx}, by=by, at=at, version=version, under=BILL)
+        if row.version == kept.version:
+            raise NothingDiffers
+        values = {"performed": kept, "changes": [[FIELDS["has_kx"], before, _in_words(row, "has_kx")]], "reason": "Billing"}
+        records.record(kind=Amendment, patient=kept.patient, values=values, by=by, at=at, under=BILL)
+    return row
+
+
 def amendments_of(performed: PerformedProcedure, *, after_version: int = 0) -> list[Amendment]:
     """Return the amendments of a performed procedure, newest first; those since a version, where one is given."""
     rows = Amendment.objects.standing().filter(performed=performed).select_related("recorded_by", "signed_by")
@@ -267,6 +293,8 @@ def _in_words(row: PerformedProcedure, name: str) -> str:
         return " ".join(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
     return (
         ""
         if value is None

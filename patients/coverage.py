@@ -24,12 +24,14 @@ from patients.models import (
     FactChange,
     Patient,
     PerformedProcedure,
+    Role,
 )
 from patients.recorded import Kind
 from procedures import rulebook
 from procedures.families import NAMES, name_of
 from procedures.models import Procedure
 from procedures.rules.book import Book
+from procedures.rules.payer.caps import KX_FAMILIES
 
 NO_RULES = "none"
 KINDS: dict[str, Kind] = {
@@ -67,6 +69,18 @@ class HeldLine:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockLine:
+    """A diagnostic block, and whether it was billed with the KX flag; None is not said, and counts as billed with it."""
+
+    public_id: UUID
+    done_on: date
+    procedure: str
+    where: str
+    has_kx: bool | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cover:
     """Everything on file about who pays."""
 
@@ -89,6 +103,18 @@ def cover(*, patient: Patient, on: date) -> Cover:
         tuple(sorted((_plan(row, on, payers) for row in plans), key=lambda line: line.is_over)),
         tuple(sorted(lines, key=lambda line: not line.is_usable)),
     )
+
+
+def blocks(*, patient: Patient) -> tuple[BlockLine, ...]:
+    """Return the diagnostic blocks of which payers ask whether they were billed with the KX flag, newest first."""
+    rows = PerformedProcedure.objects.of(patient).filter(role=Role.DIAGNOSTIC, procedure__family__in=KX_FAMILIES)
+    return tuple(
+        BlockLine(
+            row.public_id, row.done_on, str(row.procedure), ", ".join([*row.levels, *filter(None, [row.side])]), row.has_kx,
+            row.version,
+        )
+        for row in rows.select_related("procedure").order_by("-done_on", "-pk")
+    )  # fmt: skip
 
 
 def draw_down(*, performed: PerformedProcedure, by: Actor, at: datetime) -> AuthorizationUse | None:

@@ -48,6 +48,7 @@ urlpatterns = [
     path("papers/<uuid:public_id>/file/", papers.paper_file, name="paper_file"),
     path("reports/outcomes/", reports.outcome_report, name="outcomes"),
     path("reports/outcomes.csv", reports.outcome_sheet, name="outcomes_csv"),
+    path("performed/<uuid:public_id>/kx/", coverage.kx, name="kx"),
     path("performed/<uuid:public_id>/", amending.performed, name="performed"),
     path("notes/<uuid:public_id>/", notes.note, name="note"),
 ]

@@ -1,7 +1,8 @@
 """Forms of patients: shape only. What it means is for the verbs to say."""
 
 from patients.forms.amending import AmendForm
-from patients.forms.coverage import COVER_FORMS, AuthorizationForm, PlanForm
+from patients.forms.brought import BroughtForm
+from patients.forms.coverage import COVER_FORMS, AuthorizationForm, KxForm, PlanForm
 from patients.forms.elsewhere import ElsewhereForm
 from patients.forms.emergencies import EmergencyForm, SpanForm
 from patients.forms.facts import ErrorForm, FactForm, form_for
@@ -15,11 +16,13 @@ __all__ = [
     "COVER_FORMS",
     "AmendForm",
     "AuthorizationForm",
+    "BroughtForm",
     "ConsentForm",
     "ElsewhereForm",
     "EmergencyForm",
     "ErrorForm",
     "FactForm",
+    "KxForm",
     "NoteForm",
     "OutcomesForm",
     "PaperForm",

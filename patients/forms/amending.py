@@ -11,6 +11,7 @@ from typing import Any
 from django import forms
 
 from pain_clinic.texts import PlainField
+from patients import problems
 from patients.amending import Drug, Harm
 from patients.models import ComplicationKind, ComplicationSeverity, DrugKind, GivenDrug, PerformedProcedure, Role
 from procedures import levels as targets
@@ -22,7 +23,8 @@ SIDES = [("", "no side"), *targets.SIDE_LABELS.items()]
 MOST_PLAIN = 2  # fewer regions leave nothing to choose
 SPARE = 2  # empty lines for drugs that were left out
 UNKNOWN = [("", "not known"), ("yes", "Yes"), ("no", "No")]
-PLAIN = ("side", "guidance", "sedation", "role", "operator_name", "fluoroscopy_seconds", "dose_ugy_m2", "body_site")
+PLAIN = ("side", "guidance", "sedation", "role", "operator_name", "fluoroscopy_seconds", "dose_ugy_m2", "body_site",
+         "indication")  # fmt: skip
 
 
 @cache
@@ -54,6 +56,7 @@ class AmendForm(forms.Form):
         label="Dose-area product, µGy·m²", min_value=0, max_digits=9, decimal_places=2, required=False
     )
     is_image_saved = forms.ChoiceField(label="Image saved", choices=UNKNOWN, required=False)
+    indication = forms.ChoiceField(label="For the payer it was", required=False)
     note = PlainField(label="Remark", max_length=300, required=False)
     harm_kind = forms.ChoiceField(label="Complication since", choices=[("", "none"), *ComplicationKind.choices], required=False)
     harm_severity = forms.ChoiceField(label="How bad", choices=ComplicationSeverity.choices, required=False)
@@ -71,6 +74,9 @@ class AmendForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.row, self.drugs, self.today = row, list(drugs), today
         self.fields["procedure"].queryset = Procedure.objects.in_order()  # type: ignore[attr-defined]
+        words = dict.fromkeys((*problems.indications(), *filter(None, [row.indication])))
+        choices = [("", "not said"), *((word, problems.in_words(word)) for word in words)]
+        self.fields["indication"].choices = choices  # type: ignore[attr-defined]
         if row.procedure_id is not None:
             self.fields["procedure"].required = True
         self._ask_where()
@@ -173,7 +179,21 @@ class AmendForm(forms.Form):
         """Return the fields under the headings of the page."""
         given = [f"{name}_{place}" for place in range(len(self.drugs) + SPARE) for name in ("drug", "dose", "volume")]
         named: tuple[tuple[str, Sequence[str]], ...] = (
-            ("Done", ("procedure", "side", "levels", "regions", "body_site", "role", "guidance", "sedation", "operator_name")),
+            (
+                "Done",
+                (
+                    "procedure",
+                    "side",
+                    "levels",
+                    "regions",
+                    "body_site",
+                    "role",
+                    "indication",
+                    "guidance",
+                    "sedation",
+                    "operator_name",
+                ),
+            ),
             ("Given", given),
             ("Imaging", ("fluoroscopy_seconds", "dose_ugy_m2", "is_image_saved", "note")),
             ("Complication", ("harm_kind", "harm_severity", "harm_on", "harm_outcome")),

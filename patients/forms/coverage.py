@@ -136,4 +136,16 @@ class AuthorizationForm(_CoverForm):
         return values
 
 
+class KxForm(forms.Form):
+    """Whether a diagnostic block was billed with the KX flag."""
+
+    version = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
+    has_kx = forms.ChoiceField(
+        label="Billed with KX", choices=[("", "not said"), ("yes", "with KX"), ("no", "without KX")], required=False
+    )
+
+    def clean_has_kx(self) -> bool | None:
+        return {"yes": True, "no": False}.get(self.cleaned_data["has_kx"])
+
+
 COVER_FORMS: dict[str, type[_CoverForm]] = {"plans": PlanForm, "authorizations": AuthorizationForm}

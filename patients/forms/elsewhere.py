@@ -53,7 +53,7 @@ class ElsewhereForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.today = today
         self.fields["procedure"].queryset = Procedure.objects.in_order()  # type: ignore[attr-defined]
-        families = [("", "nothing but its drugs"), *choices(NAMES)]
+        families = [("", "not said: only its drugs count"), *choices(NAMES)]
         self.fields["other_family"].choices = families  # type: ignore[attr-defined]
         words = [("", "not said"), *((word, problems.in_words(word)) for word in problems.indications())]
         self.fields["indication"].choices = words  # type: ignore[attr-defined]

@@ -17,8 +17,8 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
-from patients import amending, notes, records
-from patients.forms import AmendForm, ErrorForm
+from patients import amending, brought, notes, records
+from patients.forms import AmendForm, BroughtForm, ErrorForm
 from patients.models import Amendment, ClinicalNote, Complication, GivenDrug, PerformedProcedure
 from patients.views import reaching
 
@@ -38,6 +38,8 @@ def performed(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         return _page(request, row, _form(request, row))
     if request.POST.get("act") == "sign":
         return _sign(request, row)
+    if request.POST.get("act") == "brought" and brought.asked_of(row):
+        return _brought(request, row)
     if request.POST.get("act") == "mistake" and row.is_elsewhere:
         return _mistake(request, row)
     form = _form(request, row, request.POST)
@@ -77,6 +79,30 @@ def _sign(request: HttpRequest, row: PerformedProcedure) -> HttpResponse:
         return _page(request, row, _form(request, row), error=error, status=error.status)
 
 
+def _brought(request: HttpRequest, row: PerformedProcedure) -> HttpResponse:
+    """Write down what the session brought beside its scores."""
+    told = BroughtForm(request.POST, row=row, today=reaching.today_of(request))
+    if not told.is_valid():
+        return _page(request, row, _form(request, row), told=told, status=422)
+
+    def produce() -> HttpResponse:
+        version, why = told.cleaned_data["read_version"], told.cleaned_data.get("why", "")
+        brought.tell(performed=row, said=told.said(), reason=why, by=Actor.of(request), at=web.now(), version=version)
+        messages.success(request, "Recorded. The rules and the courses are asked again.")
+        return web.redirect_to(request, "patients:performed", row.public_id)
+
+    try:
+        return web.once(request, "patients.tell_brought", produce)
+    except records.FieldRefused as error:
+        web.refused(request, error, act="patients.tell_brought", subject=row, patient=row.patient.public_id)
+        field = {"reason": "why"}.get(error.field, error.field)
+        told.add_error(field if field in told.fields else None, error.message)
+        return _page(request, row, _form(request, row), told=told, status=error.status)
+    except DomainError as error:
+        web.refused(request, error, act="patients.tell_brought", subject=row, patient=row.patient.public_id)
+        return _page(request, row, _form(request, row), told=told, error=error, status=error.status)
+
+
 def _mistake(request: HttpRequest, row: PerformedProcedure) -> HttpResponse:
     """Mark what was said to be done elsewhere as written down by mistake, with what was given there."""
     mistake = ErrorForm(request.POST)
@@ -109,6 +135,7 @@ def _page(
     row: PerformedProcedure,
     form: AmendForm,
     *,
+    told: BroughtForm | None = None,
     mistake: ErrorForm | None = None,
     error: DomainError | None = None,
     status: int = 200,
@@ -133,9 +160,19 @@ def _page(
         "refusal": reaching.refusal_of(error) if error else None,
         "back": reverse("patients:patient", args=[row.patient.public_id]),
         "course_url": _course_url(request, row),
+        "brought": _told(request, row, told),
+        # As for the amendment: after a conflict it goes on from what stands now.
+        "brought_version": row.version if told is None or is_stale else told["read_version"].value(),
         "mistake": (mistake or ErrorForm(initial={"version": row.version})) if row.is_elsewhere else None,
     }
     return web.respond(request, "patients/performed.html", context, status=status)
+
+
+def _told(request: HttpRequest, row: PerformedProcedure, told: BroughtForm | None) -> BroughtForm | None:
+    """Return the form of what the session brought, where a rule or a gate reads anything of such work."""
+    if not brought.asked_of(row):
+        return None
+    return told or BroughtForm(row=row, today=reaching.today_of(request))
 
 
 def _course_url(request: HttpRequest, row: PerformedProcedure) -> str:

@@ -15,7 +15,7 @@ from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import DomainError
-from patients import outcomes
+from patients import brought, outcomes
 from patients.forms import ErrorForm, ScoreForm
 from patients.models import Patient, PerformedProcedure, Score
 from patients.views import reaching
@@ -80,9 +80,13 @@ def score(request: HttpRequest, public_id: uuid.UUID, score: uuid.UUID) -> HttpR
 def _page(
     request: HttpRequest, patient: Patient, form: ScoreForm, *, error: DomainError | None = None, status: int = 200
 ) -> HttpResponse:
+    may_tell = Actor.of(request).may("patients.record_performed")
+    sessions = list(form.sessions.values()) if may_tell else []
+    asked = zip(sessions, brought.asked_of_each(sessions), strict=True)
     context = {
         "patient": patient,
         "form": form,
+        "brought": [(one, reverse("patients:performed", args=[one.public_id])) for one, names in asked if names],
         "request_key": reaching.key_of(request, is_used_up=error is not None and error.code == "key_reused"),
         "refusal": reaching.refusal_of(error) if error else None,
         "back": reverse("patients:patient", args=[patient.public_id]),
