@@ -12,7 +12,7 @@ from django.db import transaction
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.errors import Conflict, Forbidden
-from patients import notes, outcomes, records
+from patients import coverage, notes, outcomes, records
 from patients.models import Amendment, Complication, GivenDrug, PerformedProcedure
 from patients.records import FactStale, FieldRefused, MayNotRecord
 from procedures.levels import regions_in_words
@@ -170,10 +170,13 @@ def bill_kx(
 
     Raises:
         MayNotRecord: the actor may not record coverage.
+        FieldRefused: it is no diagnostic block, so nobody asks for the flag.
         FactStale, NotAFact: as for `amend`; NothingDiffers: it is so on record.
     """
     if not by.may(BILL):
         raise MayNotRecord(BILL)
+    if not coverage.has_kx_question(performed):
+        raise FieldRefused("no_block", "has_kx", "The KX flag is asked of diagnostic facet blocks only.")
     with transaction.atomic():
         kept = _locked(performed)
         before = _in_words(kept, "has_kx")

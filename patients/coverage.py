@@ -117,6 +117,12 @@ def blocks(*, patient: Patient) -> tuple[BlockLine, ...]:
     )  # fmt: skip
 
 
+def has_kx_question(performed: PerformedProcedure) -> bool:
+    """Say whether payers ask for the KX flag of what was performed: of diagnostic facet blocks."""
+    procedure = performed.procedure
+    return performed.role == Role.DIAGNOSTIC and procedure is not None and procedure.family in KX_FAMILIES
+
+
 def draw_down(*, performed: PerformedProcedure, by: Actor, at: datetime) -> AuthorizationUse | None:
     """Draw one unit of the authorisation that fits what was performed, and say so; None where none fits.
 

@@ -16,6 +16,7 @@ from patients.models import Role
 from procedures import levels as targets
 from procedures.families import NAMES, choices
 from procedures.models import Procedure
+from procedures.rules.offers import needs_role
 
 DRUGS = 2
 SIDES = [("", "not known, or none"), *targets.SIDE_LABELS.items()]
@@ -85,6 +86,9 @@ class ElsewhereForm(forms.Form):
                 self.add_error("procedure", "Choose the procedure, or write below what it was.")
             elif has_procedure and values.get("other_family"):
                 self.add_error("other_family", "The procedure that you chose has its own.")
+        procedure = values.get("procedure")
+        if procedure is not None and needs_role(procedure.code) and not values.get("role"):
+            self.add_error("role", "This may be either: say whether it was diagnostic or therapeutic.")
         for place in range(DRUGS):
             amounts = (values.get(f"dose_{place}"), values.get(f"volume_{place}"))
             if not values.get(f"drug_{place}") and any(amount is not None for amount in amounts):

@@ -19,10 +19,9 @@ from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 from patients import amending, coverage, problems, records
 from patients.forms import COVER_FORMS, KxForm
-from patients.models import Coverage, Patient, PerformedProcedure, Role
+from patients.models import Coverage, Patient, PerformedProcedure
 from patients.views import reaching
 from patients.views.keeping import Shelf
-from procedures.rules.payer.caps import KX_FAMILIES
 
 
 @require_GET
@@ -42,8 +41,7 @@ def cover(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 def kx(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Say whether a diagnostic block was billed with the KX flag."""
     rows = PerformedProcedure.objects.visible_to(web.member(request)).standing()
-    joined = rows.select_related("patient__home_site", "procedure")
-    row = get_object_or_404(joined.filter(role=Role.DIAGNOSTIC, procedure__family__in=KX_FAMILIES), public_id=public_id)
+    row = get_object_or_404(rows.select_related("patient__home_site", "procedure"), public_id=public_id)
     form = KxForm(request.POST)
     if not form.is_valid():
         return _page(request, row.patient, kx_form=form, status=422)

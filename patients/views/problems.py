@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
@@ -15,7 +15,7 @@ from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.audit import trail
-from pain_clinic.errors import DomainError
+from pain_clinic.errors import DomainError, Refused
 from patients import coverage, problems
 from patients.forms import PapersForm
 from patients.forms.problems import MISSING, ON_FILE
@@ -42,7 +42,11 @@ def payer_papers(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     row = next((line.row for line in lines if str(line.row.public_id) == request.POST.get("problem")), None)
     version = request.POST.get("version", "")
     if row is None or not version.isdecimal() or len(version) > 9:
-        raise Http404
+        gone = Refused(
+            "problem_unknown", "This problem is not among those treated now. Look at what is listed, then say it there."
+        )
+        web.refused(request, gone, act="patients.keep_payer_papers", subject=patient, patient=patient.public_id)
+        return _page(request, patient, lines, wanted, error=gone, status=gone.status)
     form = _form(row, wanted, request.POST)
     if not form.is_valid():
         return _page(request, patient, lines, wanted, typed=(row, form, version), status=422)

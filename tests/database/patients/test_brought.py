@@ -211,7 +211,8 @@ def test_kx_is_no_question_of_a_treatment(
 ) -> None:
     row = session("esi_tf_lumbar")
     biller = signed_in("biller", clinic.site)
-    assert biller.post(f"/performed/{row.public_id}/kx/", {"version": 1, "has_kx": "no"}).status_code == 404
+    refused = biller.post(f"/performed/{row.public_id}/kx/", {"version": 1, "has_kx": "no"})
+    assert (refused.status_code, refused.context["refusal"].code) == (422, "no_block")
     assert "KX" not in biller.get(f"/patients/{clinic.patient.public_id}/coverage/").content.decode()
     with pytest.raises(records.MayNotRecord):
         amending.bill_kx(performed=row, has_kx=False, by=nurse, at=NOW, version=1)

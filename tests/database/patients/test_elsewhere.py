@@ -87,7 +87,11 @@ def test_a_name_of_its_own_counts_in_the_family_that_was_said(clinic: SmallClini
 
 def test_a_diagnostic_block_is_one_unless_somebody_says_otherwise(clinic: SmallClinic, signed_in: Enter) -> None:
     factories.procedure(code="mbb_lumbar", family="mbb_diagnostic", level_scheme="facet_nerves")
-    nurse, block = signed_in("nurse", clinic.site), {"procedure": "mbb_lumbar", "drug_0": "", "dose_0": ""}
+    factories.procedure(code="facet_ia_lumbar", family="facet_injection", level_scheme="facet_joints")
+    nurse = signed_in("nurse", clinic.site)
+    either = nurse.post(page(clinic), typed(procedure="facet_ia_lumbar"))
+    assert (either.status_code, list(either.context["form"].errors)) == (422, ["role"])
+    block = {"procedure": "mbb_lumbar", "drug_0": "", "dose_0": ""}
     nurse.post(page(clinic), typed(**block))
     nurse.post(page(clinic), typed(**block, role="therapeutic", done_on=str(TODAY)))
 

@@ -165,7 +165,8 @@ def test_others_may_not_say_which_papers_are_there(problem: Presentation, ruled:
         assert signed_in(role, ruled.site).get(papers(ruled)).status_code == 403
     assert signed_in("biller", factories.site()).get(papers(ruled)).status_code == 404
     said = {"problem": str(uuid.uuid4()), "version": "1"}
-    assert signed_in("biller", ruled.site).post(papers(ruled), said).status_code == 404
+    unknown = signed_in("biller", ruled.site).post(papers(ruled), said)
+    assert (unknown.status_code, unknown.context["refusal"].code) == (422, "problem_unknown")
 
 
 def test_the_verb_asks_for_its_own_permission(problem: Presentation, biller: Actor, by: Actor) -> None:
