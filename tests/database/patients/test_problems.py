@@ -96,7 +96,7 @@ def test_a_nurse_writes_a_problem_down_and_its_papers(ruled: SmallClinic, signed
 
 
 def test_what_is_wrong_is_told_at_its_field_and_nothing_typed_is_lost(ruled: SmallClinic, signed_in: Enter) -> None:
-    nurse, ahead = signed_in("nurse", ruled.site), str(web.now().date() + 2 * DAY)  # pages go by the clock on the wall
+    nurse, ahead = signed_in("nurse", ruled.site), str(ruled.site.day_at(web.now()) + 2 * DAY)  # as pages do
     for wrong in (
         {"icd10": "back"}, {"levels": "L9"}, {"pain_since": ahead}, {"conservative_since": ahead},
         {"imaging_on": ahead}, {"ended_on": str(TODAY - 61 * DAY)}, {"name": " "}, {"indication": "made_up"},
