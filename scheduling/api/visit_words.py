@@ -15,6 +15,7 @@ from procedures import rulebook
 from procedures.guidance import MODALITIES
 from procedures.levels import ALL_REGIONS, BODY
 from procedures.models import Sedation
+from procedures.rules.places import is_level
 from scheduling.models import CheckAnswer, Side
 from scheduling.visits.checking import ITEMS
 
@@ -108,6 +109,9 @@ class CompleteIn(serializers.Serializer[object]):
     is_signed = serializers.BooleanField(required=False, default=False, help_text="Sign the note at once.")
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        for level in values.get("levels", ()):
+            if not is_level(level):
+                raise serializers.ValidationError({"levels": ["Write levels such as L4-L5."]})
         for name in ("drugs", "complications", "scores"):
             if len(values.get(name, ())) > MOST:
                 raise serializers.ValidationError({name: [f"At most {MOST}."]})

@@ -105,6 +105,7 @@ def test_another_procedure_brings_what_is_its_own(clinic: SmallClinic, case: App
         ({"reason": "x"}, {"If-Match": ""}, 428, "version_missing"),
         ({"procedure": "horoscope"}, {}, 400, "invalid"),
         ({"sedation": "deeply"}, {}, 400, "invalid"),
+        ({"levels": ["L4-L5", "somewhere"]}, {}, 400, "invalid"),
         ({"drugs": [{"kind": "steroid", "drug": "sugar"}]}, {}, 400, "invalid"),
         ({"reason": "x", "sections": {"horoscope": "x"}}, {}, 400, "invalid"),
         ({"reason": "x", "scores": [{"measure": "nrs", "aspect": "index", "value": "11", "phase": "before"}]}, {}, 422,
