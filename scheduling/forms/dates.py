@@ -23,7 +23,7 @@ class DateHoursForm(forms.Form):
     """The hours of one date, a field for each site, typed as people write them: 8-12, 13:00-17:00."""
 
     version = PlainField(required=False, max_length=16, widget=forms.HiddenInput)
-    reason = PlainField(label="Why", required=False, max_length=120, help_text="As the board shows it: extra list, half day.")
+    reason = PlainField(label="Why", required=False, max_length=120, help_text="Extra list or half day, for instance.")
     accept = forms.BooleanField(label="Save although booked cases lie outside these hours", required=False)
 
     def __init__(self, *args: Any, sites: Sequence[Site], **kwargs: Any) -> None:

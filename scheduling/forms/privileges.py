@@ -18,7 +18,14 @@ class PrivilegeForm(forms.Form):
     modalities = forms.MultipleChoiceField(
         label="Under", required=False, widget=forms.CheckboxSelectMultiple, help_text="Nothing ticked: under any of them."
     )
-    procedure_minutes = forms.IntegerField(label="Minutes of their own", required=False, min_value=5, max_value=720, step_size=5)
+    procedure_minutes = forms.IntegerField(
+        label="Minutes of their own",
+        required=False,
+        min_value=5,
+        max_value=720,
+        step_size=5,
+        error_messages={"step_size": "Give minutes in steps of five, such as 15."},
+    )
     valid_from = day_field("First day", required=False)
     valid_until = day_field("Last day", required=False)
     accept = forms.BooleanField(label="Save although booked cases would no longer be allowed", required=False)

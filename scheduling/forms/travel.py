@@ -29,6 +29,7 @@ class TravelForm(forms.Form):
                 min_value=0,
                 max_value=720,
                 step_size=5,
+                error_messages={"step_size": "Give minutes in steps of five, such as 15."},
                 help_text="Minutes from door to door. Empty: not said, and counted as none.",
             )
         self.order_fields(["version", *self.ways])
