@@ -233,6 +233,8 @@ class SteroidInterval(Ruled):
     def _close(self, facts: Facts, on: date) -> list[Session]:
         """Return the steroids booked for later that would be too soon after what is planned."""
         given = [one for one in facts.request.wanted if one.drug]
+        if not given:
+            return []
         return [
             later
             for later in facts.steroids_ahead(on)

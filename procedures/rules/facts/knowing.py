@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 from functools import cached_property
+from itertools import takewhile
+from operator import attrgetter
 
 from procedures.rules.dates import as_date, day_end, day_start
 from procedures.rules.facts.asking import Request, Wanted
 from procedures.rules.facts.records import Allergy, Coverage, Implant, Lab, Medication, Presentation, Stent, Surgery, Vaccine
 from procedures.rules.facts.sessions import STANDING, Session
+
+_day_of = attrgetter("on")
 
 
 @dataclass(frozen=True)
@@ -114,16 +119,11 @@ class Facts:
         """Return the sessions of some families before a date, oldest first."""
         return [session for session in self.of(families) if session.on < on]
 
-    @cached_property
-    def _by_day(self) -> dict[date, list[Session]]:
-        found: dict[date, list[Session]] = {}
-        for session in self.standing:
-            found.setdefault(session.on, []).append(session)
-        return found
-
     def beside(self, on: date) -> list[Session]:
         """Return the sessions that count on a date of service: what is asked for that day is one session with them."""
-        return self._by_day.get(on, [])
+        held = self.standing  # in order of their days; kept by day they would be many lists for one question
+        begins = bisect_left(held, on, key=_day_of)
+        return list(takewhile(lambda session: session.on == on, held[begins:]))
 
     def ahead(self, families: frozenset[str], on: date) -> list[Session]:
         """Return the sessions of some families that are booked for later dates, oldest first.

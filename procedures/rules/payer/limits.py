@@ -217,6 +217,8 @@ class DoseCeiling(Ruled):
     def check(self, facts: Facts, on: date) -> Finding | None:
         given: dict[str, Fraction] = {}
         asked = [one for one in self.asked(facts) if one.drug]
+        if not asked:
+            return None
         drugs = {one.drug for one in asked}
         beside = [one for one in facts.beside(on) if one.drug in drugs and self.speaks_of(one)]
         day: list[Wanted | Session] = [*asked, *beside]
