@@ -213,7 +213,7 @@ def test_kx_is_no_question_of_a_treatment(
     biller = signed_in("biller", clinic.site)
     refused = biller.post(f"/performed/{row.public_id}/kx/", {"version": 1, "has_kx": "no"})
     assert (refused.status_code, refused.context["refusal"].code) == (422, "no_block")
-    assert "KX" not in biller.get(f"/patients/{clinic.patient.public_id}/coverage/").content.decode()
+    assert "KX flag" not in biller.get(f"/patients/{clinic.patient.public_id}/coverage/").content.decode()
     with pytest.raises(records.MayNotRecord):
         amending.bill_kx(performed=row, has_kx=False, by=nurse, at=NOW, version=1)
 
