@@ -24,7 +24,7 @@ from procedures.rules.facts import Session
 from procedures.tables.reports import RuleReport
 from procedures.tables.rows import load_rules
 from tests import factories
-from tests.factories import NOW, TODAY, SmallClinic
+from tests.factories import NEW_YORK, NOW, TODAY, SmallClinic
 
 DAY = timedelta(days=1)
 DONE_ON = TODAY - 20 * DAY
@@ -132,7 +132,7 @@ def test_the_first_word_needs_no_reason_and_rules_read_it(
 def test_a_trial_says_less_medicine_in_percent_and_the_day_of_its_leads(
     clinic: SmallClinic, session: Callable[..., PerformedProcedure], signed_in: Enter
 ) -> None:
-    row, ahead = session("scs_trial"), str(web.now().date() + 2 * DAY)  # pages go by the clock on the wall
+    row, ahead = session("scs_trial"), str(web.now().astimezone(NEW_YORK).date() + 2 * DAY)  # pages go by the clock on the wall
     address, nurse = f"/performed/{row.public_id}/", signed_in("nurse", clinic.site)
     for wrong in (
         {"lead_removed_on": str(DONE_ON - DAY)}, {"lead_removed_on": ahead}, {"medication_reduction": "100.01"},

@@ -21,7 +21,7 @@ from procedures.models import Procedure
 from procedures.rules import Request
 from procedures.rules.facts import Session
 from tests import factories
-from tests.factories import NOW, TODAY, SmallClinic
+from tests.factories import NEW_YORK, NOW, TODAY, SmallClinic
 
 DAY = timedelta(days=1)
 Enter = Callable[..., Client]
@@ -101,7 +101,7 @@ def test_a_diagnostic_block_is_one_unless_somebody_says_otherwise(clinic: SmallC
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
-        ({"done_on": str(web.now().date() + 2 * DAY)}, "done_on"),
+        ({"done_on": str(web.now().astimezone(NEW_YORK).date() + 2 * DAY)}, "done_on"),
         ({"done_on": ""}, "done_on"),
         ({"done_on": "1900-01-01"}, "done_on"),
         ({"procedure": ""}, "procedure"),
@@ -215,6 +215,6 @@ def test_the_api_refuses_what_cannot_be_and_asks_nothing(clinic: SmallClinic, ep
     assert post(levels=["L4-L5"]).status_code == 201
     assert post().status_code == 201
     assert post(levels=["C5-C6"]).status_code == 422
-    assert post(done_on=str(web.now().date() + 2 * DAY)).status_code == 422
+    assert post(done_on=str(web.now().astimezone(NEW_YORK).date() + 2 * DAY)).status_code == 422
     assert post(procedure=None, other_name="Epidural", other_family="dragons").status_code == 422
     assert date(2026, 1, 2) == PerformedProcedure.objects.order_by("pk").values_list("done_on", flat=True)[0]
