@@ -61,7 +61,7 @@ class HarmIn(serializers.Serializer[object]):
 class ToldIn(serializers.Serializer[object]):
     """A score told before the needle or right after it."""
 
-    measure = serializers.CharField(max_length=24)
+    measure = rest.Text(max_length=24)
     aspect = serializers.ChoiceField(choices=Aspect.choices)
     value = serializers.DecimalField(max_digits=6, decimal_places=2)
     phase = serializers.ChoiceField(choices=Phase.choices)

@@ -53,6 +53,7 @@ def test_bodies_named_valid_are_taken(world: World, manager: tuple[User, Client]
     user, client = manager
     answers = {one.id: api(client, user, world, one, body).status_code for one, body in writes(world)}
     assert answers.pop("appointments_reinstate") == 409  # it stands already
+    assert answers.pop("appointments_complete") == 409  # the patient has not come yet
     assert answers.pop("appointments_waive") == 422  # nothing speaks against it
     assert answers.pop("privileges_remove") == 422  # a case is booked by it
     assert (answers.pop("notes_cosign"), answers.pop("notes_add")) == (409, 409)  # nobody has signed it

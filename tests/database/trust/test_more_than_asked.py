@@ -31,7 +31,7 @@ CHANCE = {"id", "record_number"}  # drawn anew for each row
 # What cannot be done to the rows of the world, whatever is sent: see `test_bodies_named_valid_are_taken`.
 NOT_DONE = {
     "appointments_reinstate", "appointments_waive", "notes_add", "notes_cosign", "courses_book", "series_book",
-    "privileges_remove",
+    "privileges_remove", "appointments_complete",
 }  # fmt: skip
 
 
@@ -146,6 +146,7 @@ NOT_CLEANED = {
     ("CompleteForm", "levels"): "read as levels of the spine, or refused",
     ("CourseForm", "levels"): "read as levels of the spine, or refused",
     ("AmendForm", "levels"): "read as levels of the spine, or refused",
+    ("ElsewhereForm", "levels"): "read as levels of the spine, or refused",
     ("ConsentForm", "levels"): "read as levels of the spine, or refused",
     ("PathwayEditForm", "shape"): "read as steps, ways and gates that can be walked, or refused",
     ("PaperIn", "content"): "the bytes of a file, read as base64, or refused",
@@ -154,6 +155,8 @@ NOT_CLEANED = {
     ("Said", "drug"): "judged by the verb: only drugs of the tables",
     ("Chosen", "procedure"): LOOKED_UP,
     ("Chosen", "levels"): "judged by the verb: only levels of the procedure",
+    ("CompleteIn", "procedure"): LOOKED_UP,
+    ("CompleteIn", "levels"): "judged by the door: only levels of the spine",
     ("WaiverIn", "code"): "compared with findings",
     ("WaiverIn", "reason_code"): "judged by the verb: only reasons of the list",
     ("PatientSearch", "words"): LOOKED_UP,
