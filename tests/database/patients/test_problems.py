@@ -42,7 +42,7 @@ def ruled(clinic: SmallClinic) -> SmallClinic:
     load_rules(files(), RuleReport())
     Coverage.objects.create(
         patient=clinic.patient, recorded_at=NOW, payer="Medicare", payer_rules="medicare_multi_mac_2026",
-        plan_type="original_medicare",
+        plan_type="original_medicare", state="NY",
     )  # fmt: skip
     return clinic
 
