@@ -1381,8 +1381,7 @@ def _is_path(word: str) -> bool:
 
 def _layers(pytest: list[str], options: list[str], env: dict[str, str], browser: str) -> int:
     outcomes: list[tuple[str, str, bool]] = []
-    followed = str(_followed())
-    env = env | {"COVERAGE_FILE": str(BUILD / "coverage"), "COVERAGE_RCFILE": followed}
+    env = env | {"COVERAGE_FILE": str(BUILD / "coverage")}
     (BUILD / "coverage").unlink(missing_ok=True)
     for name, folders, extra in LAYERS:
         paths = [f"tests/{each}" for each in folders if any((ROOT / "tests" / each).rglob("test_*.py"))]
@@ -1395,7 +1394,7 @@ def _layers(pytest: list[str], options: list[str], env: dict[str, str], browser:
             say(f"\n=== {name} ===")
             began = time.monotonic()
             if name in COUNTED and not options:
-                extra = (*extra, "--cov", f"--cov-config={followed}", "--cov-append", "--cov-report=")
+                extra = (*extra, "--cov", "--cov-append", "--cov-report=")
             code = processes.foreground([*pytest, *extra, *options, *paths], env=env)
             nothing = code == NOTHING_COLLECTED and bool(options)
             verdict = "passed" if code == 0 else "nothing selected" if nothing else f"FAILED (status {code})"
@@ -1407,29 +1406,13 @@ def _layers(pytest: list[str], options: list[str], env: dict[str, str], browser:
     return _summary("tests", outcomes)
 
 
-def _judged() -> tuple[list[str], list[str]]:
-    """Return the pure modules and the verbs, whose branches are counted; pyproject.toml names both."""
+def _branches(env: dict[str, str]) -> list[tuple[str, str, bool]]:
+    """Say how many branches of the pure modules and of the verbs were taken; pyproject.toml names both."""
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     contracts = tools["importlinter"]["contracts"]
     pure = next(each["source_modules"] for each in contracts if each["name"].startswith("Pure modules"))
     strict = next(each["module"] for each in tools["mypy"]["overrides"] if each.get("strict_equality"))
     verbs = [name.removesuffix(".*") for name in strict if name.removesuffix(".*") not in pure]
-    return pure, verbs
-
-
-def _followed() -> Path:
-    """Return a settings file of coverage that follows those modules alone: to follow the doors as well costs minutes."""
-    kept = BUILD / "coverage.ini"
-    lines = ["[run]", "branch = true", "source_pkgs =", *(f"    {name}" for names in _judged() for name in names)]
-    said = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["coverage"]["report"]["exclude_also"]
-    lines += ["[report]", "show_missing = true", "skip_covered = true", "exclude_also =", *(f"    {each}" for each in said), ""]
-    write_private(kept, "\n".join(lines))
-    return kept
-
-
-def _branches(env: dict[str, str]) -> list[tuple[str, str, bool]]:
-    """Say how many branches of the pure modules and of the verbs were taken."""
-    pure, verbs = _judged()
     outcomes = []
     for name, modules, least in (("branches, pure", pure, LEAST_PURE), ("branches, verbs", verbs, LEAST_VERBS)):
         say(f"\n=== {name} ===")

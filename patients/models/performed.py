@@ -30,7 +30,7 @@ class PerformedProcedure(Recorded):
 
     procedure = models.ForeignKey(Procedure, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     other_name = models.CharField(max_length=160, blank=True)  # an injection outside the catalogue
-    other_family = models.CharField(max_length=60, blank=True)  # in which family rules count it
+    other_family = models.CharField(max_length=60, blank=True, default="", db_default="")  # in which family rules count it
     appointment = models.UUIDField(null=True, blank=True, unique=True)
     external_id = models.CharField(max_length=80, null=True, blank=True, unique=True)
     done_on = models.DateField()
