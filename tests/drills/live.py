@@ -116,6 +116,8 @@ class Live:
             "GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{self.port} --workers {WORKERS}",
             "API_RATE_STAFF": "1000000/min",
             "MESSAGES_PER_SECOND": "10",
+            "QUIET_HOURS_BEGIN": "0",  # with the end: none, so that drills hold at every hour
+            "QUIET_HOURS_END": "0",
         }
 
     def _direct(self, url: str, name: str = "") -> str:

@@ -41,7 +41,6 @@ class Post(Live):
             "REDIS_URL": f"redis://127.0.0.1:{self.redis.port}/{BROKER}",
             "EMAIL_URL": f"smtp://127.0.0.1:{self.receiver.port}",
             "MESSAGES_PER_SECOND": "200",
-            "QUIET_HOURS_BEGIN": "0", "QUIET_HOURS_END": "0",
             "CLINIC_CLOCK": str(self.clock),
         }  # fmt: skip
         self._days = 0
