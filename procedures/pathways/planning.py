@@ -338,13 +338,14 @@ class _Search:
             return day
         days = self._days(limit)
         # What is booked later counts too: the window that holds it must not be filled up from below. When the last of
-        # them has left the window there is room, since a limit is of one session or more.
+        # them has left the window there is room, since a limit is of one session or more. One date is one session, so
+        # the date of one that counts anyway takes no more room.
         return next(
             candidate
-            for candidate in sorted({day, *(limit.period.left_on(on) for on in days)})
+            for candidate in sorted({day, *days, *(limit.period.left_on(on) for on in days)})
             if candidate >= day
             and all(
-                sum(limit.period.before(end) < on <= end for on in (*days, candidate)) <= limit.most
+                sum(limit.period.before(end) < on <= end for on in {*days, candidate}) <= limit.most
                 for end in (candidate, *(on for on in days if on > candidate))
             )
         )
