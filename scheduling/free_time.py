@@ -2,6 +2,8 @@
 
 Allocations and hours are the truth; `FreeTime` is what they come to, packed so that a search can read a year at once.
 Every function writes inside its caller's transaction, and the caller holds the locks of the resources it names.
+
+Past 400 lines by a few: what is read, how it becomes bits and how they are written are one computation, checked as one.
 """
 
 from __future__ import annotations

@@ -31,8 +31,9 @@ from procedures.rules.facts import (
 )
 from procedures.rules.offers import TECHNIQUES, TEMPERATURES, Offer, bleeding_class
 from procedures.rules.payer.blocks import TherapeuticFacet
-from procedures.rules.payer.caps import MaxBlocks, MinInterval, SessionCap
+from procedures.rules.payer.caps import MinInterval, SessionCap
 from procedures.rules.payer.repeats import CystRepeat, RepeatResponse
+from procedures.rules.payer.rounds import MaxBlocks
 
 BOOK = tables.book_of_files()
 ON = date(2027, 3, 9)

@@ -10,9 +10,9 @@ from fractions import Fraction
 from procedures.rules.dates import DAY, Period, told
 from procedures.rules.facts import Facts, Session
 from procedures.rules.findings import Finding, Plain
-from procedures.rules.payer.caps import block_round
 from procedures.rules.payer.criteria import required_words
 from procedures.rules.payer.repeats import latest_day
+from procedures.rules.payer.rounds import block_round
 from procedures.rules.places import ABLATIONS, Site, site_told
 from procedures.rules.responses import Response, State, best, reached
 from procedures.rules.rows import Ruled, latest

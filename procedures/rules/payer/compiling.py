@@ -18,7 +18,7 @@ from procedures.rules.payer.blocks import (
     Stale,
     TherapeuticFacet,
 )
-from procedures.rules.payer.caps import LifetimeBodies, Limit, MaxBlocks, MinInterval, SessionCap
+from procedures.rules.payer.caps import LifetimeBodies, Limit, MinInterval, SessionCap
 from procedures.rules.payer.criteria import (
     Criteria,
     DiagnosisList,
@@ -56,6 +56,7 @@ from procedures.rules.payer.parts import (
     window_of,
 )
 from procedures.rules.payer.repeats import CystRepeat, RepeatResponse, Rescue, TrialSuccess
+from procedures.rules.payer.rounds import MaxBlocks
 from procedures.rules.payer.shapes import CRITERIA
 from procedures.rules.responses import Response
 from procedures.rules.rows import Row, Ruled

@@ -1,4 +1,7 @@
-"""Two sites with one real object of every kind at each, so that every address of the clinic can be asked for."""
+"""Two sites with one real object of every kind at each, so that every address of the clinic can be asked for.
+
+Past 400 lines: one row for each address and each body of the API; a matrix is read, and added to, in one place.
+"""
 
 from __future__ import annotations
 
