@@ -24,6 +24,7 @@ from pain_clinic.audit.models import AuditEvent, Heartbeat
 from pain_clinic.cache import ForgivingRedisCache
 from pain_clinic.errors import Conflict
 from tests import factories
+from tests.costs import least_seconds
 
 pytestmark = [pytest.mark.urls(__name__), pytest.mark.django_db]
 
@@ -176,15 +177,17 @@ def test_text_that_cannot_be_kept_is_refused(text: str, inside: Client) -> None:
 
 
 def test_large_bodies_and_many_fields_are_refused_within_a_second(inside: Client) -> None:
-    began = time.process_time()  # our own work: what others do on the machine is not the point
-    form_type = "application/x-www-form-urlencoded"
-    assert inside.post("/account/tokens/", b"label=" + b"a" * 10_000_000, content_type=form_type).status_code == 413
-    assert inside.post("/account/tokens/", b"label=" + b"a" * 2_000_000, content_type=form_type).status_code == 413
-    assert (
-        inside.post("/account/tokens/", b"&".join(b"f%d=1" % n for n in range(10_000)), content_type=form_type).status_code == 400
-    )
-    assert inside.post("/account/tokens/", {"label": "a" * 400_000}).status_code == 422
-    assert time.process_time() - began < 1
+    def send() -> None:
+        for body, status in (
+            (b"label=" + b"a" * 10_000_000, 413),
+            (b"label=" + b"a" * 2_000_000, 413),
+            (b"&".join(b"f%d=1" % n for n in range(10_000)), 400),
+        ):
+            answer = inside.post("/account/tokens/", body, content_type="application/x-www-form-urlencoded")
+            assert answer.status_code == status
+        assert inside.post("/account/tokens/", {"label": "a" * 400_000}).status_code == 422
+
+    assert least_seconds(send) < 1
 
 
 def test_denied_page_is_said_and_recorded(inside: Client, desk: User) -> None:

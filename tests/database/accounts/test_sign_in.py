@@ -6,6 +6,7 @@ import statistics
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -266,19 +267,18 @@ def test_known_and_unknown_name_get_the_same_answer_in_the_same_time(ana: User, 
     settings.SIGN_IN_FAILURES = settings.AXES_FAILURE_LIMIT = 1000
     ana.set_password(PASSWORD)
     ana.save()
-    pages, times = {}, {}
+    pages: dict[str, Any] = {}
+    times: dict[str, list[float]] = {"ana": [], "zed": []}
     enter(Client(), username="warm", password="wrong")
-    for username in ("ana", "zed"):
-        taken = []
-        for _ in range(5):
+    for _ in range(7):  # by turns: a machine that is busy for a while is so for both
+        for username, taken in times.items():
             began = time.perf_counter()
             answer = enter(Client(), username=username, password="wrong")
             taken.append(time.perf_counter() - began)
-        times[username] = statistics.median(taken)
-        body = answer.content.decode().replace(username, "NAME")
-        pages[username] = (answer.status_code, answer.context["form"].non_field_errors(), len(body))
+            body = answer.content.decode().replace(username, "NAME")
+            pages[username] = (answer.status_code, answer.context["form"].non_field_errors(), len(body))
     assert pages["ana"] == pages["zed"]
-    assert 1 / 2.5 < times["ana"] / times["zed"] < 2.5
+    assert 1 / 2.5 < statistics.median(times["ana"]) / statistics.median(times["zed"]) < 2.5
 
 
 @pytest.mark.parametrize("address", FOREIGN)
