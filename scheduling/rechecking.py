@@ -27,7 +27,7 @@ from patients.records import FieldRefused
 from procedures import rulebook
 from procedures.rules import Finding, Waiver, unwaived
 from scheduling import deaths, readiness, waiting
-from scheduling.assessing import details_row, is_fixed_ahead, judge, open_cases, wish_of
+from scheduling.assessing import Judged, details_row, is_fixed_ahead, judge, open_cases, wish_of
 from scheduling.booking import RulesRefused, staging
 from scheduling.booking.judging import OVERRIDES
 from scheduling.booking.words import guarded
@@ -87,26 +87,45 @@ def judge_cases(cases: Sequence[Appointment], at: datetime) -> dict[int, Answer]
 
     Two statements for any number of cases: everything on file about their patients, and the patients' other cases.
     """
+    judged_of = _judging(cases, at)
+
+    def answer(case: Appointment, keys: Sequence[str]) -> tuple[tuple[Finding, ...], Mapping[str, str]]:
+        judged = judged_of(case)
+        return judged.findings + deaths.finding_of(case.patient), judged.fingerprints(keys) if keys else {}
+
+    return {case.pk: (lambda keys, case=case: answer(case, keys)) for case in cases}  # type: ignore[misc]
+
+
+def _judging(cases: Sequence[Appointment], at: datetime) -> Callable[[Appointment], Judged]:
+    """Return what judges each of some cases, once what it takes is read for all of them."""
     people = {case.patient_id: case.patient for case in cases}
     held = facts.read(people.values())
     others: dict[int, list[Appointment]] = defaultdict(list)
     for other in open_cases(people, at):
         others[other.patient_id].append(other)
 
-    def answer(case: Appointment, keys: Sequence[str]) -> tuple[tuple[Finding, ...], Mapping[str, str]]:
+    def judged(case: Appointment) -> Judged:
         beside = [other for other in others[case.patient_id] if other.pk != case.pk]
         wish = replace(wish_of(case), is_booked=True, is_series=is_fixed_ahead(case, others[case.patient_id]))
-        judged = judge(wish, held, held.known[case.patient_id], beside, at)
-        return judged.findings + deaths.finding_of(case.patient), judged.fingerprints(keys) if keys else {}
+        return judge(wish, held, held.known[case.patient_id], beside, at)
 
-    return {case.pk: (lambda keys, case=case: answer(case, keys)) for case in cases}  # type: ignore[misc]
+    return judged
 
 
-def look(*, appointment: Appointment, at: datetime) -> tuple[Finding, ...]:
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What rules say about a booked case now, and what may be said of it on which the answer of some rule turns."""
+
+    findings: tuple[Finding, ...]
+    asks: frozenset[str]
+
+
+def look(*, appointment: Appointment, at: datetime) -> Looked:
     """Return what rules say about a booked case now, what waits by the days that were said before; keep nothing."""
     case = Appointment.objects.select_related(*JOINED).get(pk=appointment.pk)
-    findings, _ = judge_cases([case], at)[case.pk](())
-    return readiness.dated(findings, case, at, readiness.read_said([case])[case.pk].dues())
+    judged = _judging([case], at)(case)
+    dues = readiness.read_said([case])[case.pk].dues()
+    return Looked(readiness.dated(judged.findings + deaths.finding_of(case.patient), case, at, dues), judged.asks())
 
 
 # --- what people say about a booked case -----------------------------------------------------------------------------

@@ -149,6 +149,10 @@ class Told:
     bilateral_reason: str = ""
     bleeding_class: str = ""
     regions: tuple[str, ...] = ()
+    technique: str = ""
+    temperature_c: Fraction | None = None
+    modic_type: int | None = None
+    contrast: str = ""  # "none" for no contrast
 
 
 NOTHING_TOLD = Told()
@@ -168,7 +172,7 @@ def want(
     drug, dose = offer.default_steroid
     if told.drug:
         drug, dose = ("", None) if told.drug == "none" else (told.drug, told.dose_mg)
-    technique = TECHNIQUES.get(offer.family, "")
+    technique = told.technique or TECHNIQUES.get(offer.family, "")
     return Wanted(
         procedure=offer.id,
         family=offer.family,
@@ -180,9 +184,10 @@ def want(
         dose_mg=dose,
         bilateral_reason=told.bilateral_reason,
         guidance=guidance,
-        contrast=offer.contrast_with(guidance),
+        contrast=told.contrast or offer.contrast_with(guidance),
         technique=technique,
-        temperature_c=TEMPERATURES.get(technique),
+        temperature_c=TEMPERATURES.get(technique) if told.temperature_c is None else told.temperature_c,
+        modic_type=told.modic_type,
         body_areas=told.regions,
         bleeding_class=bleeding_class(offer, held, offers, told.bleeding_class),
         category=offer.category,
@@ -190,5 +195,6 @@ def want(
         codes=offer.codes,
         driver=offer.driver,
         has_drug_told=bool(told.drug) or offer.steroid in ("no", ""),
+        has_heat_told=told.temperature_c is not None,
         name=offer.name,
     )

@@ -11,6 +11,7 @@ from procedures.rules.dates import DAY, told
 from procedures.rules.facts import Facts, Session, Wanted
 from procedures.rules.findings import Finding, Moment, Plain, Said, Severity
 
+NOT_SAID = "not yet said"
 NOTHING: Mapping[str, Plain] = {}
 
 
@@ -76,6 +77,10 @@ class Ruled(ABC):
             and (not row.procedures or session.procedure in row.procedures)
         )
 
+    def asks(self, facts: Facts) -> frozenset[str]:
+        """Return what may be said of the case on which the answer turns, by the names that pages and API have for it."""
+        return frozenset()
+
     def turning_points(self, facts: Facts) -> Iterable[date]:
         """Return the dates on which the answer may change although no finding's earliest date says so."""
         return ()
@@ -86,6 +91,17 @@ def not_asked(rule: Ruled, facts: Facts, what: str) -> Finding | None:
     if facts.is_complete or not rule.row.severity.refuses:
         return None
     return rule.row.finding(f"Nobody has asked yet about {what}.", is_pending=True, about="not yet asked")
+
+
+def not_said(facts: Facts, *, is_known: bool) -> tuple[bool, str]:
+    """Return whether a finding waits because nobody has said yet what it turns on, and the name that sets it apart then."""
+    is_pending = not is_known and not facts.is_complete
+    return is_pending, NOT_SAID if is_pending else ""
+
+
+def asked_by(rules: Iterable[object], facts: Facts) -> frozenset[str]:
+    """Return what may be said of the case on which the answer of some rule turns."""
+    return frozenset(name for rule in rules if isinstance(rule, Ruled) for name in rule.asks(facts))
 
 
 def listed(sessions: Iterable[Session]) -> str:

@@ -47,6 +47,10 @@ class PlannedOut(serializers.Serializer[object]):
     rationale = serializers.CharField()
     site_reason = serializers.CharField()
     bilateral_reason = serializers.CharField()
+    technique = serializers.CharField()
+    temperature_c = serializers.DecimalField(max_digits=4, decimal_places=1, allow_null=True)
+    modic_type = serializers.IntegerField(allow_null=True)
+    contrast = serializers.CharField()
 
 
 class FindingOut(serializers.Serializer[object]):
@@ -80,6 +84,9 @@ class RulesOut(serializers.Serializer[object]):
     findings = FindingOut(many=True)
     waits = WaitOut(many=True)
     planned = PlannedOut()
+    asks = serializers.ListField(
+        child=serializers.CharField(), help_text="Of what may be planned, that on which the answer of some rule turns."
+    )
     version = serializers.IntegerField(help_text="Of the case; send it in If-Match.")
 
 

@@ -12,7 +12,22 @@ from procedures import rulebook
 from procedures.levels import ALL_REGIONS, BODY
 from procedures.models import Sedation
 from scheduling.forms import MOVE_REASONS
-from scheduling.models import AskedBy, CancelReason, Guidance, Kind, PlannedRole, Premedication, Side, Status, TargetClass
+from scheduling.models import (
+    COLDEST_C,
+    HOTTEST_C,
+    AskedBy,
+    CancelReason,
+    Guidance,
+    Kind,
+    ModicType,
+    PlannedContrast,
+    PlannedRole,
+    Premedication,
+    Side,
+    Status,
+    TargetClass,
+    Technique,
+)
 
 
 class Chosen(serializers.Serializer[object]):
@@ -75,6 +90,17 @@ class Said(serializers.Serializer[object]):
     rationale = rest.Text(max_length=500, required=False, allow_blank=True, default="")
     site_reason = rest.Text(max_length=300, required=False, allow_blank=True, default="")
     bilateral_reason = rest.Text(max_length=300, required=False, allow_blank=True, default="")
+    technique = serializers.ChoiceField(
+        choices=Technique.choices, required=False, allow_blank=True, default="", help_text="Of a lesion. Left out: the usual one."
+    )
+    temperature_c = serializers.DecimalField(
+        max_digits=4, decimal_places=1, min_value=Decimal(COLDEST_C), max_value=Decimal(HOTTEST_C), required=False,
+        allow_null=True, default=None, help_text="Of the lesion.",
+    )  # fmt: skip
+    modic_type = serializers.ChoiceField(choices=ModicType.choices, required=False, allow_null=True, default=None)
+    contrast = serializers.ChoiceField(
+        choices=PlannedContrast.choices, required=False, allow_blank=True, default="", help_text="Left out: the usual one."
+    )
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         book = rulebook.usable_book()

@@ -11,6 +11,7 @@ from patients.models import Patient
 from procedures import rulebook
 from procedures.rules import Facts, Finding, Rule, assess
 from procedures.rules.earliest import at_date, blocks, earliest_covered
+from procedures.rules.rows import asked_by
 from scheduling.assessing.judging import Wish, facts_for
 from scheduling.assessing.reading import open_cases
 from scheduling.models import Appointment
@@ -52,6 +53,11 @@ class Covering:
                 return None
             on = found
         return None if self.blocking(on) else on
+
+    def asks(self) -> frozenset[str]:
+        """Return what may be said of the case on which the answer of some rule turns, on the date of the wish."""
+        facts = self._facts(self.wish.on)
+        return asked_by(self._rules(facts, self.wish.on), facts)
 
     def _facts(self, on: date) -> Facts:
         """Return the facts as they are read for a date, at the wish's time of day."""

@@ -25,6 +25,7 @@ from procedures.rules import Facts, Finding, Request, Rule, Session, Severity, a
 from procedures.rules.book import Book
 from procedures.rules.offers import Offer, Told, want
 from procedures.rules.places import is_level
+from procedures.rules.rows import asked_by
 from procedures.rules.tracing import Rests, read_by
 from scheduling.assessing.units import used_up
 from scheduling.models import Appointment, CaseDetails, Status
@@ -53,6 +54,10 @@ class Details:
     rationale: str = ""
     site_reason: str = ""
     bilateral_reason: str = ""
+    technique: str = ""
+    temperature_c: Fraction | None = None
+    modic_type: int | None = None
+    contrast: str = ""
 
     @staticmethod
     def of(row: CaseDetails | None) -> Details:
@@ -70,6 +75,10 @@ class Details:
             rationale=row.rationale,
             site_reason=row.site_reason,
             bilateral_reason=row.bilateral_reason,
+            technique=row.technique,
+            temperature_c=None if row.temperature_c is None else Fraction(row.temperature_c),
+            modic_type=row.modic_type,
+            contrast=row.contrast,
         )
 
 
@@ -141,6 +150,10 @@ class Judged:
     known: Known
     rules: tuple[Rule, ...]
 
+    def asks(self) -> frozenset[str]:
+        """Return what may be said of the case on which the answer of some rule turns."""
+        return asked_by(self.rules, self.facts)
+
     def fingerprints(self, keys: Iterable[str]) -> Mapping[str, str]:
         """Return for findings of the tables, by key, what tells the facts that each rests on from any others.
 
@@ -193,6 +206,10 @@ def request_of(wish: Wish, book: Book | None, known: Known) -> Request:
         bilateral_reason=said.bilateral_reason,
         bleeding_class=said.bleeding_class,
         regions=wish.regions,
+        technique=said.technique,
+        temperature_c=said.temperature_c,
+        modic_type=said.modic_type,
+        contrast=said.contrast,
     )
     offer = _offer(wish.procedure, book)
     offers = book.offers.values() if book is not None else ()

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from pain_clinic import statements
@@ -264,10 +265,12 @@ def tell(appointment: Appointment, details: Details) -> None:
     """Keep what was said about a new case beyond its target, if anything was."""
     if details == NOTHING_SAID:
         return
-    values = {field.name: getattr(details, field.name) for field in dataclasses.fields(details)}
-    dose = details.dose_mg
-    values["dose_mg"] = None if dose is None else Decimal(dose.numerator) / Decimal(dose.denominator)
+    values = {field.name: _plain(getattr(details, field.name)) for field in dataclasses.fields(details)}
     CaseDetails.objects.create(appointment=appointment, **values)
+
+
+def _plain(value: object) -> object:
+    return Decimal(value.numerator) / Decimal(value.denominator) if isinstance(value, Fraction) else value
 
 
 def record(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from fractions import Fraction
 from typing import Any
 
@@ -13,12 +14,24 @@ from procedures.models import Procedure
 from procedures.rules.book import Book
 from procedures.rules.offers import BY_TARGET
 from scheduling.assessing import Details
-from scheduling.models import CaseDetails, PlannedRole, Premedication, TargetClass
+from scheduling.models import (
+    COLDEST_C,
+    HOTTEST_C,
+    CaseDetails,
+    ModicType,
+    PlannedContrast,
+    PlannedRole,
+    Premedication,
+    TargetClass,
+    Technique,
+)
 
 YES, NO = "yes", "no"
 DRIVER = (("", "Not known yet"), (YES, "Has a driver"), (NO, "Has none"))
 NOT_SAID = ("", "Not said yet")
+AS_USUAL = ("", "As usual")
 MOST_MG = 1000
+TURNS_ON = ("technique", "temperature_c", "modic_type", "contrast", "premedication")  # asked where a rule turns on it
 REASONS = ("bilateral_reason", "rationale", "site_reason")  # that some payers ask for
 
 
@@ -39,6 +52,17 @@ class SaidFields(forms.Form):
     bleeding_class = forms.ChoiceField(
         required=False, choices=[NOT_SAID, *TargetClass.choices], label="Bleeding risk of the target"
     )
+    technique = forms.ChoiceField(required=False, choices=[AS_USUAL, *Technique.choices], label="How the lesion is made")
+    temperature_c = forms.DecimalField(
+        required=False, min_value=COLDEST_C, max_value=HOTTEST_C, decimal_places=1, label="Lesion temperature (°C)"
+    )
+    modic_type = forms.TypedChoiceField(
+        required=False, choices=[NOT_SAID, *ModicType.choices], coerce=int, empty_value=None, label="Modic changes"
+    )
+    contrast = forms.ChoiceField(required=False, choices=[AS_USUAL, *PlannedContrast.choices], label="Contrast")
+    premedication = forms.ChoiceField(
+        required=False, choices=[NOT_SAID, *Premedication.choices], label="Premedication before contrast"
+    )
     bilateral_reason = PlainField(required=False, max_length=300, label="Why both sides")
     rationale = PlainField(required=False, max_length=500, label="Why this, now")
     site_reason = PlainField(required=False, max_length=300, label="Why not in the office")
@@ -58,9 +82,6 @@ class DetailsForm(SaidFields):
     """All of it."""
 
     driver_name = PlainField(required=False, max_length=120, label="Driver's name and telephone")
-    premedication = forms.ChoiceField(
-        required=False, choices=[NOT_SAID, *Premedication.choices], label="Premedication before contrast"
-    )
 
     def changes(self) -> dict[str, Any]:
         """Return what was typed, as the verb takes it."""
@@ -84,18 +105,23 @@ def has_driver(typed: str) -> bool | None:
 
 def details_in(given: dict[str, Any]) -> Details:
     """Return what was typed while booking."""
-    drug, dose = given.get("drug") or "", given.get("dose_mg")
+    drug, dose, heat = given.get("drug") or "", given.get("dose_mg"), given.get("temperature_c")
     return Details(
         role=given.get("role") or "",
         drug=drug,
         dose_mg=Fraction(dose) if dose is not None and drug not in ("", "none") else None,
         has_driver=has_driver(given.get("driver") or ""),
-        **{name: given.get(name) or "" for name in ("bleeding_class", *REASONS)},
+        temperature_c=None if heat is None else Fraction(heat),
+        modic_type=given.get("modic_type"),
+        **{name: given.get(name) or "" for name in ("bleeding_class", "technique", "contrast", "premedication", *REASONS)},
     )
 
 
-def asked_of(procedure: Procedure, sedation: str, book: Book | None) -> frozenset[str]:
-    """Return which of these matter for a procedure: what nobody needs is not asked."""
+def asked_of(procedure: Procedure, sedation: str, book: Book | None, *, asks: Collection[str], said: Details) -> frozenset[str]:
+    """Return which of these matter for a procedure, rules that turn on them included: what nobody needs is not asked.
+
+    What was said already stays, so that it can be taken back.
+    """
     offer = book.offers.get(procedure.code) if book is not None else None
     found = set()
     if offer is not None and offer.needs_role:
@@ -106,4 +132,5 @@ def asked_of(procedure: Procedure, sedation: str, book: Book | None) -> frozense
         found.add("driver")
     if offer is not None and offer.bleeding_class == BY_TARGET:
         found.add("bleeding_class")
+    found |= {name for name in TURNS_ON if name in asks or getattr(said, name) not in ("", None)}
     return frozenset(found)

@@ -36,7 +36,18 @@ from scheduling.models.desk_tasks import AFTER_A_VISIT, BEFORE_A_CASE, DeskTask,
 from scheduling.models.feeds import CalendarFeed
 from scheduling.models.links import Link, LinkAnswer, LinkPurpose
 from scheduling.models.messages import AFTER_VISIT, BEFORE_VISIT, TOLD_AT_ONCE, Message, MessageKind, MessageState
-from scheduling.models.readiness import CaseDetails, PlannedRole, Premedication, RuleCheck, TargetClass
+from scheduling.models.readiness import (
+    COLDEST_C,
+    HOTTEST_C,
+    CaseDetails,
+    ModicType,
+    PlannedContrast,
+    PlannedRole,
+    Premedication,
+    RuleCheck,
+    TargetClass,
+    Technique,
+)
 from scheduling.models.resources import (
     PEOPLE,
     Absence,
@@ -74,6 +85,8 @@ __all__ = [
     "BEFORE_ARRIVAL",
     "BEFORE_A_CASE",
     "BEFORE_VISIT",
+    "COLDEST_C",
+    "HOTTEST_C",
     "LEGAL_MOVES",
     "PEOPLE",
     "PRESENT",
@@ -123,9 +136,11 @@ __all__ = [
     "Message",
     "MessageKind",
     "MessageState",
+    "ModicType",
     "PlanCause",
     "PlanRun",
     "PlanState",
+    "PlannedContrast",
     "PlannedRole",
     "PlannedSession",
     "Premedication",
@@ -144,6 +159,7 @@ __all__ = [
     "TaskKind",
     "TaskOutcome",
     "TaskRole",
+    "Technique",
     "Travel",
     "Weekend",
     "WeeklyHours",

@@ -27,6 +27,34 @@ class TargetClass(models.TextChoices):
     HIGH = "high", "High"
 
 
+class Technique(models.TextChoices):
+    """How a lesion is made."""
+
+    THERMAL = "thermal", "Thermal"
+    COOLED = "cooled", "Cooled"
+    PULSED = "pulsed", "Pulsed"
+    CRYO = "cryo", "Cryo"
+    CHEMICAL = "chemical", "Chemical"
+    LASER = "laser", "Laser"
+    ENDOSCOPIC = "endoscopic", "Endoscopic"
+    LOW_TEMPERATURE = "low_temperature", "Low temperature"
+
+
+class PlannedContrast(models.TextChoices):
+    IODINATED = "iodinated", "Iodinated"
+    GADOLINIUM = "gadolinium", "Gadolinium"
+    NONE = "none", "None"
+
+
+class ModicType(models.IntegerChoices):
+    ONE = 1, "Type 1"
+    TWO = 2, "Type 2"
+    THREE = 3, "Type 3"
+
+
+COLDEST_C, HOTTEST_C = -90, 110  # that a lesion may be made at
+
+
 @pghistory.track()
 class CaseDetails(models.Model):
     """What is said about a case beyond its target; what is empty nobody has said yet.
@@ -45,6 +73,10 @@ class CaseDetails(models.Model):
     rationale = models.CharField(max_length=500, blank=True)
     site_reason = models.CharField(max_length=300, blank=True)
     bilateral_reason = models.CharField(max_length=300, blank=True)
+    technique = models.CharField(max_length=15, choices=Technique.choices, blank=True, db_default="")
+    temperature_c = models.DecimalField(max_digits=4, decimal_places=1, null=True, blank=True)  # of the lesion
+    modic_type = models.PositiveSmallIntegerField(choices=ModicType.choices, null=True, blank=True)
+    contrast = models.CharField(max_length=10, choices=PlannedContrast.choices, blank=True, db_default="")
 
     class Meta:
         default_permissions = ()
@@ -53,6 +85,13 @@ class CaseDetails(models.Model):
             models.CheckConstraint(
                 condition=Q(dose_mg=None) | (Q(dose_mg__gt=0) & ~Q(drug="") & ~Q(drug="none")),
                 name="casedetails_dose_is_of_a_drug",
+            ),
+            models.CheckConstraint(
+                condition=Q(temperature_c=None) | Q(temperature_c__gte=COLDEST_C, temperature_c__lte=HOTTEST_C),
+                name="casedetails_lesion_in_bounds",
+            ),
+            models.CheckConstraint(
+                condition=Q(modic_type=None) | Q(modic_type__in=ModicType.values), name="casedetails_modic_is_a_type"
             ),
         ]
 

@@ -19,6 +19,7 @@ from pain_clinic.errors import DomainError
 from patients.records import FieldRefused
 from procedures import rulebook
 from scheduling import agenda, booking, rechecking, waiting
+from scheduling.assessing import Details
 from scheduling.forms import DetailsForm, asked_of, initial, typed_waivers, waivers_in
 from scheduling.models import Appointment
 from scheduling.views import doors
@@ -64,10 +65,12 @@ def _page(
     request: HttpRequest, row: Appointment, form: DetailsForm, *, error: DomainError | None = None, status: int = 200
 ) -> HttpResponse:
     by, at, zone = Actor.of(request), web.now(), ZoneInfo(row.site.time_zone)
-    findings = error.findings if isinstance(error, booking.RulesRefused) else rechecking.look(appointment=row, at=at)
+    looked = rechecking.look(appointment=row, at=at)
+    findings = error.findings if isinstance(error, booking.RulesRefused) else looked.findings
     typed = typed_waivers(request.POST) if error is not None else {}
     held = {override.code for override in row.overrides.filter(ended_at=None)}
-    asked = asked_of(row.procedure, row.sedation, rulebook.usable_book())
+    said = Details.of(_details(row))
+    asked = asked_of(row.procedure, row.sedation, rulebook.usable_book(), asks=looked.asks, said=said)
     context = {
         "case": doors.shown(request, row),
         "lines": tuple(
@@ -89,4 +92,4 @@ def _page(
     return web.respond(request, "scheduling/case_rules.html", context, status=status)
 
 
-ALWAYS = ("driver", "driver_name", "premedication", "rationale", "site_reason", "bilateral_reason")
+ALWAYS = ("driver", "driver_name", "contrast", "premedication", "rationale", "site_reason", "bilateral_reason")

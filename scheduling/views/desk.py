@@ -190,7 +190,9 @@ class Desk:
 
     def _said(self, procedure: Procedure) -> tuple[Any, ...]:
         """Return the fields of what may be said beyond the target, where it matters for this procedure."""
-        asked = asked_of(procedure, self.target.sedation, rulebook.usable_book())
+        asks = self.covering.asks() if self.covering is not None else ()
+        said = self.target.details
+        asked = asked_of(procedure, self.target.sedation, rulebook.usable_book(), asks=asks, said=said)
         return tuple(self.form[name] for name in SaidFields.base_fields if name in asked) if self.form is not None else ()
 
     def _reasons(self) -> tuple[Any, ...]:

@@ -110,6 +110,12 @@ class ContrastReaction(Ruled):
         message = f"Premedication with {name}: first dose at {told(wall_clock(due, facts.zone))}."
         return self.row.finding(message, evidence=evidence, severity=Severity.ADVICE)
 
+    def asks(self, facts: Facts) -> frozenset[str]:
+        held = {one.severity for one in facts.allergies or () if one.agent == CONTRAST}
+        if not plans_iodine(facts) or not held:
+            return frozenset()
+        return frozenset({"contrast", "premedication"} if held & self.severities else {"contrast"})
+
 
 @dataclass(frozen=True)
 class ContrastAllergy(Ruled):
@@ -128,6 +134,10 @@ class ContrastAllergy(Ruled):
         if self.severity in held or (held and not self.severity):
             return self.row.finding(self.text)
         return _not_graded(self) if "" in held else None
+
+    def asks(self, facts: Facts) -> frozenset[str]:
+        is_held = any(one.agent == self.agent for one in facts.allergies or ())
+        return frozenset({"contrast"} if is_held and plans_iodine(facts) and self.row.severity.refuses else ())
 
 
 def _not_graded(rule: Ruled) -> Finding:

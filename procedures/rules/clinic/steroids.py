@@ -19,7 +19,7 @@ from procedures.rules.facts import Facts, Session, Wanted
 from procedures.rules.findings import Finding, Plain, Severity
 from procedures.rules.payer.caps import is_body_part
 from procedures.rules.places import SPINE_FAMILIES
-from procedures.rules.rows import Ruled, booked_told, days_of, latest, listed, not_asked, plain
+from procedures.rules.rows import NOT_SAID, Ruled, booked_told, days_of, latest, listed, not_asked, plain
 
 FOUR_MG = 4
 
@@ -47,7 +47,7 @@ class Particulate(Ruled):
         asked = [one for one in facts.request.wanted if one.procedure in self.procedures]
         wrong = [one for one in asked if one.drug in self.particulate]
         if not wrong and not facts.is_complete and any(not one.has_drug_told for one in asked):
-            return self.row.finding("Which steroid is planned is not yet said.", is_pending=True, about="not yet said")
+            return self.row.finding("Which steroid is planned is not yet said.", is_pending=True, about=NOT_SAID)
         if not wrong or (self.is_cleared_by_rationale and facts.request.rationale.strip()):
             return None
         drug = plain(wrong[0].drug)

@@ -14,7 +14,8 @@ from procedures.rules.places import Site, payer_regions, sites_of
 class Wanted:
     """One procedure that is asked for, with its details. `drug` is empty for none, `bleeding_class` for not known.
 
-    `has_drug_told` is False where nobody has said yet which steroid: `drug` is then the usual one. `category` to `driver`
+    `has_drug_told` is False where nobody has said yet which steroid: `drug` is then the usual one, as `temperature_c` is where
+    `has_heat_told` is False. `category` to `driver`
     are the catalogue's facts about it, handed in so that rules need no catalogue.
     """
 
@@ -40,6 +41,7 @@ class Wanted:
     codes: frozenset[str] = frozenset()
     driver: str = ""
     has_drug_told: bool = True
+    has_heat_told: bool = True
     # What people call it. It decides nothing, and two that differ by it alone are the same.
     name: str = field(default="", repr=False, compare=False)
 

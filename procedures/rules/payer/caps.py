@@ -12,7 +12,7 @@ from procedures.rules.facts import Facts, Session, Wanted, by_date
 from procedures.rules.findings import Finding, Plain, Severity
 from procedures.rules.payer.rounds import block_round, is_in_round
 from procedures.rules.places import ABLATIONS, SACROILIAC_FAMILIES, is_same_part, place_of, sides_of
-from procedures.rules.rows import Ruled, booked_told, days_of, listed
+from procedures.rules.rows import Ruled, booked_told, days_of, listed, not_said
 
 FACET_FAMILIES = frozenset({"mbb_diagnostic", "facet_injection", "facet_cyst", "facet_rfa", "facet_rfa_cooled"})
 # Blocks whose diagnostic sessions need the KX flag; without it the payer counts them as therapeutic.
@@ -351,12 +351,16 @@ class LifetimeBodies(Ruled):
         if crowded:
             evidence["later"] = listed(crowded)
         severity = None if faults else Severity.ADVICE
-        found = [self.row.finding(message, evidence=evidence, severity=severity, is_pending=bool(faults) and not known)]
+        is_pending, about = not_said(facts, is_known=bool(known) or not faults)
+        found = [self.row.finding(message, evidence=evidence, severity=severity, is_pending=is_pending, about=about)]
         if self.per_session is not None and len(bodies) > self.per_session:
             over = f"{len(bodies)} vertebral bodies are asked for in one session; the limit is {self.per_session}."
             figures: dict[str, Plain] = {"counted": len(bodies), "limit": self.per_session}
             found.append(self.row.finding(over, evidence=figures, about="session"))
         return found
+
+    def asks(self, facts: Facts) -> frozenset[str]:
+        return frozenset({"modic_type"} if self.modic_types and self.asked(facts) else ())
 
     def _crowded(self, bodies: Sequence[str], facts: Facts, on: date) -> list[Session]:
         """Return the sessions booked for later that would treat a body again or be more than the lifetime allows."""

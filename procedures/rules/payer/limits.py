@@ -11,7 +11,7 @@ from procedures.rules.facts import Facts, Session, Wanted
 from procedures.rules.findings import Finding, Plain, Severity
 from procedures.rules.payer.caps import injections
 from procedures.rules.places import are_contiguous, sides_of
-from procedures.rules.rows import Ruled, listed, words
+from procedures.rules.rows import Ruled, listed, not_said, words
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,10 @@ class GuidanceRequired(Ruled):
         message = f"Imaging must be {words(self.allowed)} ({told})."
         return self.row.finding(message, evidence={"guidance": told, "allowed": ", ".join(sorted(self.allowed))})
 
+    def asks(self, facts: Facts) -> frozenset[str]:
+        wrong = [one for one in self.asked(facts) if not self._is_right(one, facts)]
+        return frozenset({"contrast"} if any(f"{one.guidance}_with_contrast" in self.allowed for one in wrong) else ())
+
     def _is_right(self, one: Wanted, facts: Facts) -> bool:
         if one.guidance in self.allowed or (f"{one.guidance}_with_contrast" in self.allowed and one.contrast != "none"):
             return True
@@ -197,15 +201,24 @@ class Technique(Ruled):
             elif self.least_c is not None:
                 if one.temperature_c is None:
                     faults.append("no lesion temperature is recorded")
-                    is_known = is_known or facts.is_complete
                 elif one.temperature_c < self.least_c or (self.is_strict and one.temperature_c == self.least_c):
                     than = "above" if self.is_strict else "at least"
-                    faults.append(f"the lesion must be {than} {float(self.least_c):g} °C, not {float(one.temperature_c):g}")
-                    is_known = True
+                    usual = "" if one.has_heat_told else ", the usual one; nobody has said yet which"
+                    faults.append(
+                        f"the lesion must be {than} {float(self.least_c):g} °C, not {float(one.temperature_c):g}{usual}"
+                    )
+                    is_known = is_known or one.has_heat_told
         if not faults:
             return None
         evidence: dict[str, Plain] = {"faults": "; ".join(faults)}
-        return self.row.finding(f"{'; '.join(faults).capitalize()}.", evidence=evidence, is_pending=not is_known)
+        is_pending, about = not_said(facts, is_known=is_known)
+        told = "; ".join(faults)
+        return self.row.finding(f"{told[0].upper()}{told[1:]}.", evidence=evidence, is_pending=is_pending, about=about)
+
+    def asks(self, facts: Facts) -> frozenset[str]:
+        if not self.asked(facts):
+            return frozenset()
+        return frozenset({"technique"} if self.least_c is None else {"technique", "temperature_c"})
 
 
 @dataclass(frozen=True)

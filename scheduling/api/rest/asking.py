@@ -77,8 +77,8 @@ def target_of(values: dict[str, Any]) -> Target:
 def _details(said: dict[str, Any] | None) -> Details:
     if said is None:
         return NOTHING_SAID
-    dose = said["dose_mg"]
-    return Details(**{**said, "dose_mg": None if dose is None else Fraction(dose)})
+    figures = {name: None if said[name] is None else Fraction(said[name]) for name in ("dose_mg", "temperature_c")}
+    return Details(**{**said, **figures})
 
 
 def options_of(values: dict[str, Any]) -> openings.Options:

@@ -202,13 +202,14 @@ class CloseTask(_OneTask):
 def rules_of(case: Appointment) -> dict[str, Any]:
     """Return what rules say about a case now."""
     at = web.now()
-    found = rechecking.look(appointment=case, at=at)
+    looked = rechecking.look(appointment=case, at=at)
+    found = looked.findings
     waived = set(case.overrides.filter(ended_at=None).values_list("code", flat=True))
     said = [_Said(finding, finding.key in waived) for finding in found if not finding.pending]
     planned = getattr(case, "details", None) or CaseDetails(appointment=case)
     waits = waiting.grouped(found, case.arrives_at, at)
     told: dict[str, Any] = words.RulesOut(
-        {"findings": said, "waits": waits, "planned": planned, "version": case.version}
+        {"findings": said, "waits": waits, "planned": planned, "asks": sorted(looked.asks), "version": case.version}
     ).data  # fmt: skip
     return told
 

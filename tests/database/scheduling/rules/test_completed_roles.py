@@ -106,7 +106,7 @@ def test_the_payers_limit_counts_a_completed_session_by_its_role(ruled: SmallCli
     planned = CaseDetails.objects.create(appointment=coming, role="diagnostic")
 
     def counted() -> dict[str, tuple[int, int]]:
-        found = rechecking.look(appointment=coming, at=local(TODAY, "12:00"))
+        found = rechecking.look(appointment=coming, at=local(TODAY, "12:00")).findings
         return {one.code: (one.facts["counted"], one.facts["limit"]) for one in found if one.code.endswith("x_cap")}
 
     assert counted() == {"mcr_si_dx_cap": (2, 2)}
