@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 import structlog
 from django.db import transaction
 
+from pain_clinic import throttles
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import User
 from pain_clinic.audit import trail
@@ -17,6 +18,7 @@ from patients.records import FieldRefused
 log = structlog.get_logger("pain_clinic.emergencies")
 LASTS = timedelta(minutes=60)
 SHORTEST, LONGEST = 10, 300
+TRIES, WINDOW = 10, timedelta(hours=1)
 BREAK, REVIEW = "patients.break_glass", "patients.review_emergencies"
 
 
@@ -36,9 +38,26 @@ class NoEmergency(Refused):
         self.patient = patient
 
 
+class TooMany(Refused):
+    status = 429
+
+    def __init__(self) -> None:
+        super().__init__("too_many", "Too many tries in an hour. Call the clinic's manager.")
+
+
 class Reviewed(Conflict):
     def __init__(self) -> None:
         super().__init__("reviewed", "Somebody has looked at this already.")
+
+
+def count_try(user: User) -> None:
+    """Count that somebody looks for a person of another site, at whatever door.
+
+    Raises:
+        TooMany: they have tried too often in an hour.
+    """
+    if throttles.count("emergency", str(user.pk), window=WINDOW) > TRIES:
+        raise TooMany
 
 
 def find(*, record_number: str = "", first_name: str = "", last_name: str = "", birth_date: date | None = None) -> Patient:

@@ -98,6 +98,7 @@ def _visit(row: Mapping[str, Any], today: date, url: Callable[[UUID], str]) -> V
     told = spine.shown(levels, row["side"], scheme=row["level_scheme"], regions=words.regions_told(regions, own_regions))
     return Visit(
         url=url(UUID(row["public_id"])),
+        case=row["public_id"],
         starts_at=datetime.fromisoformat(row["starts_at"]).astimezone(ZoneInfo(row["zone"])),
         on=on,
         procedure=f"{row['short_name']} {told}".strip(),
@@ -139,6 +140,6 @@ def _letter(row: Mapping[str, Any]) -> Letter:
 
 def _plans(patient: Patient, user: User, today: date, stamp: pathwaybook.Stamp) -> tuple[Plan, ...]:
     return tuple(
-        Plan(one.name, one.what, days_in_words(one.told), tuple(map(days_in_words, one.why)), one.url, one.is_running)
+        Plan(one.name, one.what, days_in_words(one.told), tuple(map(days_in_words, one.why)), one.url, one.is_running, one.key)
         for one in worklist.of_patient(patient=patient, user=user, today=today, stamp=stamp)
     )

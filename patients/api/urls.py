@@ -1,11 +1,14 @@
 from django.urls import URLPattern, path
 
-from patients.api import facts, notes, papers, problems, reports, rest
+from patients.api import facts, history, notes, papers, problems, reports, rest
 
 urlpatterns = [
     path("patients/", rest.Patients.as_view(), name="api_patients"),
     path("patients/search/", rest.PatientSearches.as_view(), name="api_patient_search"),
     path("patients/<uuid:public_id>/", rest.OnePatient.as_view(), name="api_patient"),
+    path("patients/emergency/", history.Emergencies.as_view(), name="api_emergency"),
+    path("patients/<uuid:public_id>/history/", history.PatientHistory.as_view(), name="api_history"),
+    path("patients/<uuid:public_id>/access/", history.PatientAccess.as_view(), name="api_access"),
     path("patients/<uuid:public_id>/notes/", notes.PatientNotes.as_view(), name="api_notes"),
     path("patients/<uuid:public_id>/papers/", papers.PatientPapers.as_view(), name="api_papers"),
     path("papers/<uuid:public_id>/", papers.OnePaper.as_view(), name="api_paper"),

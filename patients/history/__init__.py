@@ -3,7 +3,8 @@
 from patients.history.beyond import Beyond, Letter, Plan, Visit
 from patients.history.opening import PRINT, READ, open_history
 from patients.history.paper import MOST_ENTRIES, SOURCE, content
-from patients.history.shapes import FILTERS, SPANS, USUAL_SPAN, Asked, HistoryPage
+from patients.history.shapes import FILTERS, SPANS, USUAL_SPAN, WHOLE, Asked, HistoryPage
+from patients.history.targets import is_place
 
 __all__ = [
     "FILTERS",
@@ -13,6 +14,7 @@ __all__ = [
     "SOURCE",
     "SPANS",
     "USUAL_SPAN",
+    "WHOLE",
     "Asked",
     "Beyond",
     "HistoryPage",
@@ -20,5 +22,6 @@ __all__ = [
     "Plan",
     "Visit",
     "content",
+    "is_place",
     "open_history",
 ]

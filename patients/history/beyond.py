@@ -33,6 +33,7 @@ class Visit:
     regions: list[str]
     own_regions: list[str]
     side: str
+    case: str = ""
     body_site: str = ""
     patient: str = ""
     day_shown: bool = True
@@ -62,6 +63,7 @@ class Plan:
     why: tuple[str, ...]
     url: str
     is_running: bool
+    course: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,11 @@ class Beyond:
     def __post_init__(self) -> None:
         found = [one for one in self.visits or () if one.is_coming]
         object.__setattr__(self, "coming", tuple(sorted(found, key=lambda one: one.starts_at)))
+
+    @property
+    def booked(self) -> tuple[Visit, ...] | None:
+        """Return what is to come; None where the reader may not see visits."""
+        return None if self.visits is None else self.coming
 
 
 class Teller(Protocol):

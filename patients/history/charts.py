@@ -108,7 +108,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Everything that the drawing needs."""
+    """Everything that the drawing needs, and the figures themselves."""
 
     first: date
     last: date
@@ -123,6 +123,10 @@ class Chart:
     rows: tuple[Row, ...]
     height: int
     summary: str
+    pain: tuple[Reading, ...]
+    function: tuple[Reading, ...]
+    opioids: tuple[Step, ...]
+    events: tuple[Event, ...]
 
     @property
     def is_empty(self) -> bool:
@@ -187,6 +191,10 @@ def draw(
         rows=_rows(pain, function, steps, shown, first, last),
         height=end + 22,
         summary=_summary(lines, shown, first, last),
+        pain=tuple(one for one in pain if first <= one.on <= last),
+        function=tuple(one for one in function if first <= one.on <= last),
+        opioids=tuple(steps),
+        events=tuple(shown),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from patients.history.beyond import Beyond
 
@@ -21,6 +22,7 @@ FILTERS = {
 SPANS = {"6m": "6 months", "1y": "1 year", "2y": "2 years", "5y": "5 years", "all": "All"}
 USUAL_SPAN = "2y"
 PER_PAGE = 10
+WHOLE = 10**6  # entries of a page that holds all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,12 @@ class Map:
     def is_empty(self) -> bool:
         return not self.regions and not self.body
 
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Return every place that was treated, from the head down."""
+        rows = (row for region in self.regions for row in region.rows)
+        return (*(target for row in rows for target in row.targets), *self.body)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -140,6 +148,9 @@ class Entry:
     url: str = ""
     status: str = ""
     is_bad: bool = False
+    performed: UUID | None = None  # what was done, or what a score is about
+    note: UUID | None = None
+    case: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +181,10 @@ class Ledger:
     share: int | None  # percent of the limit, for the bar
     is_over: bool
     notes: tuple[str, ...] = ()
+    months: int = 12
+    amount: float = 0
+    unit: str = ""
+    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,10 @@ def _steroid_ledger(rows: Rows, on: date, equal: dict[str, float], months: int, 
         share=min(round(float(total) / most * 100), 100) if most else None,
         is_over=most is not None and total > Fraction(str(most)),
         notes=tuple(notes),
+        months=months,
+        amount=round(float(total), 1),
+        unit="mg methylprednisolone equivalents",
+        most=most,
     )
 
 
@@ -161,7 +165,10 @@ def _radiation(done: Iterable[Done], on: date) -> Ledger:
         notes.append(f"{silent} without a beam time on record: the total is a lower bound")
     minutes, rest = divmod(seconds, 60)
     total = f"{minutes} min {rest} s" if minutes else f"{rest} s"
-    return Ledger("Fluoroscopy, 12 months", total, "no limit in the tables", None, False, tuple(notes))
+    return Ledger(
+        "Fluoroscopy, 12 months", total, "no limit in the tables", None, False, tuple(notes),
+        months=YEAR, amount=float(seconds), unit="s of beam time",
+    )  # fmt: skip
 
 
 def medicines(taken: Sequence[Taken], on: date) -> tuple[tuple[Medicine, ...], tuple[Medicine, ...]]:

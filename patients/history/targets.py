@@ -134,6 +134,11 @@ def is_level(place: str) -> bool:
     return place in spine.PAIRS or place in spine.FORAMINA or place in spine.SPINE
 
 
+def is_place(place: str) -> bool:
+    """Say whether a text can name a place: a level, or words of a part of the body."""
+    return is_level(place) or place.replace("_", "").isalpha()
+
+
 def map_of(
     done: Iterable[Done], reliefs: Mapping[int, Relief], *, chosen: Place | None, url: str, clear_url: str
 ) -> Map:  # fmt: skip

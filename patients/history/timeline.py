@@ -125,6 +125,8 @@ def _procedures(
             note_url=note_url(one.note_id) if has_note and one.note_id else "",
             note_state="signed" if one.note_signed_at else "not signed",
             url=done_url(one.public_id),
+            performed=one.public_id,
+            note=one.note_id if has_note else None,
         )
 
 
@@ -161,7 +163,8 @@ def _scores(scores: Sequence[Scored], done: Mapping[int, Done], about: set[int] 
     for (on, key, phase), held in groups.items():
         session = done.get(key) if key is not None else None
         told = _diary(held) if phase == "diary" else ", ".join(_value(one) for one in held)
-        yield Entry(on, "scores", told, _about(session, phase, on) + _by(held))
+        about_id = session.public_id if session else None
+        yield Entry(on, "scores", told, _about(session, phase, on) + _by(held), performed=about_id)
 
 
 def _diary(held: Sequence[Scored]) -> str:
@@ -252,7 +255,7 @@ def _visits(visits: Iterable[Visit]) -> Iterator[Entry]:
         more = [one.starts_at.strftime("%H:%M"), one.where] if one.is_coming else [one.why]
         yield Entry(
             on=one.on, kind="visits", title=one.procedure, more=", ".join(part for part in more if part), category=one.category,
-            family=one.family, url=one.url, status=one.status,
+            family=one.family, url=one.url, status=one.status, case=one.case,
         )  # fmt: skip
 
 
@@ -261,7 +264,7 @@ def _letters(letters: Iterable[Letter]) -> Iterator[Entry]:
         told = [f"about the visit of {day_words(one.case_on)}", one.why, f"answered: {one.answer.lower()}" if one.answer else ""]
         yield Entry(
             on=one.on, kind="messages", title=f"{one.what} {LEFT.get(one.state, one.state)}",
-            more=", ".join(part for part in told if part), is_bad=one.state == "failed",
+            more=", ".join(part for part in told if part), is_bad=one.state == "failed", case=one.case,
         )  # fmt: skip
 
 
@@ -286,6 +289,7 @@ def _correspondence(letters: Iterable[Letter]) -> Iterator[Entry]:
             on=max(one.on for one in held), kind="messages",
             title=f"{len(held)} messages about the visit of {day_words(held[0].case_on)}",
             more=", ".join(told) + (f"; answered: {', '.join(answers)}" if answers else ""), is_bad="failed" in states,
+            case=held[0].case,
         )  # fmt: skip
 
 

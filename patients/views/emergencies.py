@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
@@ -13,18 +12,17 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from pain_clinic import throttles, web
+from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.audit import trail
-from pain_clinic.errors import DomainError, Refused
+from pain_clinic.errors import DomainError
 from patients import access_lists, emergencies
 from patients.forms import EmergencyForm, SpanForm
 from patients.models import EmergencyAccess
 from patients.views import reaching
 
 MOST_SHOWN = 100
-TRIES, WINDOW = 10, timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +32,6 @@ class Opened:
     row: EmergencyAccess
     zone: ZoneInfo
     may_review: bool
-
-
-class TooMany(Refused):
-    status = 429
-
-    def __init__(self) -> None:
-        super().__init__("too_many", "Too many tries in an hour. Call the clinic's manager.")
 
 
 @require_http_methods(["GET", "POST"])
@@ -56,8 +47,7 @@ def break_glass(request: HttpRequest) -> HttpResponse:
 
     def produce() -> HttpResponse:
         said = form.cleaned_data
-        if throttles.count("emergency", str(request.user.pk), window=WINDOW) > TRIES:
-            raise TooMany
+        emergencies.count_try(web.member(request))
         patient = emergencies.find(**{name: said[name] for name in ("record_number", "first_name", "last_name", "birth_date")})
         emergencies.break_glass(
             patient=patient,

@@ -13,7 +13,6 @@ from pain_clinic import papers, web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from patients import emergencies, history
-from patients.history.targets import is_level
 from patients.models import Patient
 from patients.views import reaching
 
@@ -63,7 +62,7 @@ def _asked(request: HttpRequest) -> history.Asked:
     number = request.GET.get("page", "1")
     return history.Asked(
         what=what if what in history.FILTERS else "",
-        place=place if is_level(place) or place.replace("_", "").isalpha() else "",
+        place=place if history.is_place(place) else "",
         side=side if side in ("left", "right", "midline") else "",
         page=int(number) if number.isdecimal() and len(number) < 6 else 1,
         span=span if span in history.SPANS else history.USUAL_SPAN,

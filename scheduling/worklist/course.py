@@ -85,6 +85,7 @@ def of_patient(*, patient: Patient, user: User, today: date, stamp: pathwaybook.
             why=_why(row) if row.course.status == CourseStatus.ACTIVE else (),
             url=reverse("scheduling:course", args=[row.course.public_id]),
             is_running=row.course.status == CourseStatus.ACTIVE,
+            key=str(row.course.public_id),
         )
         for row in (rolling.shown(one, today) for one in found)
     )

@@ -95,6 +95,7 @@ class CourseLine:
     why: tuple[str, ...]
     url: str
     is_running: bool
+    key: str
 
 
 @dataclass(frozen=True, slots=True)

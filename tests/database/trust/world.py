@@ -402,6 +402,11 @@ def hold(world: World) -> None:
         Medication.objects.create(patient=world.patient, recorded_at=NOW, **taken)
 
 
+def stranger() -> str:
+    """Return the record number of somebody whom no site of the world knows."""
+    return str(factories.patient(home=factories.site(), last_name="Stranger", first_name="Stan").record_number)
+
+
 def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
     """Return for each API write a body that it takes, by operation id."""
     hold(world)
@@ -463,6 +468,7 @@ def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
         "worklist_book": {"rows": [{"course": str(world.course().public_id), "offer": "lapsed"}]},
         "appointments_swap": {"other": str(world.rival().public_id), "other_version": 1},
         "patients_search": {"words": "zyx"},
+        "emergencies_open": {"record_number": stranger(), "reason": "treating", "text": "Because it is urgent"},
         "patients_amend": {"payer": "Other"},
         "coverage_record": {"payer": "Payer", "payer_rules": "none", "plan_type": "self_pay"},
         "coverage_amend": {"state": "CA"},
