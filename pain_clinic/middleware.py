@@ -20,7 +20,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render, resolve_url
 
-from pain_clinic import clock
+from pain_clinic import clock, strangers
 
 Handler = Callable[[HttpRequest], HttpResponse]
 log = structlog.get_logger("pain_clinic.access")
@@ -143,7 +143,7 @@ class CleanInputMiddleware:
             return plain_error(request, 413, f"That is more than we can take: {most // 1024**2} MB at most.", "too_large")
         if not self._is_clean(request):
             if request.path.startswith(LINKS):  # a spoilt link gets the page of every bad link, whatever spoilt it
-                return render(request, "scheduling/link/gone.html", {}, status=404)
+                return strangers.tell(request, strangers.GONE, status=404)
             return plain_error(request, 400, "That request cannot be read.", "malformed")
         if request.content_type in FORM_TYPES:
             try:

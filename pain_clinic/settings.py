@@ -380,8 +380,8 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 2000
 
 # --- language, time, files -------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"
-LANGUAGES = [("en-gb", "English"), ("en", "English"), ("es", "Español")]
-LOCALE_PATHS = [BASE_DIR / "locale"]
+LOCALE_PATHS = [BASE_DIR / "locale"]  # patients are offered what lies there compiled: `manage.py languages`
+LANGUAGES_HELD_BACK = env.words("LANGUAGES_HELD_BACK")  # codes of those that are there and not to be offered yet
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -90,10 +90,10 @@ def read(*, patient: Patient, first_on: date, last_on: date, by: Actor, zone: Zo
         details={"first_on": str(first_on), "last_on": str(last_on)},
     )
     found = reports.disclosures(patient=patient.public_id, first_on=first_on, last_on=last_on, zone=zone)
-    with override(patient.language):
+    with override(patient.reads):
         lines = sorted(_merged(_line(one) for one in found), key=_ORDERS.get(sort, _ORDERS["day"]))
         return AccessList(
-            language=patient.language,
+            language=patient.reads,
             title=gettext("Who has seen this record"),
             intro=gettext(INTRO),
             span=f"{_day(first_on)} – {_day(last_on)}",

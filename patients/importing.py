@@ -10,11 +10,12 @@ from typing import Any
 
 from django.db import transaction
 
+from pain_clinic import languages
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.errors import DomainError
 from patients import records
-from patients.models import Language, Patient, Sex, folded
+from patients.models import Patient, Sex, folded
 from patients.sheets import CellError, Problem, Sheet, SheetRow, read_date
 
 BATCH = 500
@@ -48,10 +49,8 @@ SEXES = {
     Sex.OTHER: ("o", "other", "x", "d", "diverse", "divers", "nonbinary", "non binary", "9"),
     Sex.UNKNOWN: ("u", "unknown", "unk", "n/a", "na", "not known", "0", "?"),
 }
-LANGUAGES = {
-    Language.ENGLISH: ("en", "eng", "english", "ingles", "en us", "en gb"),
-    Language.SPANISH: ("es", "spa", "esp", "spanish", "espanol", "es us", "es mx"),
-}
+# Beside code and names of a language, and what its translation's header says (`X-Also`).
+ALSO_LANGUAGES = {"en": ("eng", "ingles"), "es": ("spa", "esp")}
 NO_VALUE = {"null", "none", "n/a", "na", "-", "--", "nil", "unknown"}
 # A field that cannot be read costs the row only where the person would not be known without it.
 DECIDES = frozenset({"external_id", "last_name", "first_name", "birth_date", "site"})
@@ -163,7 +162,7 @@ class PatientImport:
         elif name == "sex":
             value = _one_of(SEXES, cell)
         elif name == "language":
-            value = _one_of(LANGUAGES, cell)
+            value = _language(cell)
         elif name == "site":
             if folded(cell) not in self._sites:
                 raise CellError("is not a site of this clinic")
@@ -238,3 +237,18 @@ def _one_of(table: dict[Any, tuple[str, ...]], cell: str) -> str:
         if word in words:
             return str(value)
     raise CellError("is not a word known here; give it a meaning with --map FILE")
+
+
+def _language(cell: str) -> str:
+    """Return the code of a language that is offered: by code, name, or as a kind of it, "es-MX"."""
+    word = folded(cell.replace("_", "-"))
+    meant = {
+        folded(said): one.code
+        for one in reversed(languages.offered())
+        for said in (one.code, one.name, one.own_name, *one.also, *ALSO_LANGUAGES.get(one.code, ()))
+    }
+    kind, _space, rest = word.partition(" ")
+    code = meant.get(word) or (meant.get(kind, "") if kind in languages.codes() and rest.isalnum() and len(rest) < 5 else "")
+    if not code:
+        raise CellError(f"is no language known here: {languages.known()}; give it a meaning with --map FILE")
+    return code

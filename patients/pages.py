@@ -231,7 +231,7 @@ def open_page(*, patient: Patient, user: User, by: Actor, today: date) -> Patien
             Pair("E-mail", patient.email),
             Pair("E-mail about appointments", "yes" if patient.accepts_email else "not wanted"),
             Pair("Mail subject may name the procedure", "yes" if patient.accepts_details else ""),
-            Pair("Language", patient.get_language_display()),
+            Pair("Language", patient.speaks),
             Pair("Time zone", patient.time_zone),
         ),
         about=(
@@ -255,7 +255,7 @@ def _facts(patient: Patient) -> Iterable[Flag]:
     if patient.deceased_on:
         yield Flag("deceased", f"Died on {patient.deceased_on.isoformat()}")
     if patient.language != "en":
-        yield Flag("interpreter", f"Speaks {patient.get_language_display()}")
+        yield Flag("interpreter", f"Speaks {patient.speaks}")
     if patient.payer:
         yield Flag("note", patient.payer)
 

@@ -10,11 +10,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from pain_clinic import rest, rest_rules, web
+from pain_clinic import languages, rest, rest_rules, web
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from patients import records
-from patients.models import Language, Patient, PatientQuerySet, Sex
+from patients.models import Patient, PatientQuerySet, Sex
 
 NAME, SHORT = 120, 80
 
@@ -42,6 +42,15 @@ class PatientOut(serializers.Serializer[object]):
         return str(patient.phone or "")
 
 
+class LanguageField(serializers.ChoiceField):
+    """One of the languages that are offered now; fields are made anew for each request."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            choices=languages.choices(), error_messages={"invalid_choice": f"Choose one of: {languages.known()}."}, **kwargs
+        )
+
+
 class PatientChange(serializers.Serializer[object]):
     """What may be changed; leave out what stays."""
 
@@ -51,7 +60,7 @@ class PatientChange(serializers.Serializer[object]):
     sex = serializers.ChoiceField(choices=Sex.choices, required=False)
     email = serializers.CharField(max_length=254, required=False, allow_blank=True)
     phone = serializers.CharField(max_length=40, required=False, allow_blank=True)
-    language = serializers.ChoiceField(choices=Language.choices, required=False)
+    language = LanguageField(required=False)
     payer = serializers.CharField(max_length=NAME, required=False, allow_blank=True)
     external_id = serializers.CharField(max_length=SHORT, required=False, allow_null=True)
     time_zone = serializers.CharField(max_length=64, required=False, allow_blank=True)

@@ -8,9 +8,10 @@ from typing import Any
 from django import forms
 from django.db.models import Q
 
+from pain_clinic import languages
 from pain_clinic.accounts.models import Site, User
 from patients import records
-from patients.models import Language, Patient, Sex
+from patients.models import Patient, Sex
 
 DATE = {"type": "date", "autocomplete": "off"}
 PLAIN = {"autocomplete": "off", "autocapitalize": "words", "spellcheck": "false"}
@@ -44,7 +45,7 @@ class PatientForm(forms.Form):
         required=False,
         widget=forms.TextInput(attrs={"type": "email", "autocomplete": "off", "spellcheck": "false"}),
     )
-    language = forms.ChoiceField(label="Language", choices=Language.choices, initial=Language.ENGLISH)
+    language = forms.ChoiceField(label="Language", choices=languages.choices, initial=languages.ENGLISH)
     accepts_email = forms.BooleanField(label="May get e-mail about appointments", required=False, initial=True)
     accepts_details = forms.BooleanField(
         label="Subject and calendar may name the procedure",
@@ -66,7 +67,10 @@ class PatientForm(forms.Form):
         self.at = at
         self.patient = patient
         mine = Q(pk__in=user.sites.all(), is_active=True)
+        spoken = languages.choices()
         if patient is not None:
+            if patient.language not in languages.codes():
+                spoken.append((patient.language, f"{patient.speaks}, no longer offered: gets {languages.name(patient.reads)}"))
             mine |= Q(pk=patient.home_site_id)  # a colleague's site may stay what it is
             self.fields["version"] = forms.IntegerField(widget=forms.HiddenInput)
             self.fields["deceased_on"] = forms.DateField(
@@ -76,6 +80,8 @@ class PatientForm(forms.Form):
                 widget=forms.DateInput(format="%Y-%m-%d", attrs=DATE),
                 error_messages={"invalid": "Write the date as year-month-day, 2026-03-02."},
             )
+        self.fields["language"].choices = spoken  # type: ignore[attr-defined]
+        self.fields["language"].error_messages["invalid_choice"] = f"Choose one of: {languages.known()}."
         self.fields["home_site"].queryset = Site.objects.filter(mine).order_by("name", "pk")  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
@@ -84,7 +90,7 @@ class PatientForm(forms.Form):
         home = values.get("home_site") or (self.patient.home_site if self.patient is not None else None)
         today = home.day_at(self.at) if home is not None else self.at.date()
         for name in records.CHANGEABLE:
-            if name in values:
+            if name in values and not (name == "language" and self.patient and values[name] == self.patient.language):
                 try:
                     values.update(records.clean({name: values[name]}, today=today))
                 except records.FieldRefused as refusal:

@@ -53,7 +53,7 @@ def open_history(
         record_number=patient.record_number,
         same_name=records.same_names([patient], user=user).get(patient.pk, ""),
         died_on=patient.deceased_on,
-        speaks=patient.get_language_display() if patient.language != "en" else "",
+        speaks=patient.speaks if patient.language != "en" else "",
         acts=_acts(patient, by),
         chips=standing.chips(rows, patient, today, age),
         map=targets.map_of(
@@ -103,7 +103,7 @@ def _person(patient: Patient) -> tuple[Pair, ...]:
         ("Telephone", pages.spoken(patient.phone)),
         ("E-mail", patient.email),
         ("E-mail about appointments", "yes" if patient.accepts_email else "not wanted"),
-        ("Language", patient.get_language_display()),
+        ("Language", patient.speaks),
         ("Home site", patient.home_site.name),
         ("Number elsewhere", patient.external_id or ""),
     )

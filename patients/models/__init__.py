@@ -23,7 +23,7 @@ from patients.models.coverage import Authorization, AuthorizationUse, Coverage, 
 from patients.models.emergencies import EmergencyAccess, EmergencyReason
 from patients.models.outcomes import Aspect, Phase, Score, SessionOutcome
 from patients.models.papers import MediaType, Paper, PaperContent, PaperKind
-from patients.models.people import Language, Patient, PatientQuerySet, PatientSite, Sex, folded, short_name
+from patients.models.people import Patient, PatientQuerySet, PatientSite, Sex, folded, short_name
 from patients.models.performed import (
     Addendum,
     Amendment,
@@ -70,7 +70,6 @@ __all__ = [
     "Implant",
     "LabResult",
     "LabTest",
-    "Language",
     "MediaType",
     "Medication",
     "MedicineKind",

@@ -14,6 +14,7 @@ from django.db import models
 from django.db.models import Q
 from phonenumber_field.modelfields import PhoneNumberField
 
+from pain_clinic import languages
 from pain_clinic.accounts.models import Site, check_time_zone
 
 if TYPE_CHECKING:
@@ -40,11 +41,6 @@ class Sex(models.TextChoices):
     MALE = "male"
     OTHER = "other"
     UNKNOWN = "unknown"
-
-
-class Language(models.TextChoices):
-    ENGLISH = "en", "English"
-    SPANISH = "es", "Spanish"
 
 
 class PatientQuerySet(models.QuerySet["Patient"]):
@@ -98,7 +94,8 @@ class Patient(models.Model):
     sex = models.CharField(max_length=8, choices=Sex.choices, default=Sex.UNKNOWN)
     email = models.EmailField(blank=True)
     phone = PhoneNumberField(blank=True)
-    language = models.CharField(max_length=5, choices=Language.choices, default=Language.ENGLISH)
+    # Of the languages that are offered when it is written; one whose translation is taken away stays, and reads English.
+    language = models.CharField(max_length=languages.LONGEST, default=languages.ENGLISH)
     payer = models.CharField(max_length=120, blank=True)
     home_site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="home_patients")
     # Empty: the home site's. The database has the defaults too, for those who write rows by COPY.
@@ -123,6 +120,7 @@ class Patient(models.Model):
         constraints = [
             models.CheckConstraint(condition=~Q(last_name=""), name="patient_has_last_name"),
             models.CheckConstraint(condition=~Q(first_name=""), name="patient_has_first_name"),
+            models.CheckConstraint(condition=Q(language__regex=languages.SHAPE), name="patient_language_is_a_code"),
         ]
         indexes = [
             # Patient search: any part of a name.
@@ -149,6 +147,16 @@ class Patient(models.Model):
     def zone(self) -> str:
         """The zone in which this person's quiet hours are kept."""
         return self.time_zone or self.home_site.time_zone
+
+    @property
+    def reads(self) -> str:
+        """The code of the language in which we write to this person."""
+        return languages.readable(self.language)
+
+    @property
+    def speaks(self) -> str:
+        """What staff call this person's language."""
+        return languages.name(self.language)
 
     @property
     def short_name(self) -> str:

@@ -12,12 +12,13 @@ from django.db import connection, transaction
 from django.db.models import Q
 from phonenumber_field.phonenumber import to_python
 
+from pain_clinic import languages
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site, User, check_time_zone
 from pain_clinic.audit import trail
 from pain_clinic.errors import Conflict, Forbidden, Refused, translated
 from pain_clinic.texts import clean_text
-from patients.models import FactChange, Language, Patient, PatientSite, Sex, folded
+from patients.models import FactChange, Patient, PatientSite, Sex, folded
 
 LONGEST = {"last_name": 120, "first_name": 120, "payer": 120, "external_id": 80, "email": 254, "time_zone": 64}
 OLDEST_YEARS = 130
@@ -91,7 +92,7 @@ def register(
     sex: str = Sex.UNKNOWN,
     email: str = "",
     phone: str = "",
-    language: str = Language.ENGLISH,
+    language: str = languages.ENGLISH,
     payer: str = "",
     external_id: str | None = None,
     time_zone: str = "",
@@ -165,7 +166,10 @@ def amend(*, patient: Patient, changes: Mapping[str, Any], by: Actor, at: dateti
     unknown = set(changes) - set(CHANGEABLE)
     if unknown:
         raise FieldRefused("field_unknown", sorted(unknown)[0], "This cannot be changed here.")
-    values = clean(changes, today=(changes.get("home_site") or patient.home_site).day_at(at))
+    # A language that stays is not judged again: its translation may have been taken away.
+    stays = {name: value for name, value in changes.items() if name == "language" and value == patient.language}
+    new = {name: value for name, value in changes.items() if name not in stays}
+    values = {**clean(new, today=(changes.get("home_site") or patient.home_site).day_at(at)), **stays}
     with translated(TAKEN), transaction.atomic():
         kept = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
         if version is not None and version != kept.version:
@@ -367,6 +371,12 @@ def _choice(options: Iterable[str]) -> Any:
     return check
 
 
+def _language(name: str, value: Any, today: date) -> str:
+    if value not in languages.codes():
+        raise FieldRefused("not_a_choice", name, f"Choose one of: {languages.known()}.")
+    return str(value)
+
+
 def _time_zone(name: str, value: Any, today: date) -> str:
     zone = _text(name, value, today)
     if zone:
@@ -388,7 +398,7 @@ _CLEANERS: dict[str, Any] = {
     "sex": _choice(Sex.values),
     "email": _email,
     "phone": _phone,
-    "language": _choice(Language.values),
+    "language": _language,
     "payer": _text,
     "external_id": _external_id,
     "time_zone": _time_zone,

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from django.core.paginator import Page as DjangoPage
 from django.urls import reverse
 
+from pain_clinic import languages
 from pain_clinic.clock import wall
 from patients.models import Patient
 from procedures import levels as target_words
@@ -38,7 +39,6 @@ LONG_MONTHS = (
 SIDE_LETTERS = {"left": "L", "right": "R", "bilateral": "both", "midline": ""}
 SEXES = {"female": "F", "male": "M", "other": "other", "unknown": "sex not on file"}
 DEVICES = (Kind.C_ARM, Kind.ULTRASOUND, Kind.RF_GENERATOR, Kind.COOLING_PUMP, Kind.STIMULATOR_PROGRAMMER)
-LANGUAGES = {"es": "Spanish"}
 NOBODY = UUID(int=0)
 
 
@@ -129,8 +129,8 @@ def brief_flags(is_deceased: bool, has_twin: bool, language: str) -> tuple[Flag,
         flags.append(Flag("deceased", "Deceased"))
     if has_twin:
         flags.append(Flag("same_name", "Another patient has this name"))
-    if language in LANGUAGES:
-        flags.append(Flag("interpreter", f"Speaks {LANGUAGES[language]}"))
+    if language != languages.ENGLISH:
+        flags.append(Flag("interpreter", f"Speaks {languages.name(language)}"))
     return tuple(flags)
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from email.utils import parseaddr
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.utils import dateformat
 from django.utils.translation import gettext
 
+from pain_clinic.languages import ENGLISH
 from scheduling import calendars, holdplan
 from scheduling.answers.acting import UNDO_WITHIN, may_take_back
 from scheduling.answers.offering import NOTICE
 from scheduling.calendars import Visit, cleaned
-from scheduling.letters import SHORT_DAY, TIME, said, to_do
+from scheduling.letters import said, short_day, time_of_day, to_do
 from scheduling.models import BEFORE_ARRIVAL, PRESENT, Appointment, Link, Status, Wording
 
 
@@ -56,18 +55,18 @@ def show(link: Link, at: datetime, language: str) -> VisitShown:
     case, site = link.appointment, link.appointment.site
     zone = ZoneInfo(site.time_zone)
     arrives, leaves = case.arrives_at.astimezone(zone), case.leaves_at.astimezone(zone)
-    has_plan = bool(medicine_plan(link, at, language))
+    has_plan = bool(medicine_plan(link, at))
     undo_until = ""
     if may_take_back(case, at) and case.cancelled_at is not None:
-        undo_until = dateformat.format((case.cancelled_at + UNDO_WITHIN).astimezone(zone), TIME)
+        undo_until = time_of_day((case.cancelled_at + UNDO_WITHIN).astimezone(zone))
     return VisitShown(
         clinic=cleaned(settings.MAIL_FROM_NAME) or cleaned(site.name),
         address=", ".join(part for part in (cleaned(site.name), cleaned(site.address)) if part),
         phone=cleaned(site.phone),
         dial="".join(sign for sign in site.phone if sign.isdigit() or sign == "+"),
-        day=dateformat.format(arrives, in_language(SHORT_DAY, language)),
-        arrival=dateformat.format(arrives, TIME),
-        until=dateformat.format(leaves, TIME),
+        day=short_day(arrives),
+        arrival=time_of_day(arrives),
+        until=time_of_day(leaves),
         zone=arrives.tzname() or "",
         iso_day=arrives.date(),
         state=_state(case, at),
@@ -84,13 +83,13 @@ def _to_do(case: Appointment, zone: ZoneInfo, language: str, *, has_plan: bool) 
     """Return what the mails ask the patient to do, in the clinic's own words."""
     if case.status not in BEFORE_ARRIVAL:
         return ()
-    rows = Wording.objects.filter(language=language).order_by("key", "-version").distinct("key")
-    own = {(row.key, row.language): row.text for row in rows if row.text}
+    rows = Wording.objects.filter(language__in={language, ENGLISH}).order_by("key", "language", "-version")
+    own = {(row.key, row.language): row.text for row in rows.distinct("key", "language") if row.text}
     arrives = case.arrives_at.astimezone(zone)
     values = {
-        "day": dateformat.format(arrives, in_language(SHORT_DAY, language)),
-        "short_day": dateformat.format(arrives, in_language(SHORT_DAY, language)),
-        "arrival": dateformat.format(arrives, TIME),
+        "day": short_day(arrives),
+        "short_day": short_day(arrives),
+        "arrival": time_of_day(arrives),
         "place": cleaned(case.site.name),
         "phone": cleaned(case.site.phone),
     }
@@ -101,12 +100,7 @@ def _to_do(case: Appointment, zone: ZoneInfo, language: str, *, has_plan: bool) 
     return tuple(to_do(case, zone, say, medicines="" if has_plan else "medicines"))
 
 
-def in_language(formats: Mapping[str, str], language: str) -> str:
-    """Return how days are written in a language; one without its own way has the English one."""
-    return formats.get(language, formats["en"])
-
-
-def medicine_plan(link: Link, at: datetime, language: str) -> tuple[PlanLine, ...]:
+def medicine_plan(link: Link, at: datetime) -> tuple[PlanLine, ...]:
     """Return the lines of the visit's medicine plan, for the time that it has now; none before every prescriber has agreed.
 
     `links.read` says whether any prescriber ever agreed; without that nothing is looked up.
@@ -119,8 +113,8 @@ def medicine_plan(link: Link, at: datetime, language: str) -> tuple[PlanLine, ..
     def told(moment: date | datetime | None) -> str:
         if moment is None:
             return ""
-        day = dateformat.format(moment, in_language(SHORT_DAY, language))
-        return f"{day}, {dateformat.format(moment, TIME)}" if isinstance(moment, datetime) else day
+        day = short_day(moment)
+        return f"{day}, {time_of_day(moment)}" if isinstance(moment, datetime) else day
 
     return tuple(
         PlanLine(held.name, told(held.last_dose), told(held.restart)) for held in holdplan.told_to_patient(case=case, at=at)

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from django.utils import dateformat
 from django.utils.translation import gettext
 
 from pain_clinic.errors import Gone
 from procedures.models import Procedure
 from procedures.pathways import Step
 from scheduling import courses
-from scheduling.answers.showing import in_language
-from scheduling.letters import SHORT_DAY, TIME
+from scheduling.letters import short_day, time_of_day
 from scheduling.letters.passages import noop
 from scheduling.models import BEFORE_ARRIVAL, Course, CourseStatus, Link, PlannedSession, PlanState
 
@@ -90,7 +88,7 @@ class Upcoming:
     booked: str
 
 
-def upcoming(link: Link, at: datetime, language: str) -> Upcoming:
+def upcoming(link: Link, at: datetime) -> Upcoming:
     """Return what comes next in the course of a link, as things are now, in the language that is active.
 
     Raises:
@@ -109,7 +107,7 @@ def upcoming(link: Link, at: datetime, language: str) -> Upcoming:
     side = plan.side or course.side
     if side in SIDES and family != "scs_trial":
         what = f"{what} {gettext(SIDES[side])}"
-    booked = _booked(plan, language)
+    booked = _booked(plan)
     return Upcoming(what, (gettext(_why(course, plan, family, at)),), "" if booked else _now(plan), booked)
 
 
@@ -156,12 +154,11 @@ def _now(plan: PlannedSession) -> str:
     return gettext(WAITS.get(plan.owner, WAITS_FOR_PAPER))
 
 
-def _booked(plan: PlannedSession, language: str) -> str:
+def _booked(plan: PlannedSession) -> str:
     case = plan.appointment
     if case is None or case.status not in BEFORE_ARRIVAL:
         return ""
     arrives = case.arrives_at.astimezone(ZoneInfo(case.site.time_zone))
-    day = dateformat.format(arrives, in_language(SHORT_DAY, language))
     return gettext("Your visit is booked: %(day)s, please arrive at %(arrival)s.") % {
-        "day": day, "arrival": dateformat.format(arrives, TIME),
+        "day": short_day(arrives), "arrival": time_of_day(arrives),
     }  # fmt: skip

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext, override
 
+from pain_clinic.languages import ENGLISH
+
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 ONE_OCLOCK = re.compile(r"\b(la)s 1:", re.IGNORECASE)  # in Spanish the one hour that is no plural: a la 1:15
 
@@ -32,6 +34,9 @@ class Passage:
     def as_shipped(self, language: str) -> str:
         with override(language):
             return gettext(self.text)
+
+    def is_translated(self, language: str) -> bool:
+        return language == ENGLISH or self.as_shipped(language) != self.text
 
 
 def noop(text: str) -> str:
@@ -152,6 +157,12 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 
 
 def said(key: str, language: str, own: OwnWords, values: Mapping[str, str]) -> str:
-    """Return a passage in the clinic's own words, else as shipped in that language; call it with the language active."""
-    text = filled(own.get((key, language)) or gettext(PASSAGES[key].text), values)
+    """Return a passage in the clinic's own words, else as shipped in that language; call it with the language active.
+
+    One that has no translation is said in English, there too in the clinic's own words before those shipped.
+    """
+    shipped = PASSAGES[key].text
+    translated = gettext(shipped)
+    english = (own.get((key, ENGLISH)) or shipped) if translated == shipped else translated
+    text = filled(own.get((key, language)) or english, values)
     return ONE_OCLOCK.sub(r"\1 1:", text) if language == "es" else text

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from django.utils import dateformat
-from django.utils.translation import gettext
-
 from procedures import fasting
 from procedures.models import Driver
+from scheduling.letters.moments import short_day, time_of_day
 from scheduling.models import Appointment
 
-TIME = "g:i a"
 NONE, UNSURE, NEEDED = "", "driver_unsure", "driver"
 
 
@@ -85,7 +82,7 @@ def to_do(
 
 
 def _in_words(moment: datetime) -> str:
-    return f"{dateformat.format(moment, TIME)} ({dateformat.format(moment, gettext('l j F'))})"
+    return f"{time_of_day(moment)} ({short_day(moment)})"
 
 
 def _until(moment: datetime, zone: ZoneInfo) -> datetime:

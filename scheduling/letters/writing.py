@@ -13,17 +13,16 @@ import css_inline
 from django.conf import settings
 from django.template import Context
 from django.template.loader import get_template
-from django.utils import dateformat, translation
+from django.utils import translation
 from django.utils.translation import gettext
 
 from scheduling import calendars
 from scheduling.calendars import Visit, cleaned
+from scheduling.letters.moments import long_day, short_day, time_of_day
 from scheduling.letters.passages import OwnWords, said
-from scheduling.letters.preparing import TIME, to_do
+from scheduling.letters.preparing import to_do
 from scheduling.models import BEFORE_VISIT, Appointment, Message, MessageKind, Status
 
-DAY = {"en": "l j F Y", "es": r"l j \d\e F \d\e Y"}
-SHORT_DAY = {"en": "l j F", "es": r"l j \d\e F"}
 inliner = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=False, keep_at_rules=True)
 
 STANDS = (MessageKind.CONFIRMATION, MessageKind.CHANGE)
@@ -85,7 +84,7 @@ class Fact:
 
 def write(message: Message, *, at: datetime, known: Known = NOTHING) -> Letter:
     """Write the letter for a message from the appointment as it is now."""
-    with translation.override(message.patient.language):
+    with translation.override(message.patient.reads):
         return _Writer(message, known).letter(at)
 
 
@@ -103,7 +102,7 @@ class _Writer:
         self.site = self.appointment.site
         self.zone = ZoneInfo(self.site.time_zone)
         self.kind = message.kind
-        self.language = message.patient.language
+        self.language = message.patient.reads
         self.place = cleaned(self.site.name)
         self.sender = cleaned(settings.MAIL_FROM_NAME) or self.place
         self.phone = cleaned(self.site.phone)
@@ -131,17 +130,17 @@ class _Writer:
         arrives = self.appointment.arrives_at.astimezone(self.zone)
         values = {
             "first_name": cleaned(self.message.patient.first_name)[:60],
-            "day": dateformat.format(arrives, gettext("l j F Y")),
-            "short_day": dateformat.format(arrives, gettext("l j F")),
-            "arrival": dateformat.format(arrives, TIME),
+            "day": long_day(arrives),
+            "short_day": short_day(arrives),
+            "arrival": time_of_day(arrives),
             "place": self.place,
             "phone": self.phone,
         }
         if self.known.old_arrives_at is not None:
             before = self.known.old_arrives_at.astimezone(self.zone)
             values |= {
-                "old_day": dateformat.format(before, gettext("l j F Y")),
-                "old_arrival": dateformat.format(before, TIME),
+                "old_day": long_day(before),
+                "old_arrival": time_of_day(before),
                 "old_place": cleaned(self.known.old_place) or self.place,
             }
         return values
@@ -190,7 +189,7 @@ class _Writer:
             facts = [
                 Fact(gettext("Day"), self.values["day"]),
                 Fact(gettext("Please arrive at"), f"{self.values['arrival']} ({arrives.tzname()})"),
-                Fact(gettext("You can leave at about"), dateformat.format(leaves, TIME)),
+                Fact(gettext("You can leave at about"), time_of_day(leaves)),
             ]
         if self._stands() or self.kind == MessageKind.CANCELLATION:
             facts.append(Fact(gettext("Place"), ", ".join(part for part in (self.place, cleaned(self.site.address)) if part)))

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q
 
 from pain_clinic.accounts.models import Site
+from pain_clinic.languages import LONGEST, SHAPE
 from procedures.models import Procedure
 from scheduling.models.messages import AFTER_VISIT, BEFORE_VISIT, MessageKind
 
@@ -89,7 +90,7 @@ class Wording(models.Model):
     """The clinic's own words for one passage in one language. Newest wins; an empty text means the words as shipped."""
 
     key = models.CharField(max_length=40)
-    language = models.CharField(max_length=8)
+    language = models.CharField(max_length=LONGEST)
     version = models.PositiveIntegerField()
     text = models.TextField(blank=True)
     made_at = models.DateTimeField()
@@ -99,6 +100,7 @@ class Wording(models.Model):
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(fields=["key", "language", "version"], name="wording_version_once"),
+            models.CheckConstraint(condition=Q(language__regex=SHAPE), name="wording_language_is_a_code"),
         ]
 
     def __str__(self) -> str:

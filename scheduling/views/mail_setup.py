@@ -11,11 +11,10 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from pain_clinic import web
+from pain_clinic import languages, web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import DomainError
-from patients.models import Language
 from procedures import families
 from scheduling import cadence, messages, wording
 from scheduling.agenda.shapes import Act, Field, FormPage, SettingsLink, Tab
@@ -189,7 +188,7 @@ def switch(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @requires(MANAGE)
-def passages(request: HttpRequest, language: str = Language.ENGLISH) -> HttpResponse:
+def passages(request: HttpRequest, language: str = languages.ENGLISH) -> HttpResponse:
     """List every passage in one language, with what is the clinic's own."""
     _known(language)
     own = wording.changed()
@@ -199,10 +198,9 @@ def passages(request: HttpRequest, language: str = Language.ENGLISH) -> HttpResp
         groups.setdefault(each.group, []).append({
             "label": each.label, "url": reverse("scheduling:passage", args=[language, each.key]),
             "text": row.text if row else each.as_shipped(language), "is_own": row is not None,
+            "is_english": row is None and not each.is_translated(language),
         })  # fmt: skip
-    tabs = tuple(
-        Tab(str(label), reverse("scheduling:passages", args=[code]), code == language) for code, label in Language.choices
-    )
+    tabs = tuple(Tab(label, reverse("scheduling:passages", args=[code]), code == language) for code, label in languages.choices())
     mails = [
         (str(label), reverse("scheduling:passage_preview", args=[language, f"opening_{kind}"]))
         for kind, label in MessageKind.choices
@@ -237,7 +235,7 @@ def passage(request: HttpRequest, language: str, name: str) -> HttpResponse:
     each = PASSAGES[name]
     hint = "Keep: " + ", ".join(f"{{{need}}}" for need in sorted(each.needs)) if each.needs else ""
     page = {
-        "title": f"{each.group}: {each.label}", "language": Language(language).label, "name": name, "shipped": shipped,
+        "title": f"{each.group}: {each.label}", "language": languages.name(language), "name": name, "shipped": shipped,
         "version": newest.version if newest else 0, "is_own": bool(newest and newest.text),
         "back_url": reverse("scheduling:passages", args=[language]),
         "preview_url": reverse("scheduling:passage_preview", args=[language, name]),
@@ -276,5 +274,5 @@ def _number(text: str) -> int:
 
 
 def _known(language: str, name: str = "") -> None:
-    if language not in Language.values or (name and name not in PASSAGES):
+    if language not in languages.codes() or (name and name not in PASSAGES):
         raise Http404

@@ -1,4 +1,4 @@
-"""The page behind a score link: question by question, kept with each press, in English and Spanish, without JavaScript."""
+"""The page behind a score link: question by question, kept with each press, in the patient's language, without JavaScript."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest
-from django.utils import dateformat
 from django.utils.translation import gettext
 
 from scheduling import asks
 from scheduling.asks import QuestionSet
-from scheduling.letters import TIME
+from scheduling.letters import time_of_day, weekday
 from scheduling.models import Ask, Link
 
 
@@ -91,7 +90,8 @@ def _chosen(sets: Sequence[QuestionSet], wanted: str) -> QuestionSet | None:
 
 def _moment(one: QuestionSet, zone: ZoneInfo) -> str:
     """Return when it is meant, "Friday 2:45 p.m."; of the night and the next morning also which that is."""
-    when = dateformat.format(one.ask.meant_at.astimezone(zone), f"l {TIME}")
+    meant = one.ask.meant_at.astimezone(zone)
+    when = f"{weekday(meant)} {time_of_day(meant)}"
     which = {"bedtime": gettext("when you go to bed"), "morning": gettext("after getting up")}.get(one.ask.slot, "")
     return f"{when}, {which}" if which else when
 

@@ -64,7 +64,7 @@ def _personal(request: HttpRequest, opened: Opened) -> HttpResponse:
     is_of_course = opened.link.purpose == LinkPurpose.COURSE
     if is_proven(request, opened.link):
         if is_of_course:
-            return page(request, opened, "course", told=answers.upcoming(opened.link, opened.at, opened.language))
-        plan_lines = answers.medicine_plan(opened.link, opened.at, opened.language)
+            return page(request, opened, "course", told=answers.upcoming(opened.link, opened.at))
+        plan_lines = answers.medicine_plan(opened.link, opened.at)
         return page(request, opened, "plan", plan=plan_lines)
     return ask_for_proof(request, opened)

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
-from patients.models import Language
+from pain_clinic import languages
 from scheduling import answers
 from scheduling.views.answers.marks import mark
 from scheduling.views.answers.opening import READING, Opened
@@ -36,11 +36,10 @@ def page(
     said = request.GET.get("said", "") if request.method in READING else ""
     if said not in SAID or (said in STILL_TRUE and visit.state not in STILL_TRUE[said]):
         said = ""
-    other = Language.SPANISH if opened.language == Language.ENGLISH else Language.ENGLISH
     shown = {
         "visit": visit,
         "language": opened.language,
-        "other": {"code": other, "label": {"en": "English", "es": "Español"}[other], "address": f"?lang={other}"},
+        "others": [one for one in languages.offered() if one.code != opened.language],
         "mark": mark(opened),
         "said": said,
         "refusal": refusal,

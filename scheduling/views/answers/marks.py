@@ -8,14 +8,12 @@ from zoneinfo import ZoneInfo
 
 from django.core import signing
 from django.http import HttpRequest
-from django.utils import dateformat
 
 from pain_clinic.errors import Refused
 from scheduling import answers, booking
 from scheduling.answers import Shown
-from scheduling.answers.showing import in_language
 from scheduling.availability import Opening
-from scheduling.letters import SHORT_DAY, TIME
+from scheduling.letters import short_day, time_of_day
 from scheduling.views.answers.opening import Opened
 
 PRESS_SALT, PRESS_LASTS = "scheduling.answers.press", timedelta(hours=12)
@@ -60,14 +58,14 @@ def offers(opened: Opened) -> tuple[Offer, ...]:
     case = opened.link.appointment
     zone = case.site.time_zone
     return tuple(
-        Offer(_offer_token(opened, opening), *_in_words(opening.arrives_at, zone, opened.language))
+        Offer(_offer_token(opened, opening), *_in_words(opening.arrives_at, zone))
         for opening in answers.offers(appointment=case, by=opened.by, at=opened.at)
     )
 
 
-def _in_words(moment: datetime, zone: str, language: str) -> tuple[str, str]:
+def _in_words(moment: datetime, zone: str) -> tuple[str, str]:
     local = moment.astimezone(ZoneInfo(zone))
-    return dateformat.format(local, in_language(SHORT_DAY, language)), dateformat.format(local, TIME)
+    return short_day(local), time_of_day(local)
 
 
 def _offer_token(opened: Opened, opening: Opening) -> str:

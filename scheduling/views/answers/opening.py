@@ -8,17 +8,15 @@ from datetime import datetime, timedelta
 from functools import wraps
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.urls import reverse
 from django.utils import translation
 from django.views.decorators.csrf import csrf_exempt
 
-from pain_clinic import throttles, web
+from pain_clinic import languages, strangers, throttles, web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import open_to_public
 from pain_clinic.errors import Gone
 from pain_clinic.middleware import client_address
-from patients.models import Language
 from scheduling import links
 from scheduling.models import Link
 
@@ -39,7 +37,7 @@ class Opened:
     language: str
 
     def address(self, page: str = "link", **query: str) -> str:
-        asked = {**query, **({"lang": self.language} if self.language != self.link.patient.language else {})}
+        asked = {**query, **({"lang": self.language} if self.language != self.link.patient.reads else {})}
         path = reverse(f"scheduling:{page}", args=[self.secret])
         return path + ("?" + "&".join(f"{name}={value}" for name, value in asked.items()) if asked else "")
 
@@ -103,16 +101,16 @@ def no_link(request: HttpRequest) -> HttpResponse:
 
 def _language(request: HttpRequest, link: Link) -> str:
     asked = request.GET.get("lang", "")
-    return asked if asked in Language.values else str(link.patient.language)
+    return asked if asked in languages.codes() else str(link.patient.reads)
 
 
 def _gone(request: HttpRequest, status: int) -> HttpResponse:
-    """Answer every bad link alike, in both languages; nothing tells whether it ever was one."""
-    return _private(render(request, "scheduling/link/gone.html", {}, status=status))
+    """Answer every bad link alike, in every language; nothing tells whether it ever was one."""
+    return _private(strangers.tell(request, strangers.GONE, status=status))
 
 
 def _calm(request: HttpRequest) -> HttpResponse:
-    response = _private(render(request, "scheduling/link/calm.html", {}, status=429))
+    response = _private(strangers.tell(request, strangers.CALM, status=429))
     response["Retry-After"] = str(int(WINDOW.total_seconds()))
     return response
 

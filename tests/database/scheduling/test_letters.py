@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from patients.models import Language
 from scheduling import letters
 from scheduling.letters import PASSAGES, Known
 from scheduling.models import Appointment, Message, MessageKind
@@ -81,7 +80,7 @@ def test_every_passage_of_the_plain_text_is_in_the_html_too() -> None:
     assert made.html.count(f'href="{LINK}"') == 2
 
 
-@pytest.mark.parametrize("language", Language.values)
+@pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("kind", MessageKind.values)
 def test_no_mail_names_procedure_drug_specialty_or_last_name(kind: str, language: str) -> None:
     appointment = case(sedation="mac", language=language, status="cancelled" if kind == "cancellation" else "booked")

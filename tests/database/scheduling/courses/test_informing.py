@@ -336,7 +336,7 @@ def test_a_link_of_a_mail_about_no_course_has_nothing_to_read(ward: Ward) -> Non
     Message.objects.filter(kind=MessageKind.COURSE).update(course=None)
     secret = links.issue(message=told()[0], purpose=LinkPurpose.COURSE, at=NOW).rstrip("/").rpartition("/")[2]
     with pytest.raises(NothingToRead) as refused:
-        answers.upcoming(links.read(secret=secret, at=NOW), NOW, "en")
+        answers.upcoming(links.read(secret=secret, at=NOW), NOW)
     assert refused.value.code == "link_gone"
 
 

@@ -60,7 +60,7 @@ def test_a_medicine_whose_restart_is_left_open_is_shown_with_its_last_dose_only(
     said = {"is_agreed": True, "answered_by": "Dr. Heart", "how": "telephone"}
     clearing.answer(appointment=visit, drug="clopidogrel", by=nurse, at=NOW, **said)
     link = links.read(secret=phone_for(visit).secret, at=NOW)
-    (line,) = answers.medicine_plan(link, NOW, "en")
+    (line,) = answers.medicine_plan(link, NOW)
     assert (line.medicine, bool(line.last_dose), line.restart) == ("Clopidogrel", True, "")
 
 
