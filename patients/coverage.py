@@ -158,7 +158,7 @@ def fits(row: Authorization, performed: PerformedProcedure, book: Book | None) -
     Of one word for several families, and of an end that is only counted from the decision, the payer's rules tell.
     """
     procedure = performed.procedure
-    if procedure is None or not _is_for(row, procedure, book):
+    if procedure is None or not _is_for(row, procedure, book, performed.done_on):
         return False
     codes = {*procedure.cpt_primary, *procedure.cpt_add_on, *procedure.hcpcs}
     sides = {"left", "right"} if performed.side == "bilateral" else {performed.side}
@@ -170,21 +170,21 @@ def fits(row: Authorization, performed: PerformedProcedure, book: Book | None) -
         and (not row.levels or set(performed.levels) <= set(row.levels))
         and (begins is None or begins <= on)
         and (row.decided_on is None or row.decided_on <= on)
-        and on <= (row.valid_until or _counted_end(row, procedure, book) or on)
+        and on <= (row.valid_until or _counted_end(row, procedure, book, on) or on)
     )
 
 
-def _is_for(row: Authorization, procedure: Procedure, book: Book | None) -> bool:
+def _is_for(row: Authorization, procedure: Procedure, book: Book | None, on: date) -> bool:
     if row.covers in (procedure.code, procedure.family) or book is None:
         return row.covers in (procedure.code, procedure.family)
     family = book.families_by_id.get(row.covers, row.covers)
-    return any({family, procedure.family} <= joined for joined in book.joined_families(row.coverage.payer_rules))
+    return any({family, procedure.family} <= joined for joined in book.joined_families(row.coverage.payer_rules, on))
 
 
-def _counted_end(row: Authorization, procedure: Procedure, book: Book | None) -> date | None:
+def _counted_end(row: Authorization, procedure: Procedure, book: Book | None, on: date) -> date | None:
     if book is None or row.decided_on is None:  # what is approved has a day, says the database
         return None
-    days = book.approval_days(row.coverage.payer_rules, procedure.family)
+    days = book.approval_days(row.coverage.payer_rules, procedure.family, on)
     return None if days is None else row.decided_on + timedelta(days=days)
 
 

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import pghistory
 from django.conf import settings
-from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import ArrayField, DateRangeField, RangeOperators
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
 from django.db.models.functions import Mod
 from django.db.models.lookups import Exact
 from django.urls import reverse
@@ -249,14 +250,29 @@ class RuleSeverity(models.TextChoices):
     INFO = "info", "Note"
 
 
+class DaysHeld(Func):
+    """The days of service on which a version of a row holds, the first and the last among them; without either it has no end."""
+
+    function = "daterange"
+    output_field = DateRangeField()
+
+
 class RuleRowQuerySet(models.QuerySet["RuleRow"]):
     def in_order(self) -> RuleRowQuerySet:
-        return self.order_by("table", "section", "position", "row_id", "pk")
+        """Order the rows as their tables have them, and versions of one row by the days on which they hold."""
+        return self.order_by("table", "section", "position", "row_id", F("effective_from").asc(nulls_first=True), "pk")
+
+    def versions_of(self, row: RuleRow) -> RuleRowQuerySet:
+        """Return every version of a row, by the days of service on which they hold."""
+        return self.filter(table=row.table, section=row.section, row_id=row.row_id).in_order()
 
 
 @pghistory.track()
 class RuleRow(models.Model):
     """One row of a rule table as the clinic has it. What the row means is code; which rows count is this.
+
+    A row may have several versions, of which at most one holds on each date of service: a new policy is a new version with a
+    later ``effective_from``, and the one before ends the day before.
 
     ``data`` is the row without what stands in the columns; ``table_values`` the whole row as last loaded: what differs
     from them is the clinic's own edit. A row outside the lists of rows (the limits of a laboratory, the drug classes that
@@ -287,7 +303,15 @@ class RuleRow(models.Model):
             ("change_rules", "Change what the rules weigh, when they hold and whether they are on"),
         ]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["table", "section", "row_id"], name="rule_row_once"),
+            ExclusionConstraint(
+                name="rule_row_once_a_day",
+                expressions=[
+                    ("table", RangeOperators.EQUAL),
+                    ("section", RangeOperators.EQUAL),
+                    ("row_id", RangeOperators.EQUAL),
+                    (DaysHeld("effective_from", "effective_to", models.Value("[]")), RangeOperators.OVERLAPS),
+                ],
+            ),
             models.CheckConstraint(
                 condition=Q(effective_from__isnull=True)
                 | Q(effective_to__isnull=True)

@@ -5,7 +5,8 @@ A manager sets what a row weighs, when it holds, whether it is on, and its figur
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,6 +20,7 @@ from pain_clinic.errors import Conflict, Forbidden, Refused
 from procedures.families import name_of
 from procedures.models import RuleRow, RuleSeverity
 from procedures.rules.book import Book
+from procedures.rules.dates import DAY
 from procedures.rules.rows import plain
 from procedures.tables import MalformedTables, clinic_book, written_as
 
@@ -147,25 +149,59 @@ def proposed(row: RuleRow, changes: Mapping[str, Any], numbers: Mapping[str, flo
     return copy
 
 
-def book_with(row: RuleRow) -> Book:
-    """Return the clinic's book of rules with one row as it is proposed.
+def renewed(
+    row: RuleRow, changes: Mapping[str, Any], numbers: Mapping[str, float], *, starts_on: date
+) -> tuple[RuleRow, RuleRow]:
+    """Return unsaved copies: the row as it ends, and its new version with changes for cases from a date of service on.
+
+    Raises:
+        UnusableRow: it cannot begin then, or the rules could not be read with it.
+    """
+    if row.effective_from is not None and starts_on <= row.effective_from:
+        told = f"This version itself begins on {row.effective_from}. Choose a later day, or correct it."
+        raise UnusableRow(told, "starts_on")
+    if row.effective_to is not None and starts_on > row.effective_to:
+        raise UnusableRow(
+            f"This version ends on {row.effective_to}. Choose a day before, or change the one after it.", "starts_on"
+        )
+    new = proposed(row, {**changes, "effective_from": starts_on}, numbers)
+    new.pk, new.public_id, new.version = None, uuid.uuid4(), 1
+    return proposed(row, {"effective_to": starts_on - DAY}, {}), new
+
+
+def wanted(
+    row: RuleRow, changes: Mapping[str, Any], numbers: Mapping[str, float], *, starts_on: date | None
+) -> tuple[RuleRow, ...]:
+    """Return unsaved copies of a row as it is to be: two where it is followed by a new version, else one.
+
+    Raises:
+        UnusableRow: the rules could not be read with it.
+    """
+    return (proposed(row, changes, numbers),) if starts_on is None else renewed(row, changes, numbers, starts_on=starts_on)
+
+
+def book_with(rows: Sequence[RuleRow]) -> Book:
+    """Return the clinic's book of rules with rows as they are proposed.
 
     Raises:
         UnusableRow: the rules could not be read with it; the first field that is wrong is named.
     """
     try:
-        return clinic_book(instead=row)
+        return clinic_book(instead=rows)
     except MalformedTables as error:
         first = error.problems[0]
         raise UnusableRow(f"{first.row} {first.field}: expected {first.expected}.", first.field) from error
 
 
 def change(
-    *, row: RuleRow, changes: Mapping[str, Any], numbers: Mapping[str, float], version: int, by: Actor, at: datetime
-) -> RuleRow:
+    *, row: RuleRow, changes: Mapping[str, Any], numbers: Mapping[str, float], version: int, by: Actor, at: datetime,
+    starts_on: date | None = None,
+) -> RuleRow:  # fmt: skip
     """Change a row of the rules; the row history keeps what it was, and a newer table keeps what the clinic has.
 
-    Without any difference nothing is written. Coming cases are asked again by the worker, since the rules are others.
+    With a first date of service the present version ends the day before and a new one is returned: what was decided before
+    stays decided by what held then. Without one the version itself is corrected. Without any difference nothing is written.
+    Coming cases are asked again by the worker, since the rules are others.
 
     Raises:
         MayNotChange: the actor may not.
@@ -178,20 +214,27 @@ def change(
         kept = RuleRow.objects.select_for_update(no_key=True).get(pk=row.pk)
         if kept.version != version:
             raise RuleChanged(kept)
-        wanted = proposed(kept, changes, numbers)
-        changed = [name for name in (*COLUMNS, "data") if getattr(kept, name) != getattr(wanted, name)]
+        changed = _changed(kept, proposed(kept, changes, numbers))
         if not changed:
             return kept
-        book_with(wanted)
-        for name in changed:
-            setattr(kept, name, getattr(wanted, name))
+        now, *later = wanted(kept, changes, numbers, starts_on=starts_on)
+        book_with([now, *later])
+        written = _changed(kept, now)
+        for name in written:
+            setattr(kept, name, getattr(now, name))
         kept.owner_id, kept.version = by.user_id, kept.version + 1
-        kept.save(update_fields=[*changed, "owner", "version"])
-        trail.record(
-            by=by, act="procedures.change_rule", subject=kept,
-            details={"rule": kept.row_id, "fields": sorted(changed), "version": kept.version},
-        )  # fmt: skip
-        return kept
+        kept.save(update_fields=[*written, "owner", "version"])
+        for new in later:
+            new.owner_id = by.user_id
+            new.save(force_insert=True)
+        last = later[0] if later else kept
+        details = {"rule": kept.row_id, "fields": changed, "version": kept.version, "from": starts_on and starts_on.isoformat()}
+        trail.record(by=by, act="procedures.change_rule", subject=last, details=details)
+        return last
+
+
+def _changed(row: RuleRow, wanted: RuleRow) -> list[str]:
+    return sorted(name for name in (*COLUMNS, "data") if getattr(row, name) != getattr(wanted, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +261,7 @@ def versions(row: RuleRow) -> list[Version]:
             if before.get(name) != now.get(name)
         )  # fmt: skip
         # A load of the tables moves what they say; who edits never does.
-        is_loaded = last is None or event.table_values != last.table_values
+        is_loaded = event.owner is None if last is None else event.table_values != last.table_values
         if last is None or changes:
             who = TABLES if is_loaded or event.owner is None else event.owner.shown_name
             found.append(Version(event.pgh_created_at, event.version, who, changes))

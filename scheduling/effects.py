@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -47,18 +48,18 @@ class Effect:
         return self.asked == self.coming
 
 
-def effect_of(*, row: RuleRow, user: User, at: datetime, budget: timedelta = BUDGET) -> Effect:
-    """Return what the rules would say with one row as it is proposed, beside what they say now, about coming cases.
+def effect_of(*, rows: Sequence[RuleRow], user: User, at: datetime, budget: timedelta = BUDGET) -> Effect:
+    """Return what the rules would say about coming cases with the versions of one row as proposed, beside what they say now.
 
     Cases are those that this person sees, soonest first, and only of the families that a payer's row speaks of.
 
     Raises:
         UnusableRow: the rules could not be read with it.
     """
-    book, ends = book_with(row), clock.now() + budget
+    book, ends = book_with(rows), clock.now() + budget
     coming = Appointment.objects.visible_to(user).filter(status__in=BEFORE_ARRIVAL, is_history=False, starts_at__gt=at)
-    if row.data.get("applies_to"):
-        coming = coming.filter(procedure__family__in=row.data["applies_to"])
+    if rows[0].data.get("applies_to"):
+        coming = coming.filter(procedure__family__in=rows[0].data["applies_to"])
     keys = list(coming.order_by("starts_at", "pk").values_list("pk", flat=True))
     asked = waiting = 0
     stopped: list[Touched] = []

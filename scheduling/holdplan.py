@@ -96,7 +96,7 @@ def plan_of(*, case: Appointment, at: datetime) -> Plan:
         if word.case in (None, case.public_id):
             words[word.medication_id, word.kind] = word
     lines, zone = [], ZoneInfo(case.site.time_zone)
-    for held in hold_plan(reading.book.thinners, facts, facts.request.on):
+    for held in hold_plan(reading.book.thinners_on(facts.request.on), facts, facts.request.on):
         kind = ClearanceKind.HOLD if held.action == HOLD else ClearanceKind.DECISION
         lines.append(Line(held, rows[held.drug], words.get((rows[held.drug].pk, kind)), zone))
     return Plan(tuple(lines), facts.medications is not None)

@@ -19,11 +19,18 @@ from procedures.rules.offers import Offer, offer_of
 from procedures.rules.payer.compiling import compile_rows
 from procedures.rules.payer.shapes import check_row
 from procedures.rules.rows import Ruled, plain
-from procedures.rules.shapes import Checker, Fault, MalformedRows, date_of
+from procedures.rules.shapes import Checker, Fault, MalformedRows, check_versions, date_of
 
 Data = Mapping[str, Any]
 TABLES = ("catalogue", "payer_rules", "antithrombotics", "steroids", "fasting")
-_NOBODY = frozenset[str]()
+# The clinic's own tables, which are compiled as wholes; and the lists of each table whose rows hold on some days only.
+OWN = ("antithrombotics", "steroids", "fasting")
+DATED: Mapping[str, tuple[str, ...]] = {
+    "payer_rules": ("rules",), "antithrombotics": ("drugs", "lab_limits"), "steroids": ("drugs", "rules"),
+    "fasting": ("minimum_hours", "glp1", "escort"),
+}  # fmt: skip
+SWITCHED_WHOLE = frozenset({"drugs", "lab_limits"})  # rows that are no rules by themselves
+IDENTITIES = {"minimum_hours": "intake", "lab_limits": "lab"}  # where a row is not named by `id`
 
 
 def faults_of(tables: Mapping[str, Data]) -> list[Fault]:
@@ -34,7 +41,28 @@ def faults_of(tables: Mapping[str, Data]) -> list[Fault]:
     check_antithrombotics(checkers["antithrombotics"], tables["antithrombotics"])
     check_steroids(checkers["steroids"], tables["steroids"])
     check_fasting(checkers["fasting"], tables["fasting"])
-    return [fault for checker in checkers.values() for fault in checker.faults]
+    for name in ("payer_rules", *OWN):
+        for section in DATED[name]:
+            check_versions(checkers[name], tables[name].get(section) or (), IDENTITIES.get(section, "id"))
+    found = [fault for checker in checkers.values() for fault in checker.faults]
+    return found or _faults_in_time(tables["antithrombotics"])
+
+
+def _faults_in_time(table: Data) -> list[Fault]:
+    """Return what is wrong with the blood thinners on some day, although each row is sound: another one that it needs is away."""
+    for day in (date.min, *_turns_of(table)):
+        checker = Checker("antithrombotics.yaml")
+        held = _on_day(table, DATED["antithrombotics"], day)
+        if held["drugs"] and held["lab_limits"]:
+            check_antithrombotics(checker, held)
+        else:
+            checker.say("drugs" if held["lab_limits"] else "lab_limits", "effective_from", "a row that holds on every day")
+        if checker.faults:
+            since = "" if day == date.min else f" from {day}"
+            return [
+                Fault(one.table, one.row, one.field, f"{one.expected}, switched on and in force{since}") for one in checker.faults
+            ]
+    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +101,8 @@ class Book:
         self.drug_ids = frozenset(row["id"] for row in tables["antithrombotics"]["drugs"])
         self.steroid_ids = frozenset(row["id"] for row in tables["steroids"]["drugs"])
         self.intakes = frozenset(row["intake"] for row in tables["fasting"]["minimum_hours"])
+        self._own: Mapping[str, Data] = {name: tables[name] for name in OWN}
+        # For names and for what is ever asked: of a drug with several versions the last. Who judges asks for those of a day.
         self.thinners: Antithrombotics = antithrombotics_of(tables["antithrombotics"])
         self.clinic_rules: Sequence[tuple[Data, Ruled]] = (*steroids_of(tables["steroids"]), *fasting_of(tables["fasting"]))
         self.rule_ids = frozenset(
@@ -81,27 +111,43 @@ class Book:
         self.required_words = frozenset(
             {*words_required(self.payer_rows), *words_required([data for data, _ in self.clinic_rules])}
         )
-        self._turns = sorted({day for data in self._all_rows() for day in _bounds(data)})
+        payer_turns = {day for data in self.payer_rows for day in _bounds(data)}
+        self._turns = sorted(payer_turns.union(*(_turns_of(table) for table in self._own.values())))
         self._payer_cache: dict[object, Mapping[str, tuple[Ruled, ...]]] = {}
         self._clinic_cache: dict[object, tuple[Rule, ...]] = {}
+        self._own_cache: dict[int, tuple[Sequence[tuple[Data, Ruled]], Antithrombotics]] = {}
 
-    def joined_families(self, payer: str) -> tuple[frozenset[str], ...]:
-        """Return the families of a payer of which one approval covers each."""
-        held = (row["params"].get("covers_families") for row in self._approving(payer))
+    def joined_families(self, payer: str, on: date) -> tuple[frozenset[str], ...]:
+        """Return the families of a payer of which one approval covers each, for work on a date of service."""
+        held = (row["params"].get("covers_families") for row in self._approving(payer, on))
         return tuple(frozenset(families) for families in held if families)
 
-    def approval_days(self, payer: str, family: str) -> int | None:
-        """Return how many days an approval without an end of its own is good for work of a family; None for no limit."""
-        days = [row["params"].get("approval_valid_days") for row in self._approving(payer) if family in row["applies_to"]]
+    def approval_days(self, payer: str, family: str, on: date) -> int | None:
+        """Return how many days an approval without an end of its own is good for work of a family; None for no limit.
+
+        The rows in force on `on` count: the date of service.
+        """
+        days = [row["params"].get("approval_valid_days") for row in self._approving(payer, on) if family in row["applies_to"]]
         known = [one for one in days if one is not None]
         return max(known) if known and len(known) == len(days) else None
 
-    def _approving(self, payer: str) -> Iterable[Data]:
+    def _approving(self, payer: str, on: date) -> Iterable[Data]:
         rows = (row for row in self.payer_rows if row["payer_rule_set"] == payer and row["type"] == "prior_authorization")
-        return [row for row in rows if row.get("enabled_by_default", True)]
+        return [row for row in rows if is_in_force(row, on)]
 
-    def _all_rows(self) -> Iterable[Data]:
-        return (*self.payer_rows, *(data for data, _ in self.clinic_rules))
+    def thinners_on(self, on: date) -> Antithrombotics:
+        """Return what the table of blood thinners says on a date of service. A drug whose row does not count is unknown to it."""
+        return self._own_on(on)[1]
+
+    def _own_on(self, on: date) -> tuple[Sequence[tuple[Data, Ruled]], Antithrombotics]:
+        """Return the rules of the clinic's own tables whose days hold a date, switched on or off, and its blood thinners."""
+        place = bisect_right(self._turns, on)
+        found = self._own_cache.get(place)
+        if found is None:
+            held = {name: _on_day(table, DATED[name], on) for name, table in self._own.items()}
+            rules = (*steroids_of(held["steroids"]), *fasting_of(held["fasting"]))
+            found = self._own_cache[place] = (rules, antithrombotics_of(held["antithrombotics"]))
+        return found
 
     def rules(self, facts: Facts, on: date, switches: Switches = _NO_SWITCHES) -> tuple[Rule, ...]:
         """Return every rule in force on a date of service for what is asked and who pays."""
@@ -137,8 +183,9 @@ class Book:
         key = (bisect_right(self._turns, on), switches.on, switches.off)
         found = self._clinic_cache.get(key)
         if found is None:
-            kept: list[Rule] = [rule for data, rule in self.clinic_rules if is_in_force({**data, "id": rule.code}, on, switches)]
-            found = self._clinic_cache[key] = (*kept, replace(self.thinners, off=switches.off & set(self.thinners.severities)))
+            rules, thinners = self._own_on(on)
+            kept: list[Rule] = [rule for data, rule in rules if is_in_force({**data, "id": rule.code}, on, switches)]
+            found = self._clinic_cache[key] = (*kept, replace(thinners, off=switches.off & set(thinners.severities)))
         return found
 
 
@@ -152,7 +199,29 @@ def is_in_force(row: Data, on: date, switches: Switches = _NO_SWITCHES) -> bool:
 
 def _bounds(row: Data) -> list[date]:
     begins, ends = date_of(row.get("effective_from")), date_of(row.get("effective_to"))
-    return [*([begins] if begins else []), *([ends + DAY] if ends else [])]
+    return [*([begins] if begins else []), *([ends + DAY] if ends and ends < date.max else [])]
+
+
+def _turns_of(table: Data) -> list[date]:
+    """Return the days on which another version of some row of a table begins to count, or one ends."""
+    rows = (row for held in table.values() if isinstance(held, list) for row in held if isinstance(row, Mapping))
+    return sorted({day for row in rows for day in _bounds(row)})
+
+
+def _on_day(table: Data, sections: Iterable[str], on: date) -> dict[str, Any]:
+    """Return a table with the rows whose days hold a date. A drug or a limit that is switched off is out of it too.
+
+    Rules that are switched off stay, since a written case may switch them on.
+    """
+    held = dict(table)
+    for section in sections:
+        is_kept = section not in SWITCHED_WHOLE
+        held[section] = [
+            row
+            for row in table.get(section) or ()
+            if is_in_force({**row, "id": "", "enabled_by_default": is_kept or row.get("enabled_by_default", True)}, on)
+        ]
+    return held
 
 
 def _indexed(rules: Iterable[Ruled]) -> Mapping[str, tuple[Ruled, ...]]:

@@ -223,6 +223,19 @@ def in_order(checker: Checker, row: str, values: Mapping[str, Any]) -> None:
         checker.say(row, "effective_to", f"a day not before effective_from, {first}")
 
 
+def check_versions(checker: Checker, rows: Sequence[Any], identity: str) -> None:
+    """Expect that of the versions of one row at most one holds on each day."""
+    versions: dict[str, list[tuple[date, date]]] = {}
+    for row in rows:
+        if not isinstance(row, dict) or not isinstance(row.get(identity), str):
+            continue  # said where its shape is looked at
+        begins, ends = date_of(row.get("effective_from")) or date.min, date_of(row.get("effective_to")) or date.max
+        others = versions.setdefault(row[identity], [])
+        if any(begins <= last and first <= ends for first, last in others):
+            checker.say(row[identity], "effective_from", "days on which no other row with this id holds")
+        others.append((begins, ends))
+
+
 def one_unit(checker: Checker, row: str, name: str, values: Mapping[str, Any]) -> None:
     """Expect a length in one unit among other fields: of two only one would count."""
     given = [unit for unit in UNITS if unit in values]

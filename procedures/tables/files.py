@@ -13,7 +13,7 @@ from pain_clinic.errors import Refused
 from procedures import yaml_files
 from procedures.levels import ALL_REGIONS, SIDES
 from procedures.models import BleedingClass, Category, Driver, Fasting, Guidance, TableStatus
-from procedures.rules.book import TABLES, Book, faults_of
+from procedures.rules.book import DATED, TABLES, Book, faults_of
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 SHORTEST, LONGEST = 0, 720
@@ -167,7 +167,7 @@ def _check(name: str, content: dict[str, Any], checker: Checker) -> None:
         except ValueError:
             checker.say("meta", "reviewed_on", "a date, YYYY-MM-DD")
     for listed, identity in ROWS[name].items():
-        _check_rows(listed, identity, content.get(listed), checker)
+        _check_rows(listed, identity, content.get(listed), checker, is_dated=listed in DATED.get(name, ()))
     if name == "catalogue" and not checker.problems:
         for row in content["procedures"]:
             _check_procedure(row, checker)
@@ -175,11 +175,11 @@ def _check(name: str, content: dict[str, Any], checker: Checker) -> None:
         _check_short_names(content, checker)
 
 
-def _check_rows(listed: str, identity: str, rows: object, checker: Checker) -> None:
+def _check_rows(listed: str, identity: str, rows: object, checker: Checker, *, is_dated: bool) -> None:
     if not isinstance(rows, list) or not rows:
         checker.say(listed, "", "a list of rows")
         return
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for place, row in enumerate(rows, start=1):
         where = f"{listed}[{place}]"
         if not isinstance(row, dict):
@@ -188,10 +188,10 @@ def _check_rows(listed: str, identity: str, rows: object, checker: Checker) -> N
         name = row.get(identity)
         if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_]{0,59}", name):
             checker.say(where, identity, "an id of lower-case letters, digits and underscores")
-        elif name in seen:
-            checker.say(name, identity, "an id that no other row has")
+        elif (version := (name, str(row.get("effective_from") or "") if is_dated else "")) in seen:
+            checker.say(name, identity, "an id that no other row has" + (", or another first day" if is_dated else ""))
         else:
-            seen.add(name)
+            seen.add(version)
         if "verified" in row and not isinstance(row["verified"], bool):
             checker.say(str(name), "verified", "true or false")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from pain_clinic.errors import Refused
 from procedures.models import Procedure, RuleRow
 from procedures.rules.book import Book
+from procedures.rules.dates import DAY
 from procedures.rules.shapes import MalformedRows, date_of
 from procedures.tables.files import MalformedTables, Problem, Table
 from procedures.tables.reports import Change, RuleReport
@@ -40,18 +41,58 @@ class NoTables(Refused):
 
 def load_rules(found: Mapping[str, Table], report: RuleReport) -> None:
     """Bring the clinic's rule rows up to the tables inside the caller's transaction; the clinic's edits stay."""
-    rows = {_key(row): row for row in RuleRow.objects.select_for_update(no_key=True).order_by("pk")}
+    rows: dict[Key, list[RuleRow]] = {}
+    for row in RuleRow.objects.select_for_update(no_key=True).in_order():
+        rows.setdefault(_key(row), []).append(row)
     fresh: list[RuleRow] = []
+    written: set[Key] = set()
     for key, position, values in _written(found):
         report.row_count += 1
-        row = rows.pop(key, None)
-        if row is None:
+        written.add(key)
+        versions = rows.setdefault(key, [])
+        same = [row for row in versions if _first_day(row.table_values) == _first_day(values)]
+        if not versions:
             fresh.append(_put(RuleRow(table=key[0], section=key[1], row_id=key[2], table_values=values), values, position))
             report.added.append(_name(key))
+        elif (
+            not same
+            and all(_first_day(row.table_values) < _first_day(values) for row in versions)
+            and _renew(versions, values, position, report)
+        ):
+            continue
         else:
-            _merge(row, values, position, report)
+            _merge((same or versions)[-1], values, position, report)
     RuleRow.objects.bulk_create(fresh)
-    report.missing.extend(_name(key) for key in sorted(rows))
+    report.missing.extend(_name(key) for key in sorted(rows.keys() - written))
+
+
+def _first_day(values: Mapping[str, Any]) -> date:
+    return date_of(values.get("effective_from")) or date.min
+
+
+def _renew(versions: list[RuleRow], values: dict[str, Any], position: int, report: RuleReport) -> bool:
+    """Take a policy with a later first day over as a new version; the last one ends the day before. Say whether there was room.
+
+    The clinic's own values of the last version stay in the new one. There is no room where the clinic has a version of its own
+    from that day on: then the table's is compared with it.
+    """
+    last, begins = versions[-1], _first_day(values)
+    if last.effective_from is not None and begins <= last.effective_from:
+        return False
+    name = _name(_key(last))
+    current = {key: value for key, value in written_as(last).items() if key not in ("effective_from", "effective_to")}
+    loaded = {key: value for key, value in last.table_values.items() if key not in ("effective_from", "effective_to")}
+    wanted = _merged(name, "", loaded, current, values, report)
+    if last.effective_to is None or begins <= last.effective_to:
+        report.changed.append(Change(name, "effective_to", last.effective_to, begins - DAY))
+        last.effective_to = begins - DAY
+        last.version += 1
+        last.save(update_fields=["effective_to", "version"])
+    row = RuleRow(table=last.table, section=last.section, row_id=last.row_id, table_values=values, owner=last.owner)
+    _put(row, wanted, position).save()
+    versions.append(row)
+    report.added.append(f"{name} from {begins}")
+    return True
 
 
 def _written(found: Mapping[str, Table]) -> Iterator[tuple[Key, int, dict[str, Any]]]:
@@ -129,8 +170,10 @@ def written_as(row: RuleRow) -> dict[str, Any]:
     return written
 
 
-def clinic_book(instead: RuleRow | None = None) -> Book:
-    """Return the book of rules that the clinic's own rows make, with `instead` in the place of the row that it changes.
+def clinic_book(instead: Sequence[RuleRow] = ()) -> Book:
+    """Return the book of rules that the clinic's own rows make, with `instead` in the place of the rows that they change.
+
+    What is new among them (not yet saved) comes last in its list.
 
     Raises:
         NoTables: nothing was loaded yet.
@@ -140,8 +183,8 @@ def clinic_book(instead: RuleRow | None = None) -> Book:
     rows = list(RuleRow.objects.in_order())
     if not rows:
         raise NoTables("no_tables", "The clinic has no rule tables yet: run manage.py load_clinical_tables.")
-    for kept in rows:
-        row = instead if instead is not None and instead.pk == kept.pk else kept
+    changed = {row.pk: row for row in instead if row.pk is not None}
+    for row in (*(changed.get(kept.pk, kept) for kept in rows), *(row for row in instead if row.pk is None)):
         written = written_as(row)
         if row.section == VALUE_SECTION:
             tables[row.table][row.row_id] = written["value"]

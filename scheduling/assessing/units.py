@@ -19,7 +19,7 @@ def used_up(facts: Facts, cases: Iterable[tuple[str, Session]], book: Book | Non
     held = sorted(facts.coverage.authorizations, key=lambda one: (not one.case, one.valid_until or date.max))
     if book is None or not any(one.units_left for one in held):
         return facts
-    joined = book.joined_families(facts.coverage.payer_rules)
+    joined = book.joined_families(facts.coverage.payer_rules, facts.request.on)
     for case, session in cases:
         place = next((place for place, one in enumerate(held) if _covers(one, case, session, joined, book)), None)
         if place is not None and held[place].units_left is not None:

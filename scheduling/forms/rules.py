@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django import forms
@@ -40,9 +41,16 @@ class RuleFilterForm(forms.Form):
 
 
 class RuleForm(forms.Form):
-    """What a manager may set of one row: its weight, its days, its switch, its figures."""
+    """What a manager may set of one row: from which date of service on, its weight, its days, its switch, its figures.
+
+    A version that counts today is left as it is and followed by another, unless the manager empties the day.
+    """
 
     version = forms.IntegerField(widget=forms.HiddenInput)
+    starts_on = day_field(
+        "For cases from",
+        "A new version from that day on; cases before it stay judged by this one. Empty: this version was wrong.",
+    )
     severity = forms.ChoiceField(label="Weight", choices=RuleSeverity.choices)
     is_enabled = forms.TypedChoiceField(
         label="Switched on", choices=[("yes", "Yes"), ("no", "No")], coerce=lambda word: word == "yes"
@@ -50,9 +58,13 @@ class RuleForm(forms.Form):
     effective_from = day_field("Holds from")
     effective_to = day_field("Holds until")
 
-    def __init__(self, data: QueryDict | None = None, *, row: RuleRow) -> None:
+    def __init__(self, data: QueryDict | None = None, *, row: RuleRow, today: date) -> None:
+        is_fresh = row.effective_from is not None and row.effective_from >= today
+        is_over = row.effective_to is not None and row.effective_to < today
         start: dict[str, Any] = {
-            "version": row.version, "severity": row.severity, "is_enabled": "yes" if row.is_enabled else "no",
+            "version": row.version,
+            "starts_on": None if is_fresh or is_over else today,
+            "severity": row.severity, "is_enabled": "yes" if row.is_enabled else "no",
             "effective_from": row.effective_from, "effective_to": row.effective_to,
         }  # fmt: skip
         self.figures: dict[str, Figure] = {f"figure-{place}": one for place, one in enumerate(figures(row))}
@@ -67,9 +79,26 @@ class RuleForm(forms.Form):
                 widget=forms.NumberInput(attrs={"step": "any"}),
             )  # fmt: skip
 
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if data.get("starts_on") and data.get("effective_from") != self.initial["effective_from"]:
+            self.add_error(
+                "effective_from", "That is the first day of the version as it is. To correct it, empty the day of a new version."
+            )
+        return data
+
+    def first_day(self) -> date | None:
+        """Return the first date of service of a new version; None where this one is corrected."""
+        found: date | None = self.cleaned_data["starts_on"]
+        return found
+
     def changes(self) -> dict[str, Any]:
         """Return what is set besides figures."""
-        kept = ("severity", "is_enabled", "effective_from", "effective_to")
+        kept = (
+            ("severity", "is_enabled", "effective_to")
+            if self.first_day()
+            else ("severity", "is_enabled", "effective_from", "effective_to")
+        )
         return {name: self.cleaned_data[name] for name in kept if name in self.cleaned_data}
 
     def numbers(self) -> dict[str, float]:

@@ -29,6 +29,7 @@ from scheduling.forms import RuleFilterForm, RuleForm
 from scheduling.views import doors
 
 KINDS = dict(TABLES[1:])
+SAVED = "Saved. Coming cases are asked again within minutes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +70,20 @@ def rule(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 @requires("procedures.change_rules")
 def change_rule(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Change one row; first look at what it would do to the coming cases."""
-    row = _row(public_id)
+    row, today = _row(public_id), web.today(request)
     if request.method == "GET":
-        return _page(request, row, form=RuleForm(row=row))
-    form = RuleForm(request.POST, row=row)
+        return _page(request, row, form=RuleForm(row=row, today=today))
+    form = RuleForm(request.POST, row=row, today=today)
     if not form.is_valid():
         return _page(request, row, form=form, status=422)
     by, at = Actor.of(request), web.now()
     try:
         if request.POST.get("act") != "save":
-            wanted = rulerows.proposed(row, form.changes(), form.numbers())
-            return _page(request, row, form=form, effect=effects.effect_of(row=wanted, user=web.member(request), at=at))
+            wanted = rulerows.wanted(row, form.changes(), form.numbers(), starts_on=form.first_day())
+            return _page(request, row, form=form, effect=effects.effect_of(rows=wanted, user=web.member(request), at=at))
         kept = rulerows.change(
-            row=row, changes=form.changes(), numbers=form.numbers(), version=form.cleaned_data["version"], by=by, at=at
+            row=row, changes=form.changes(), numbers=form.numbers(), version=form.cleaned_data["version"],
+            starts_on=form.first_day(), by=by, at=at,
         )  # fmt: skip
     except DomainError as refusal:
         web.refused(request, refusal, act="procedures.change_rule", subject=row)
@@ -90,9 +92,9 @@ def change_rule(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         return _page(request, row, form=form, status=refusal.status)
     messages.success(
         request,
-        "Saved. Coming cases are asked again within minutes." if kept.version != row.version else "Nothing was different.",
+        "Nothing was different." if (kept.pk, kept.version) == (row.pk, row.version) else SAVED,
     )
-    return web.redirect_to(request, "scheduling:rule", row.public_id)
+    return web.redirect_to(request, "scheduling:rule", kept.public_id)
 
 
 def _row(public_id: uuid.UUID) -> RuleRow:
@@ -133,6 +135,12 @@ def _line(row: RuleRow, payers: Mapping[str, str]) -> Line:
     )
 
 
+def _days(row: RuleRow) -> list[Line]:
+    """Return the versions of a row by the dates of service on which they hold, where there are several."""
+    found = [_line(one, {}) for one in RuleRow.objects.versions_of(row)]
+    return found if len(found) > 1 else []
+
+
 def _page(
     request: HttpRequest,
     row: RuleRow,
@@ -150,6 +158,7 @@ def _page(
         "versions": doors.on_the_wall(request, rulerows.versions(row)) if form is None else (),
         "notes": row.data.get("notes") or row.data.get("note") or "",
         "families": rulerows.families_of(row),
+        "days": _days(row) if form is None else (),
         "may_change": Actor.of(request).may(rulerows.CHANGE),
         "form": form,
         "effect": effect,

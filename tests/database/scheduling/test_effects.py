@@ -24,8 +24,8 @@ def test_a_row_that_only_waits_is_counted_as_what_would_wait_no_more(clinic: Sma
                           starts_at=local(TOMORROW, "9:00"))  # fmt: skip
     row = RuleRow.objects.get(row_id="active_infection", section__in=rulerows.SECTIONS)
 
-    off = effects.effect_of(row=rulerows.proposed(row, {"is_enabled": False}, {}), user=manager, at=NOW)
-    same = effects.effect_of(row=row, user=manager, at=NOW)
+    off = effects.effect_of(rows=[rulerows.proposed(row, {"is_enabled": False}, {})], user=manager, at=NOW)
+    same = effects.effect_of(rows=[row], user=manager, at=NOW)
 
     assert (off.coming, off.stopped, off.freed, off.waiting) == (1, 0, 0, 1)
     assert (same.coming, same.waiting) == (1, 0)

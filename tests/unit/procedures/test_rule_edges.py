@@ -308,8 +308,8 @@ def test_a_list_of_diagnoses_says_nothing_about_other_work() -> None:
 
 
 def test_book_tells_which_families_one_approval_covers_and_how_long_it_is_good() -> None:
-    assert BOOK.joined_families("medicare_multi_mac_2026") == (frozenset({"scs_trial", "scs_implant"}),)
-    assert BOOK.joined_families("none") == ()
-    assert BOOK.approval_days("medicare_multi_mac_2026", "mbb_diagnostic") == 120
-    assert BOOK.approval_days("medicare_multi_mac_2026", "tpi") is None
-    assert BOOK.approval_days("humana_2026", "esi") is None
+    assert BOOK.joined_families("medicare_multi_mac_2026", ON) == (frozenset({"scs_trial", "scs_implant"}),)
+    assert BOOK.joined_families("none", ON) == ()
+    assert BOOK.approval_days("medicare_multi_mac_2026", "mbb_diagnostic", ON) == 120
+    assert BOOK.approval_days("medicare_multi_mac_2026", "tpi", ON) is None
+    assert BOOK.approval_days("humana_2026", "esi", ON) is None

@@ -108,7 +108,13 @@ def test_row_is_shown_with_its_source(manager: Client) -> None:
 def test_change_is_saved_versioned_audited_and_in_force(manager: Client) -> None:
     address = f"/rules/{row().public_id}/change/"
     page = manager.get(address)
-    changes = {"severity": "warn", "effective_from": "2026-10-01", figure(page, "params.max_sessions"): "3", "act": "save"}
+    changes = {
+        "starts_on": "",
+        "severity": "warn",
+        "effective_from": "2026-10-01",
+        figure(page, "params.max_sessions"): "3",
+        "act": "save",
+    }
 
     assert manager.post(address, typed(page, **changes)).status_code == 303
 
@@ -244,7 +250,7 @@ def test_effect_of_what_fits_is_nothing(case: Appointment, clinic: SmallClinic) 
     user = factories.user(role="manager", sites=(clinic.site,))
     fits = rulerows.proposed(row("mcr_facet_dx_cap"), {}, {"params.max_sessions": 1})
 
-    found = effects.effect_of(row=fits, user=user, at=NOW)
+    found = effects.effect_of(rows=[fits], user=user, at=NOW)
 
     assert (found.coming, found.stopped, found.freed, found.is_whole) == (1, 0, 0, True)
 
@@ -255,7 +261,7 @@ def test_effect_counts_what_a_milder_row_would_free(case: Appointment, clinic: S
         row=row("mcr_facet_dx_cap"), changes={}, numbers={"params.max_sessions": 0}, version=1, by=by, at=NOW
     )  # fmt: skip
 
-    off = effects.effect_of(row=rulerows.proposed(strict, {"is_enabled": False}, {}), user=user, at=NOW)
+    off = effects.effect_of(rows=[rulerows.proposed(strict, {"is_enabled": False}, {})], user=user, at=NOW)
 
     assert (off.stopped, off.freed, [one.case.pk for one in off.newly_freed]) == (0, 1, [case.pk])
 
@@ -263,7 +269,7 @@ def test_effect_counts_what_a_milder_row_would_free(case: Appointment, clinic: S
 def test_effect_says_what_it_had_no_time_to_ask(case: Appointment, clinic: SmallClinic) -> None:
     user = factories.user(role="manager", sites=(clinic.site,))
 
-    found = effects.effect_of(row=row("mcr_facet_dx_cap"), user=user, at=NOW, budget=timedelta(seconds=-1))
+    found = effects.effect_of(rows=[row("mcr_facet_dx_cap")], user=user, at=NOW, budget=timedelta(seconds=-1))
 
     assert (found.coming, found.asked, found.is_whole) == (1, 0, False)
 
@@ -271,4 +277,4 @@ def test_effect_says_what_it_had_no_time_to_ask(case: Appointment, clinic: Small
 def test_cases_of_other_sites_are_not_counted(case: Appointment) -> None:
     stranger = factories.user(role="manager", sites=(factories.site(),))
 
-    assert effects.effect_of(row=row("mcr_facet_dx_cap"), user=stranger, at=NOW).coming == 0
+    assert effects.effect_of(rows=[row("mcr_facet_dx_cap")], user=stranger, at=NOW).coming == 0
