@@ -183,8 +183,8 @@ def clinic_book(instead: Sequence[RuleRow] = ()) -> Book:
     rows = list(RuleRow.objects.in_order())
     if not rows:
         raise NoTables("no_tables", "The clinic has no rule tables yet: run manage.py load_clinical_tables.")
-    changed = {row.pk: row for row in instead if row.pk is not None}
-    for row in (*(changed.get(kept.pk, kept) for kept in rows), *(row for row in instead if row.pk is None)):
+    changed, held = {row.pk: row for row in instead}, {row.pk for row in rows}
+    for row in (*(changed.get(kept.pk, kept) for kept in rows), *(row for row in instead if row.pk not in held)):
         written = written_as(row)
         if row.section == VALUE_SECTION:
             tables[row.table][row.row_id] = written["value"]
