@@ -53,7 +53,7 @@ class PatientHistory(rest.View):
             "version": patient.version,
             "emergency_until": emergency.ends_at if emergency else None,
             "page": found,
-            "timeline": pages.get_paginated_response(words.EntryOut(entries, many=True).data).data,
+            "timeline": pages.get_paginated_response(entries).data,
         }
         return Response(words.HistoryOut(shown).data)
 

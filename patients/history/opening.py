@@ -202,7 +202,7 @@ def _event(one: Done, relief: Relief) -> charts.Event:
         family=one.family or "",
         pct=relief.pct,
         held_until=one.lost_50_on or one.held_50_until,
-        is_open=one.lost_50_on is None,
+        is_open=one.held_50_until is not None and one.lost_50_on is None,
         lasted=relief.lasted,
         tone=relief.tone,
     )

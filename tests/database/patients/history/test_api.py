@@ -65,6 +65,8 @@ def test_it_tells_what_can_hurt_where_what_was_done_and_what_it_brought(
     assert target["relief"] == {"percent": 75, "lasted": "for 6 w", "score_count": 2}
     steroid = next(one for one in told["ledgers"] if one["name"].startswith("Steroid"))
     assert (steroid["amount"], steroid["unit"]) == (53.3, "mg methylprednisolone equivalents")
+    [brought, *_] = [one["relief"] for one in told["timeline"]["results"] if one["kind"] == "procedures"]
+    assert brought == target["relief"]
     kinds = [(one["kind"], one["on"], one["performed"]) for one in told["timeline"]["results"] if one["kind"] == "procedures"]
     assert kinds == [
         ("procedures", "2026-06-01", str(last.public_id)), ("procedures", "2026-03-02", str(first.public_id)),
