@@ -26,6 +26,7 @@ from scheduling.visits.completing import (
     usual_role,
 )
 from scheduling.visits.moving import mark_no_show, move_on
+from scheduling.visits.roles import OtherRole, other_roles, take_over
 
 __all__ = [
     "AlreadyCompleted",
@@ -36,6 +37,7 @@ __all__ = [
     "Harm",
     "Leaving",
     "LeavingOpen",
+    "OtherRole",
     "RegionNotSaid",
     "RoleNotSaid",
     "Told",
@@ -50,5 +52,7 @@ __all__ = [
     "mark_no_show",
     "move_on",
     "needs_escort",
+    "other_roles",
+    "take_over",
     "usual_role",
 ]
