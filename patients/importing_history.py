@@ -15,11 +15,12 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.errors import DomainError
 from patients import outcomes, records
-from patients.models import Aspect, DrugKind, GivenDrug, Origin, Patient, PerformedProcedure, Phase, Score, folded
+from patients.models import Aspect, DrugKind, GivenDrug, Origin, Patient, PerformedProcedure, Phase, Role, Score, folded
 from patients.sheets import CellError, Problem, Sheet, SheetRow, read_date
 from procedures import levels as targets
 from procedures.families import NAMES
 from procedures.models import Procedure
+from procedures.rules import offers
 
 BATCH, MOST_NAMED = 500, 4
 SIDES = {
@@ -28,6 +29,21 @@ SIDES = {
     "bilateral": ("bilateral", "both", "b", "bl", "bilat", "both sides", "beidseits"),
     "midline": ("midline", "m", "middle", "central"),
 }
+ROLES = {
+    Role.DIAGNOSTIC: (
+        "diagnostic",
+        "diag",
+        "d",
+        "test",
+        "test block",
+        "prognostic",
+        "diagnostisch",
+        "diagnostico",
+        "diagnostica",
+    ),
+    Role.THERAPEUTIC: ("therapeutic", "ther", "t", "treatment", "therapeutisch", "terapeutico", "terapeutica"),
+}
+UNKNOWN = ("unknown", "unk", "not known", "?", "-", "n/a", "na", "unbekannt", "desconocido", "desconocida")
 PATIENT = ("patient id", "patientid", "mrn", "patient", "patient number", "chart", "pid")
 PROCEDURES: dict[str, tuple[str, ...]] = {
     "external_id": ("id", "procedure id", "encounter id", "case id", "record id"),
@@ -35,6 +51,7 @@ PROCEDURES: dict[str, tuple[str, ...]] = {
     "procedure": ("code", "cpt", "cpt code", "procedure code", "procedure name", "what", "eingriff", "procedimiento"),
     "done_on": ("date", "date of service", "dos", "performed on", "procedure date", "datum", "fecha"),
     "family": ("kind of procedure", "counts as"),
+    "role": ("purpose", "intent", "block type", "diagnostic or therapeutic", "diagnostic/therapeutic", "zweck", "finalidad"),
     "side": ("laterality", "seite", "lado"),
     "levels": ("level", "hohe", "nivel", "niveles"),
     "site": ("location", "clinic", "facility", "standort", "sede"),
@@ -87,6 +104,7 @@ class HistoryImport:
     A procedure's identity is its external id; a score's its patient, measure, day and procedure. A row that says
     something else than what is on file under the same identity is refused: amending is for people. `site` is that of rows
     that name none; without it such a row was done elsewhere. What was done at a site of ours has to be of the catalogue.
+    A role that is not said, or is unknown, is the usual one of the procedure; where it may be either, that is told.
     """
 
     what: str
@@ -151,6 +169,15 @@ class HistoryImport:
         else:
             self.outcome.new += is_new
             self.outcome.same += not is_new
+            if is_new and self._lacks_role(row.cells):
+                reason = "is not said, and this may be either; it counts as therapeutic until somebody amends it"
+                self.tell(Problem(row.line, "role", reason, external_id=name[:80], is_refused=False))
+
+    def _lacks_role(self, cells: Mapping[str, str]) -> bool:
+        """Say whether a procedure that may be diagnostic or therapeutic came in without a word about it."""
+        if self.what != "procedures" or role_in(cells.get("role", "")):
+            return False
+        return any(offers.needs_role(one.code) for one in self._procedures.get(folded(cells["procedure"]), ()))
 
     def _procedure(self, cells: Mapping[str, str], patient: Patient) -> bool:
         """Take one procedure in; say whether it is new."""
@@ -169,12 +196,15 @@ class HistoryImport:
             "where_elsewhere": "" if site is not None else cells.get("site", "")[:160],
             "operator_name": cells.get("physician", "")[:120],
         }
+        role = role_in(cells.get("role", ""))
         known = PerformedProcedure.objects.filter(external_id=values["external_id"]).first()
         if known is not None:
             if known.patient_id != patient.pk or any(getattr(known, name) != value for name, value in values.items()):
                 raise RowRefused("external_id", "is on file and says something else; amend it there")
+            if role and known.role != role:
+                raise RowRefused("role", f"is {known.role} on file; amend it there")
             return False
-        extra = {"origin": Origin.IMPORT, "note": cells.get("note", "")[:300]}
+        extra = {"origin": Origin.IMPORT, "note": cells.get("note", "")[:300], **({"role": role} if role else {})}
         performed = records.record(kind=PerformedProcedure, patient=patient, values=values | extra, by=self.by, at=self.at)
         if cells.get("steroid"):
             given = {
@@ -249,6 +279,17 @@ def side_in(cell: str) -> str:
         if folded(cell) in words:
             return side
     raise RowRefused("side", "is not a side known here; give it a meaning with --map FILE")
+
+
+def role_in(cell: str) -> str:
+    """Return the role that a cell names; empty where it is unknown, so that the procedure's usual one holds."""
+    said = folded(cell)
+    if not said or said in UNKNOWN:
+        return ""
+    for role, words in ROLES.items():
+        if said in words:
+            return str(role)
+    raise RowRefused("role", f"is none of {', '.join(map(str, ROLES))}, unknown; give it a meaning with --map FILE")
 
 
 def family_in(cell: str) -> str:

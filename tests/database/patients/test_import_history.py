@@ -121,6 +121,55 @@ def test_the_site_of_rows_that_name_none_and_the_procedure_are_told_or_refused_w
         run(path, "procedures", "--map", str(names), "--site", "moon")
 
 
+ROLES = """id;mrn;procedure;date;purpose
+R1;M1;si_joint_ia;2024-03-05;diagnostic
+R2;M1;si_joint_ia;2024-04-05;Treatment
+R3;M1;si_joint_ia;2024-05-05;{unknown}
+R4;M1;snrb;2024-06-05;
+R5;M1;snrb;2024-07-05;therapeutic
+R6;M1;snrb;2024-08-05;sideways
+R7;M1;Something done abroad;2024-09-05;Diag
+"""
+
+
+@pytest.mark.parametrize("unknown", ["", "unknown", "N/A", "?"])
+def test_the_role_is_what_the_file_says_and_unknown_stays_unsaid(
+    clinic: SmallClinic, person: Patient, tmp_path: Path, unknown: str
+) -> None:
+    factories.procedure(code="si_joint_ia", family="si_injection", needs=())
+    factories.procedure(code="snrb", family="esi", needs=())
+    path = tmp_path / "file.csv"
+    path.write_text(ROLES.format(unknown=unknown), encoding="utf-8")
+
+    dry, _ = run(path, "procedures", "--dry-run")
+    assert (dry, PerformedProcedure.objects.count()) == (
+        "import_history: 7 rows: 6 new, 0 unchanged, 1 refused (dry run, nothing kept)\n", 0,
+    )  # fmt: skip
+    out, err = run(path, "procedures")
+
+    assert out == "import_history: 7 rows: 6 new, 0 unchanged, 1 refused\n"
+    assert dict(PerformedProcedure.objects.values_list("external_id", "role")) == {
+        "R1": "diagnostic", "R2": "therapeutic", "R3": "therapeutic", "R4": "diagnostic", "R5": "therapeutic", "R7": "diagnostic",
+    }  # fmt: skip
+    told = [line for line in err.splitlines() if line.startswith("line ")]
+    assert told == [
+        "line 4: role: is not said, and this may be either; it counts as therapeutic until somebody amends it (field left out)",
+        "line 7: role: is none of diagnostic, therapeutic, unknown; give it a meaning with --map FILE (row refused)",
+    ]
+    assert run(path, "procedures")[0] == "import_history: 7 rows: 0 new, 6 unchanged, 1 refused\n"
+
+
+def test_another_role_than_on_file_is_refused_by_its_field(clinic: SmallClinic, person: Patient, tmp_path: Path) -> None:
+    text = "id;mrn;procedure;date;role\nR1;M1;{code};2024-03-05;{role}\n"
+    path = tmp_path / "file.csv"
+    for role in ("therapeutic", "unknown", "diagnostic"):
+        path.write_text(text.format(code=clinic.procedure.code, role=role), encoding="utf-8")
+        out, err = run(path, "procedures")
+
+    assert out == "import_history: 1 rows: 0 new, 0 unchanged, 1 refused\n"
+    assert "line 2: role: is therapeutic on file; amend it there (row refused)" in err
+
+
 def test_a_dry_run_keeps_nothing(clinic: SmallClinic, person: Patient, tmp_path: Path) -> None:
     out, _ = run(written(tmp_path, clinic, PROCEDURES), "procedures", "--dry-run")
 
