@@ -28,11 +28,11 @@ from patients.models import (
     Origin,
     PerformedProcedure,
     Phase,
-    Role,
     Score,
 )
 from procedures.guidance import usual
 from procedures.models import Procedure
+from procedures.rules import offers
 from procedures.tables import files
 from scheduling.demo.cases import Case
 from scheduling.demo.writing import copy, reserve
@@ -89,7 +89,6 @@ EFFECTS = {
     "scs_trial": Effect(0.7, 70, 20, 2, 30, 0.3),
     "scs_implant": Effect(0.64, 64, 18, 30, 700, 0.4),
 }
-DIAGNOSTIC = frozenset({"mbb_diagnostic", "genicular_block", "discography"})
 STEROIDS = {"esi_tf": ("dexamethasone", 10), "epidural": ("methylprednisolone_acetate", 80),
             "joint": ("triamcinolone_acetonide", 40), "other": ("methylprednisolone_acetate", 40)}  # fmt: skip
 HARMS = (("vasovagal", "minor"), ("pain_flare", "minor"), ("headache", "moderate"), ("steroid_effect", "minor"),
@@ -211,11 +210,11 @@ def _performed(session: Session, rng: random.Random) -> tuple[Any, ...]:
 
 
 def _role(case: Case) -> str:
-    return Role.DIAGNOSTIC if case.procedure.family in DIAGNOSTIC else Role.THERAPEUTIC
+    return offers.default_role(case.procedure.code, case.procedure.family)
 
 
 def _body_site(case: Case) -> str:
-    is_knee = case.procedure.family in {"genicular_block", "genicular_rfa"} or case.procedure.code == "joint_major"
+    is_knee = case.procedure.family in {"genicular_block", "genicular_rfa"} or case.regions == ["knee"]
     return f"{case.side}_knee" if is_knee and case.side in {"left", "right"} else ""
 
 
@@ -243,7 +242,7 @@ HARM = ("performed", "kind", "severity", "noticed_on", "outcome")
 
 def steroid_of(procedure: Procedure) -> tuple[str, int]:
     """Return the steroid and the dose that a procedure takes by the catalogue; nothing where it takes none."""
-    if not procedure.steroid.startswith("yes") or procedure.family in DIAGNOSTIC:
+    if not procedure.steroid.startswith("yes") or procedure.family in offers.TESTS:
         return "", 0
     place = "esi_tf" if procedure.code.startswith("esi_tf") or procedure.code == "snrb" else procedure.category
     return STEROIDS.get(place, STEROIDS["other"])
@@ -292,7 +291,7 @@ def _scores(session: Session, rng: random.Random, at: datetime, nurse: int) -> I
         yield row(
             "nrs", Aspect.INDEX, told(session.pain(0) * (0.7 if session.effect.onset else 1)), case.leaves_at, Phase.AFTER, nurse
         )
-    if case.procedure.family in DIAGNOSTIC and rng.random() < 0.85:
+    if case.procedure.family in offers.TESTS and rng.random() < 0.85:
         for hours in DIARY_HOURS:
             moment = case.ends_at + timedelta(hours=hours)
             if moment <= at and rng.random() < 0.9:

@@ -29,7 +29,7 @@ from patients.models import (
 )
 from procedures.models import Procedure
 from procedures.tables import read
-from scheduling import demo, free_time, openings, rechecking
+from scheduling import demo, free_time, openings, rechecking, visits
 from scheduling.models import Allocation, Appointment, AppointmentFinding, Course, Link, Message, Privilege, Resource, Status
 from tests import factories
 
@@ -132,6 +132,7 @@ def test_today_is_lively_and_the_past_is_over() -> None:
     assert Appointment.objects.filter(starts_at__gt=NOON + timedelta(days=35)).exists()
     released = Allocation.objects.filter(appointment__status__in=["cancelled", "no_show"])
     assert not released.filter(released_at=None).exists()
+    assert list(visits.other_roles()) == []  # what was done says the role in which it was booked
 
 
 def test_people_are_covered_and_have_consented_as_rules_and_pages_read_it() -> None:
