@@ -31,13 +31,14 @@ from scheduling.assessing import Judged, details_row, is_fixed_ahead, judge, ope
 from scheduling.booking import RulesRefused, staging
 from scheduling.booking.judging import OVERRIDES
 from scheduling.booking.words import guarded
-from scheduling.models import AWAY, BEFORE_ARRIVAL, Appointment, CaseDetails, DeskTask, RuleCheck, TaskOutcome
+from scheduling.models import AWAY, BEFORE_ARRIVAL, Appointment, CaseDetails, DeskTask, RuleCheck, Status, TaskOutcome
 
 BY = Actor.system("rules")
 BATCH = 50  # cases that are asked about in one transaction, whose patients are locked meanwhile
 AT_ONCE = 200  # changed facts that are looked at in one go
 BUDGET = timedelta(seconds=45)  # for one call; the next goes on
 NIGHT = time(2)
+WAITING_IN_HOUSE = frozenset({Status.ARRIVED, Status.PREPARING, Status.READY})
 JOINED = ("procedure", "site", "patient", "details")
 log = structlog.get_logger(__name__)
 
@@ -107,6 +108,8 @@ def _judging(cases: Sequence[Appointment], at: datetime) -> Callable[[Appointmen
     def judged(case: Appointment) -> Judged:
         beside = [other for other in others[case.patient_id] if other.pk != case.pk]
         wish = replace(wish_of(case), is_booked=True, is_series=is_fixed_ahead(case, others[case.patient_id]))
+        if case.status in WAITING_IN_HOUSE and at > wish.starts_at and at.astimezone(wish.zone).date() == wish.on:
+            wish = replace(wish, starts_at=at)  # late: it begins not before now, by when a fast may be long enough
         return judge(wish, held, held.known[case.patient_id], beside, at)
 
     return judged

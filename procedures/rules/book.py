@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from fractions import Fraction
 from typing import Any
 
 from procedures.rules.clinic.antithrombotics import Antithrombotics
@@ -17,6 +18,7 @@ from procedures.rules.facts import Facts
 from procedures.rules.findings import Rule
 from procedures.rules.offers import Offer, offer_of
 from procedures.rules.payer.compiling import compile_rows
+from procedures.rules.payer.parts import number
 from procedures.rules.payer.shapes import check_row
 from procedures.rules.rows import Ruled, plain
 from procedures.rules.shapes import Checker, Fault, MalformedRows, check_versions, date_of
@@ -100,7 +102,10 @@ class Book:
         self.payer_rows: Sequence[Data] = tuple(tables["payer_rules"]["rules"])
         self.drug_ids = frozenset(row["id"] for row in tables["antithrombotics"]["drugs"])
         self.steroid_ids = frozenset(row["id"] for row in tables["steroids"]["drugs"])
-        self.intakes = frozenset(row["intake"] for row in tables["fasting"]["minimum_hours"])
+        self.fasting_hours: Mapping[str, Fraction] = {
+            row["intake"]: number(row["hours"]) for row in tables["fasting"]["minimum_hours"]
+        }
+        self.intakes = frozenset(self.fasting_hours)
         self._own: Mapping[str, Data] = {name: tables[name] for name in OWN}
         # For names and for what is ever asked: of a drug with several versions the last. Who judges asks for those of a day.
         self.thinners: Antithrombotics = antithrombotics_of(tables["antithrombotics"])

@@ -17,10 +17,10 @@ from procedures.levels import ALL_REGIONS, BODY
 from procedures.models import Sedation
 from procedures.rules.places import is_level
 from scheduling.models import CheckAnswer, Side
-from scheduling.visits.checking import ITEMS
+from scheduling.visits.checking import LABELS
 
 MOST = 12  # drugs, complications or scores of one case
-KNOWN_ITEMS = sorted({item for items in ITEMS.values() for item in items.values})
+KNOWN_ITEMS = sorted(LABELS)
 
 
 class Lines(serializers.CharField):

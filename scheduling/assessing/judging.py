@@ -23,6 +23,7 @@ from procedures.levels import default_regions, touched
 from procedures.models import Procedure
 from procedures.rules import Facts, Finding, Request, Rule, Session, Severity, assess, ordered
 from procedures.rules.book import Book
+from procedures.rules.facts import Intake
 from procedures.rules.offers import Offer, Told, want
 from procedures.rules.places import is_level
 from procedures.rules.rows import asked_by
@@ -58,6 +59,7 @@ class Details:
     temperature_c: Fraction | None = None
     modic_type: int | None = None
     contrast: str = ""
+    intake: tuple[tuple[str, datetime], ...] = ()
 
     @staticmethod
     def of(row: CaseDetails | None) -> Details:
@@ -79,6 +81,7 @@ class Details:
             temperature_c=None if row.temperature_c is None else Fraction(row.temperature_c),
             modic_type=row.modic_type,
             contrast=row.contrast,
+            intake=tuple((what, datetime.fromisoformat(ended)) for what, ended in sorted(row.intake.items())),
         )
 
 
@@ -229,6 +232,7 @@ def request_of(wish: Wish, book: Book | None, known: Known) -> Request:
         place_of_service=place or wish.site.place_of_service,
         state=state or wish.site.state or None,
         has_driver=said.has_driver,
+        intake=tuple(Intake(what, ended_at) for what, ended_at in said.intake),
         premedication={"": None, "none": ""}.get(said.premedication, said.premedication),
         rationale=said.rationale,
         site_reason=said.site_reason,
@@ -290,6 +294,7 @@ def _fingerprint(key: str, rests: Rests, facts: Facts, known: Known) -> str:
         told += [repr(replace(one, codes=frozenset())) for one in request.wanted]  # a set has no order to tell it by
         told += [request.sedation, request.guidance, str(request.place_of_service), str(request.state)]
         told += [str(request.has_driver), str(request.premedication), request.rationale, request.site_reason]
+        told += [repr(one) for one in request.intake if key == f"fasting_{one.what}"]
     if "sessions" in names:
         kept = set(known.sessions)
         told += sorted(repr(one) for one in facts.sessions if one not in kept)

@@ -270,6 +270,8 @@ def tell(appointment: Appointment, details: Details) -> None:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return {what: ended_at.isoformat() for what, ended_at in value}
     return Decimal(value.numerator) / Decimal(value.denominator) if isinstance(value, Fraction) else value
 
 

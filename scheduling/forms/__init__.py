@@ -30,7 +30,7 @@ from scheduling.forms.rules import TABLES as RULE_TABLES
 from scheduling.forms.rules import RuleFilterForm, RuleForm
 from scheduling.forms.setup import AbsenceForm, BlockForm, HoursForm, ResourceForm, SiteForm, read_spans
 from scheduling.forms.travel import TravelForm, starting_ways
-from scheduling.forms.visits import CompleteForm, LeavingForm, answers_in
+from scheduling.forms.visits import CompleteForm, FastingForm, LeavingForm, answers_in
 
 __all__ = [
     "ALL_LEVELS",
@@ -54,6 +54,7 @@ __all__ = [
     "DayField",
     "DetailsForm",
     "ExceptionForm",
+    "FastingForm",
     "HoursForm",
     "LeavingForm",
     "MoveForm",

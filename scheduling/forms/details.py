@@ -106,6 +106,9 @@ def has_driver(typed: str) -> bool | None:
 def details_in(given: dict[str, Any]) -> Details:
     """Return what was typed while booking."""
     drug, dose, heat = given.get("drug") or "", given.get("dose_mg"), given.get("temperature_c")
+    words: dict[str, Any] = {
+        name: given.get(name) or "" for name in ("bleeding_class", "technique", "contrast", "premedication", *REASONS)
+    }
     return Details(
         role=given.get("role") or "",
         drug=drug,
@@ -113,7 +116,7 @@ def details_in(given: dict[str, Any]) -> Details:
         has_driver=has_driver(given.get("driver") or ""),
         temperature_c=None if heat is None else Fraction(heat),
         modic_type=given.get("modic_type"),
-        **{name: given.get(name) or "" for name in ("bleeding_class", "technique", "contrast", "premedication", *REASONS)},
+        **words,
     )
 
 

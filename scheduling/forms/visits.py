@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.http import QueryDict
@@ -22,6 +24,7 @@ from scheduling.models import Appointment, CheckAnswer, Side
 from scheduling.visits import Done, Given, Harm, Told, done_as, lacks_region, usual_role
 
 DRUG_ROWS = 4
+WALL = "%Y-%m-%dT%H:%M"
 SAY_ROLE = "Say whether this was diagnostic or therapeutic: limits count it by that."
 MOST_PLAIN = 2  # fewer regions leave nothing to choose
 SCORES = (
@@ -251,6 +254,33 @@ def _plain(text: str) -> str:
         return clean_lines(text)[:200].replace("\n", " ")
     except ValueError:
         return ""
+
+
+class FastingForm(forms.Form):
+    """When what was eaten or drunk last ended, by kind, on the wall clock of the site; empty where there was nothing."""
+
+    def __init__(self, *args: Any, kinds: Iterable[str], zone: ZoneInfo, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.zone = zone
+        for what in kinds:
+            self.fields[f"intake_{what}"] = forms.DateTimeField(
+                label=what.replace("_", " ").capitalize(),
+                required=False,
+                widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=WALL),
+                input_formats=[WALL],
+            )
+
+    @staticmethod
+    def starting_with(intake: Mapping[str, datetime], zone: ZoneInfo) -> dict[str, str]:
+        """Return what is written down, as the form shows it."""
+        return {f"intake_{what}": ended_at.astimezone(zone).strftime(WALL) for what, ended_at in intake.items()}
+
+    def values(self) -> dict[str, datetime | None]:
+        """Return what was typed, as instants."""
+        return {
+            name.removeprefix("intake_"): None if typed is None else typed.replace(tzinfo=self.zone).astimezone(UTC)
+            for name, typed in self.cleaned_data.items()
+        }
 
 
 class LeavingForm(forms.Form):

@@ -75,6 +75,7 @@ from scheduling.models.visits import (
     Discharge,
     PlanCause,
     ReadyItem,
+    SedatedItem,
 )
 
 __all__ = [
@@ -149,6 +150,7 @@ __all__ = [
     "Resource",
     "RuleCheck",
     "RuleOverride",
+    "SedatedItem",
     "Series",
     "SeriesSession",
     "SeriesStatus",

@@ -24,6 +24,12 @@ class CheckItem(models.TextChoices):
     BLOOD_THINNER = "blood_thinner", "Blood thinner asked"
 
 
+class SedatedItem(models.TextChoices):
+    """What is asked before the needle, too, of whom will be sedated."""
+
+    FASTING = "fasting", "Fasting as told"
+
+
 class ReadyItem(models.TextChoices):
     """What is asked before the patient leaves (D4)."""
 

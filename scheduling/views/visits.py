@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -17,10 +19,11 @@ from pain_clinic.errors import DomainError
 from patients import coverage, notes, recorded
 from patients.models import ClinicalNote
 from scheduling import agenda, visits
-from scheduling.forms import CompleteForm, LeavingForm, answers_in
+from scheduling.forms import CompleteForm, FastingForm, LeavingForm, answers_in
 from scheduling.models import Appointment, CheckAnswer, CheckItem, CheckMoment, Completion, Discharge
 from scheduling.views import doors
-from scheduling.visits.checking import ITEMS
+from scheduling.visits.checking import LABELS
+from scheduling.visits.fasting import applies, kinds
 
 
 @require_http_methods(["GET", "POST"])
@@ -77,7 +80,7 @@ def _complete_page(
         "refusal": doors.refusal_of(error) if error else None,
         "action": reverse("scheduling:complete", args=[row.public_id]),
         "request_key": doors.new_key() if request.method == "GET" else doors.key_of(request),
-        "gaps": [CheckItem(item).label for item in gaps],
+        "gaps": [LABELS[item] for item in gaps],
         "facts": known.can_hurt,
         "patient": row.patient,
         "found": coverage.cover(patient=row.patient, on=row.local_date)
@@ -105,14 +108,15 @@ def checklist(request: HttpRequest, public_id: uuid.UUID, moment: str) -> HttpRe
     row, by = doors.the_case(request, public_id), Actor.of(request)
     if moment not in CheckMoment.values:
         raise Http404
-    items = {str(value): str(label) for value, label in ITEMS[moment].choices}
+    items = visits.items_of(row, moment)
+    fast = FastingForm(request.POST or None, kinds=kinds(), zone=ZoneInfo(row.site.time_zone)) if asks_fast(row, moment) else None
     if request.method == "GET":
         doors.read(request, row)
         return _checklist_page(request, row, moment, items)
     answers = answers_in(request.POST, items)
     form = LeavingForm(request.POST)
-    if moment == CheckMoment.LEAVING and not form.is_valid():
-        return _checklist_page(request, row, moment, items, form=form, typed=answers, status=422)
+    if (moment == CheckMoment.LEAVING and not form.is_valid()) or (fast is not None and not fast.is_valid()):
+        return _checklist_page(request, row, moment, items, form=form, fast=fast, typed=answers, status=422)
 
     def answer() -> Appointment:
         if moment == CheckMoment.BEFORE:
@@ -122,10 +126,14 @@ def checklist(request: HttpRequest, public_id: uuid.UUID, moment: str) -> HttpRe
         return row
 
     try:
+        if fast is not None:  # kept although an answer may be refused for it
+            visits.record_intake(appointment=row, intake=fast.values(), by=by, at=web.now())
         doors.act_once(request, f"scheduling.checklist.{moment}", answer)
     except DomainError as error:
         doors.refused(request, error, act="scheduling.answer_checklist", case=row)
-        return _checklist_page(request, row, moment, items, form=form, typed=answers, error=error, status=error.status)
+        return _checklist_page(
+            request, row, moment, items, form=form, fast=fast, typed=answers, error=error, status=error.status
+        )  # fmt: skip
     complete_url = reverse("scheduling:complete", args=[row.public_id])
     is_waiting = by.may("scheduling.complete_case") and web.is_typed_kept(request, complete_url)
     return web.redirect_to(request, complete_url if is_waiting else row_address(row))
@@ -135,9 +143,10 @@ def _checklist_page(
     request: HttpRequest,
     row: Appointment,
     moment: str,
-    items: dict[str, str],
+    items: Mapping[str, str],
     *,
     form: LeavingForm | None = None,
+    fast: FastingForm | None = None,
     typed: dict[str, tuple[str, str]] | None = None,
     error: DomainError | None = None,
     status: int = 200,
@@ -151,7 +160,15 @@ def _checklist_page(
     is_leaving = moment == CheckMoment.LEAVING
     known = Discharge.objects.filter(appointment=row).select_related("by").first() if is_leaving else None
     start = {"escort": known.escort, "reason": known.reason} if known else {}
+    said_fast = visits.fast_of(appointment=row, at=web.now()) if asks_fast(row, moment) else None
+    if said_fast is not None and fast is None:
+        zone = ZoneInfo(row.site.time_zone)
+        fast = FastingForm(kinds=kinds(), zone=zone, initial=FastingForm.starting_with(said_fast.intake, zone))
     context = {
+        "fast": fast,
+        "fast_lines": [doors.line_of(one, Actor.of(request), {}) for one in said_fast.findings] if said_fast else [],
+        "is_fast_waived": said_fast is not None and bool(said_fast.findings) and not said_fast.standing,
+        "rules_url": reverse("scheduling:case_rules", args=[row.public_id]),
         "case": doors.shown(request, row),
         "title": str(CheckMoment(moment).label),
         "action": reverse("scheduling:checklist", args=[row.public_id, moment]),
@@ -164,6 +181,11 @@ def _checklist_page(
         "refusal": doors.refusal_of(error) if error else None,
     }
     return web.respond(request, "scheduling/checklist.html", context, status=status)
+
+
+def asks_fast(row: Appointment, moment: str) -> bool:
+    """Say whether this checklist asks what was eaten and drunk last."""
+    return moment == CheckMoment.BEFORE and applies(row)
 
 
 def _check_line(item: str, label: str, row: Any, typed: tuple[str, str] | None) -> dict[str, Any]:

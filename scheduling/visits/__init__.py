@@ -6,6 +6,7 @@ from scheduling.visits.checking import (
     LeavingOpen,
     answer_checks,
     checklist,
+    items_of,
     leave_ready,
     leaving,
     needs_escort,
@@ -25,6 +26,7 @@ from scheduling.visits.completing import (
     lacks_region,
     usual_role,
 )
+from scheduling.visits.fasting import Fast, FastTooShort, IntakeUnusable, fast_of, record_intake
 from scheduling.visits.moving import mark_no_show, move_on
 from scheduling.visits.roles import OtherRole, other_roles, take_over
 
@@ -33,8 +35,11 @@ __all__ = [
     "Checklist",
     "ChecklistOpen",
     "Done",
+    "Fast",
+    "FastTooShort",
     "Given",
     "Harm",
+    "IntakeUnusable",
     "Leaving",
     "LeavingOpen",
     "OtherRole",
@@ -46,6 +51,8 @@ __all__ = [
     "checklist",
     "complete",
     "done_as",
+    "fast_of",
+    "items_of",
     "lacks_region",
     "leave_ready",
     "leaving",
@@ -53,6 +60,7 @@ __all__ = [
     "move_on",
     "needs_escort",
     "other_roles",
+    "record_intake",
     "take_over",
     "usual_role",
 ]

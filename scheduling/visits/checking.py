@@ -13,9 +13,13 @@ from pain_clinic.audit import trail
 from pain_clinic.errors import Forbidden, Refused
 from patients.models import PerformedProcedure
 from procedures.models import Driver
-from scheduling.models import Appointment, Check, CheckAnswer, CheckItem, CheckMoment, Discharge, ReadyItem
+from scheduling.models import Appointment, Check, CheckAnswer, CheckItem, CheckMoment, Discharge, ReadyItem, SedatedItem
+from scheduling.visits import fasting
 
 ITEMS: Mapping[str, type[CheckItem] | type[ReadyItem]] = {CheckMoment.BEFORE: CheckItem, CheckMoment.LEAVING: ReadyItem}
+LABELS: Mapping[str, str] = {
+    str(value): str(label) for items in (CheckItem, SedatedItem, ReadyItem) for value, label in items.choices
+}
 ANSWER = "scheduling.answer_checklist"
 ESCORT = "escort"
 AWAKE = frozenset({"", "none"})
@@ -73,20 +77,25 @@ class Checklist:
 
     moment: str
     answers: Mapping[str, Check]
+    items: tuple[str, ...]
 
     @property
     def open_items(self) -> tuple[str, ...]:
         """Return the items that nobody has answered with yes or "does not apply"."""
         fine = {CheckAnswer.YES, CheckAnswer.NOT_APPLICABLE}
-        return tuple(
-            str(item) for item in ITEMS[self.moment].values if item not in self.answers or self.answers[item].answer not in fine
-        )
+        return tuple(item for item in self.items if item not in self.answers or self.answers[item].answer not in fine)
+
+
+def items_of(appointment: Appointment, moment: str) -> Mapping[str, str]:
+    """Return what is asked about a case, each item with its words; of fasting only where it will be sedated."""
+    more = SedatedItem.choices if moment == CheckMoment.BEFORE and fasting.applies(appointment) else []
+    return {str(value): str(label) for value, label in (*ITEMS[moment].choices, *more)}
 
 
 def checklist(appointment: Appointment, moment: str = CheckMoment.BEFORE) -> Checklist:
     """Return what was answered so far."""
     rows = Check.objects.filter(appointment=appointment, moment=moment).select_related("answered_by").order_by("pk")
-    return Checklist(moment, {row.item: row for row in rows})
+    return Checklist(moment, {row.item: row for row in rows}, tuple(items_of(appointment, moment)))
 
 
 def answer_checks(
@@ -97,12 +106,17 @@ def answer_checks(
     Raises:
         Forbidden: the actor may not answer checklists.
         Refused: there is no such item or answer.
+        FastTooShort: that the patient fasted is answered with yes, and what is written down says otherwise.
     """
     if not by.may(ANSWER):
         raise Forbidden("not_allowed", "You may not answer the checklists.")
     for item, (answer, _) in answers.items():
-        if item not in ITEMS[moment].values or answer not in CheckAnswer.values:
+        if item not in items_of(appointment, moment) or answer not in CheckAnswer.values:
             raise Refused("check_unknown", "There is no such question or answer.", {"item": item})
+    if answers.get(SedatedItem.FASTING, ("",))[0] == CheckAnswer.YES:
+        standing = fasting.fast_of(appointment=appointment, at=at).standing
+        if standing:
+            raise fasting.FastTooShort(standing)
     with transaction.atomic():
         Appointment.objects.select_for_update(no_key=True).get(pk=appointment.pk)
         known = checklist(appointment, moment).answers

@@ -37,7 +37,6 @@ from scheduling.models import (
     Appointment,
     CaseDetails,
     CauseKind,
-    CheckItem,
     Completion,
     InvalidMove,
     Kind,
@@ -45,7 +44,7 @@ from scheduling.models import (
     Status,
 )
 from scheduling.visits import releasing
-from scheduling.visits.checking import checklist
+from scheduling.visits.checking import LABELS, checklist
 
 COMPLETE = "scheduling.complete_case"
 FROM = (Status.IN_ROOM, Status.RECOVERY, Status.DISCHARGED)
@@ -65,7 +64,7 @@ class ChecklistOpen(Refused):
     """The checklist before the needle has answers missing, and nobody said why the case went on."""
 
     def __init__(self, items: Sequence[str]) -> None:
-        words = ", ".join(CheckItem(item).label.lower() for item in items)
+        words = ", ".join(LABELS[item].lower() for item in items)
         super().__init__(
             "checklist_open",
             f"The checklist before the needle is not answered: {words}. Answer it, or give the reason.",

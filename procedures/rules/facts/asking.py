@@ -41,7 +41,7 @@ class Wanted:
     codes: frozenset[str] = frozenset()
     driver: str = ""
     has_drug_told: bool = True
-    has_heat_told: bool = True
+    has_heat_told: bool = field(default=True, repr=False)
     # What people call it. It decides nothing, and two that differ by it alone are the same.
     name: str = field(default="", repr=False, compare=False)
 

@@ -1,0 +1,110 @@
+"""What a patient who will be sedated ate and drank last, written down on the day, and whether that is long enough ago."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.errors import Forbidden, Refused
+from procedures import fasting, rulebook
+from procedures.rules import Finding
+from scheduling import rechecking
+from scheduling.assessing import details_row
+from scheduling.booking import staging
+from scheduling.booking.words import guarded
+from scheduling.models import BEFORE_ARRIVAL, Appointment, CaseDetails, Check, CheckAnswer, SedatedItem, Status
+
+ANSWER = "scheduling.answer_checklist"
+CODE = "fasting_"
+NOT_IN_THE_ROOM = frozenset({*BEFORE_ARRIVAL, Status.ARRIVED, Status.PREPARING, Status.READY})
+LONGEST = timedelta(days=3)  # nobody fasts longer: a slip of the pen
+
+
+class IntakeUnusable(Refused):
+    """What was typed cannot be when something was last eaten or drunk."""
+
+    def __init__(self, message: str, what: str) -> None:
+        super().__init__("intake_unusable", message, {"field": what})
+
+
+class FastTooShort(Refused):
+    """Fasting is to be answered with yes, and what is written down says otherwise."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        told = " ".join(finding.message for finding in findings)
+        super().__init__("fast_too_short", f"{told} Wait, answer with no, or give the reason under the rules of this case.")
+        self.findings = findings
+
+
+@dataclass(frozen=True, slots=True)
+class Fast:
+    """What is written down of a case, and what the rules say of it; `standing` is what nobody has waived."""
+
+    intake: Mapping[str, datetime]
+    findings: tuple[Finding, ...]
+    standing: tuple[Finding, ...]
+
+
+def applies(appointment: Appointment) -> bool:
+    """Say whether the patient has to fast for this case."""
+    return fasting.applies(appointment.sedation)
+
+
+def kinds() -> tuple[str, ...]:
+    """Return what is asked about: each intake of the clinic's table that needs time, the shortest first."""
+    book = rulebook.usable_book()
+    hours = book.fasting_hours if book is not None else {}
+    return tuple(sorted((what for what in hours if hours[what]), key=lambda what: (hours[what], what)))
+
+
+def fast_of(*, appointment: Appointment, at: datetime) -> Fast:
+    """Return what is written down of a case now, and what the rules say of it."""
+    row = CaseDetails.objects.filter(appointment=appointment).first()
+    written = {what: datetime.fromisoformat(ended) for what, ended in row.intake.items()} if row is not None else {}
+    if not written or not applies(appointment):
+        return Fast(written, (), ())
+    found = tuple(one for one in rechecking.look(appointment=appointment, at=at).findings if one.code.startswith(CODE))
+    waived = set(appointment.overrides.filter(ended_at=None).values_list("code", flat=True))
+    return Fast(written, found, tuple(one for one in found if one.refuses and one.key not in waived))
+
+
+def record_intake(*, appointment: Appointment, intake: Mapping[str, datetime | None], by: Actor, at: datetime) -> CaseDetails:
+    """Write down when what was last eaten or drunk ended, by the table's names; None takes back what was written.
+
+    Raises:
+        Forbidden: the actor may not answer checklists.
+        IntakeUnusable: there is no such intake, or its time lies ahead or days ago.
+        Refused: the patient is in the room already, or away.
+    """
+    if not by.may(ANSWER):
+        raise Forbidden("not_allowed", "You may not answer the checklists.")
+    known = kinds()
+    for what, ended_at in intake.items():
+        if what not in known:
+            raise IntakeUnusable("There is no such kind of food or drink in the clinic's table.", what)
+        if ended_at is not None and not at - LONGEST <= ended_at <= at:
+            raise IntakeUnusable("Give the time of what was eaten or drunk last: not ahead, and not days ago.", what)
+    with guarded(), transaction.atomic():
+        staging.lock_patients([appointment.patient_id])
+        case = staging.locked_case(appointment, None)
+        row = details_row(case) or CaseDetails(appointment=case)
+        written = {what: ended_at.isoformat() for what, ended_at in intake.items() if ended_at is not None}
+        told = {**{what: ended for what, ended in row.intake.items() if what not in intake}, **written}
+        changed = sorted(what for what in {*told, *row.intake} if told.get(what) != row.intake.get(what))
+        if not changed:
+            return row
+        if case.status not in NOT_IN_THE_ROOM:
+            raise Refused("too_late", "This is written down before the patient goes into the room.")
+        row.intake = told
+        row.save()
+        staging.record("scheduling.record_intake", case, by, details={"intake": changed})
+        rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])
+        case.overrides.filter(code__in=[CODE + what for what in changed], ended_at=None).update(ended_at=at)
+        if fast_of(appointment=case, at=at).standing:  # what was answered before is not true of this
+            fasted = Check.objects.filter(appointment=case, item=SedatedItem.FASTING, answer=CheckAnswer.YES)
+            fasted.update(answer=CheckAnswer.NO, answered_at=at, answered_by_id=by.user_id)
+        return row

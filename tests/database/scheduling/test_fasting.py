@@ -1,0 +1,162 @@
+"""What a patient who will be sedated ate and drank last is written down on the day, and the rules say whether it is too soon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, time, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from pain_clinic.accounts.actors import Actor
+from pain_clinic.audit.models import AuditEvent
+from pain_clinic.errors import Forbidden, Refused
+from procedures import tables
+from procedures.rules import Waiver
+from procedures.tables.reports import RuleReport
+from procedures.tables.rows import load_rules
+from scheduling import rechecking, visits
+from scheduling.models import Appointment, CaseDetails, Check, CheckItem, CheckMoment, Status
+from tests import factories
+from tests.factories import TODAY, SmallClinic, local
+
+MINUTE = timedelta(minutes=1)
+LIQUIDS, LIGHT, FATTY = "clear_liquids", "light_meal", "fatty_or_fried_meal_or_meat"
+AT = local(TODAY, "10:15")
+YES = {"fasting": ("yes", "")}
+
+
+@pytest.fixture
+def nurse(clinic: SmallClinic) -> Actor:
+    load_rules(tables.read(), RuleReport())
+    return Actor.of_user(factories.user(role="nurse", sites=(clinic.site,)))
+
+
+def case_of(clinic: SmallClinic, *, sedation: str = "moderate", status: str = Status.ARRIVED) -> Appointment:
+    return factories.appointment(
+        of=clinic.patient, at_site=clinic.site, for_procedure=clinic.procedure, resources=clinic.resources, side="left",
+        starts_at=local(TODAY, "10:30"), status=status, sedation=sedation,
+    )  # fmt: skip
+
+
+def record(case: Appointment, by: Actor, at: datetime = AT, **intake: datetime | None) -> tuple[str, ...]:
+    """Write down an intake and return what stands against it."""
+    visits.record_intake(appointment=case, intake=intake, by=by, at=at)
+    return tuple(one.code for one in visits.fast_of(appointment=case, at=at).standing)
+
+
+@pytest.mark.parametrize(("what", "hours"), [(LIQUIDS, 2), (LIGHT, 6), (FATTY, 8)])
+def test_exactly_the_hours_of_the_table_are_enough_and_a_minute_less_is_not(
+    clinic: SmallClinic, nurse: Actor, what: str, hours: int
+) -> None:
+    case = case_of(clinic)
+    edge = local(TODAY, "10:30") - timedelta(hours=hours)
+    assert record(case, nurse, **{what: edge}) == ()
+    assert record(case, nurse, **{what: edge + MINUTE}) == (f"fasting_{what}",)
+    (found,) = visits.fast_of(appointment=case, at=AT).standing
+    assert found.earliest == datetime.combine(TODAY, time(10, 31))
+    assert AuditEvent.objects.filter(act="scheduling.record_intake", subject_id=case.public_id).count() == 2
+
+
+def test_every_kind_counts_and_the_one_that_takes_longest_decides(clinic: SmallClinic, nurse: Actor) -> None:
+    case = case_of(clinic)
+    early, late = local(TODAY, "3:00"), local(TODAY, "4:00")
+    assert record(case, nurse, **{FATTY: early, LIGHT: late}) == (f"fasting_{FATTY}",)
+    assert record(case, nurse, **{FATTY: None}) == ()
+    assert CaseDetails.objects.get().intake == {LIGHT: late.isoformat()}
+
+
+def test_waiting_until_the_earliest_moment_is_enough_for_a_patient_in_the_house(clinic: SmallClinic, nurse: Actor) -> None:
+    case = case_of(clinic)
+    assert record(case, nurse, **{LIQUIDS: local(TODAY, "9:00")}) == ("fasting_clear_liquids",)
+    standing = [len(visits.fast_of(appointment=case, at=local(TODAY, clock)).standing) for clock in ("10:59", "11:00")]
+    assert standing == [1, 0]
+
+
+@pytest.mark.parametrize("sedation", ["none", "minimal"])
+def test_who_stays_awake_is_not_asked(clinic: SmallClinic, nurse: Actor, sedation: str) -> None:
+    case = case_of(clinic, sedation=sedation)
+    assert record(case, nurse, **{LIQUIDS: AT}) == ()
+    assert visits.checklist(case).open_items == tuple(CheckItem.values)
+    with pytest.raises(Refused):
+        visits.answer_checks(appointment=case, moment=CheckMoment.BEFORE, answers=YES, by=nurse, at=AT)
+
+
+def test_fasting_is_not_answered_with_yes_against_what_is_written_down(clinic: SmallClinic, nurse: Actor) -> None:
+    case = case_of(clinic)
+    assert visits.checklist(case).open_items == (*CheckItem.values, "fasting")
+    visits.answer_checks(appointment=case, moment=CheckMoment.BEFORE, answers=YES, by=nurse, at=AT)
+    assert "fasting" not in visits.checklist(case).open_items
+    record(case, nurse, **{LIQUIDS: AT})
+    assert "fasting" in visits.checklist(case).open_items  # what was said before is not true of this
+    with pytest.raises(visits.FastTooShort, match="2 hours of fasting end at 2026-09-14 12:15"):
+        visits.answer_checks(appointment=case, moment=CheckMoment.BEFORE, answers=YES, by=nurse, at=AT)
+    assert Check.objects.get().answer == "no"
+
+
+def test_a_physician_may_go_on_with_a_reason_for_this_intake_and_no_other(clinic: SmallClinic, nurse: Actor) -> None:
+    case = case_of(clinic)
+    physician = Actor.of_user(factories.user(role="physician", sites=(clinic.site,)))
+    record(case, nurse, **{LIQUIDS: local(TODAY, "9:00")})
+    waiver = [Waiver("fasting_clear_liquids", "urgent", "A sip with a tablet.")]
+    with pytest.raises(Refused):
+        rechecking.waive(appointment=case, waivers=waiver, by=nurse, at=AT)
+    rechecking.waive(appointment=case, waivers=waiver, by=physician, at=AT)
+    fast = visits.fast_of(appointment=case, at=AT)
+    assert ([one.code for one in fast.findings], fast.standing) == (["fasting_clear_liquids"], ())
+    visits.answer_checks(appointment=case, moment=CheckMoment.BEFORE, answers=YES, by=nurse, at=AT)
+    assert record(case, nurse, **{LIQUIDS: local(TODAY, "9:05")}) == ("fasting_clear_liquids",)  # another intake, asked anew
+
+
+@pytest.mark.parametrize(
+    ("intake", "status", "problem"),
+    [
+        ({LIQUIDS: AT + MINUTE}, Status.ARRIVED, visits.IntakeUnusable),
+        ({LIQUIDS: AT - timedelta(days=3, minutes=1)}, Status.ARRIVED, visits.IntakeUnusable),
+        ({"soup": AT}, Status.ARRIVED, visits.IntakeUnusable),
+        ({"chewing_gum": AT}, Status.ARRIVED, visits.IntakeUnusable),  # delays nothing
+        ({LIQUIDS: AT}, Status.IN_ROOM, Refused),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_kept(
+    clinic: SmallClinic, nurse: Actor, intake: dict[str, Any], status: str, problem: type[Exception]
+) -> None:
+    with pytest.raises(problem):
+        visits.record_intake(appointment=case_of(clinic, status=status), intake=intake, by=nurse, at=AT)
+    assert not CaseDetails.objects.exists()
+
+
+def test_only_who_answers_checklists_writes_it_down_and_twice_the_same_is_once(clinic: SmallClinic, nurse: Actor) -> None:
+    case = case_of(clinic)
+    desk = Actor.of_user(factories.user(role="desk", sites=(clinic.site,)))
+    with pytest.raises(Forbidden):
+        visits.record_intake(appointment=case, intake={LIQUIDS: AT}, by=desk, at=AT)
+    for _ in range(2):
+        record(case, nurse, **{LIQUIDS: AT})
+    assert AuditEvent.objects.filter(act="scheduling.record_intake").count() == 1
+
+
+def test_page_asks_says_when_it_is_long_enough_and_keeps_the_times(
+    clinic: SmallClinic, nurse: Actor, signed_in: Callable[..., Client], stand_at: Callable[[datetime], None]
+) -> None:
+    stand_at(local(TODAY, "10:55"))
+    case = case_of(clinic)
+    url = f"/appointments/{case.public_id}/checklist/before/"
+    client = signed_in("nurse", clinic.site)
+    assert b"Last food and drink" in client.get(url).content
+    typed = {f"intake_{LIQUIDS}": f"{TODAY}T09:00", "act": "all", "request_key": "a" * 32}
+    refused = client.post(url, typed)
+    assert refused.status_code == 422
+    assert b"2 hours of fasting end at" in refused.content
+    assert CaseDetails.objects.get().intake == {LIQUIDS: local(TODAY, "9:00").isoformat()}
+    shown = client.get(url).content.decode()
+    assert f'value="{TODAY}T09:00"' in shown
+    assert f"/appointments/{case.public_id}/rules/" in shown
+    stand_at(local(TODAY, "11:00"))
+    assert client.post(url, {**typed, "request_key": "b" * 32}).status_code in (302, 303)
+    assert visits.checklist(case).open_items == ()
+    bad = client.post(url, {**typed, f"intake_{LIQUIDS}": "noon", "request_key": "c" * 32})
+    assert bad.status_code == 422
+    Appointment.objects.filter(pk=case.pk).update(sedation="none")
+    assert b"Last food and drink" not in client.get(url).content
