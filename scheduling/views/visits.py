@@ -153,8 +153,9 @@ def _checklist_page(
 ) -> HttpResponse:
     said = visits.checklist(row, moment).answers
     meant: dict[str, str] = {CheckItem.SIDE: row.get_side_display().lower(), CheckItem.LEVEL: ", ".join(row.levels)}
+    zone = ZoneInfo(row.site.time_zone)
     lines = [
-        _check_line(item, f"{label}: {meant[item]}" if meant.get(item) else label, said.get(item), (typed or {}).get(item))
+        _check_line(item, f"{label}: {meant[item]}" if meant.get(item) else label, said.get(item), (typed or {}).get(item), zone)
         for item, label in items.items()
     ]
     is_leaving = moment == CheckMoment.LEAVING
@@ -162,7 +163,6 @@ def _checklist_page(
     start = {"escort": known.escort, "reason": known.reason} if known else {}
     said_fast = visits.fast_of(appointment=row, at=web.now()) if asks_fast(row, moment) else None
     if said_fast is not None and fast is None:
-        zone = ZoneInfo(row.site.time_zone)
         fast = FastingForm(kinds=kinds(), zone=zone, initial=FastingForm.starting_with(said_fast.intake, zone))
     context = {
         "fast": fast,
@@ -188,7 +188,7 @@ def asks_fast(row: Appointment, moment: str) -> bool:
     return moment == CheckMoment.BEFORE and applies(row)
 
 
-def _check_line(item: str, label: str, row: Any, typed: tuple[str, str] | None) -> dict[str, Any]:
+def _check_line(item: str, label: str, row: Any, typed: tuple[str, str] | None, zone: ZoneInfo) -> dict[str, Any]:
     answer, note = typed or ((row.answer, row.note) if row else ("", ""))
     return {
         "item": item,
@@ -196,5 +196,5 @@ def _check_line(item: str, label: str, row: Any, typed: tuple[str, str] | None) 
         "note": note,
         "choices": [(str(value), str(word), value == answer) for value, word in CheckAnswer.choices],
         "by": row.answered_by.shown_name if row and row.answered_by else "",
-        "at": row.answered_at if row else None,
+        "at": row.answered_at.astimezone(zone) if row else None,
     }
