@@ -62,9 +62,10 @@ export function startMoves(): void {
 }
 
 const CHOICES = new Set(
-  "procedure side levels regions sedation guidance site physician earliest latest weekday part covered waive".split(
-    " ",
-  ),
+  (
+    "procedure side levels regions sedation guidance site physician earliest latest weekday part covered waive " +
+    "technique temperature_c modic_type contrast premedication"
+  ).split(" "),
 );
 
 /** A choice asks for fresh openings at once; never while the answer to a press of a button is under way. */

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('scheduling', '0026_case_facts'),
+        ('scheduling', '0027_languages_by_file'),
     ]
 
     operations = [
