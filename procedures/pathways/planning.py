@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from procedures.pathways.following import follow, is_mine, missing_side, regions_of, ways_on
+from procedures.pathways.following import follow, is_mine, missing_side, ways_on
 from procedures.pathways.gates import Judged
+from procedures.pathways.searching import Search, asking
 from procedures.pathways.words import (
     IDEAL,
     LATEST,
@@ -16,7 +17,6 @@ from procedures.pathways.words import (
     Book,
     Companion,
     Done,
-    Limit,
     Opened,
     Owner,
     Pathway,
@@ -29,14 +29,9 @@ from procedures.pathways.words import (
     Waiting,
     Way,
 )
-from procedures.rules.dates import DAY, as_date
-from procedures.rules.earliest import at_date, blocks, earliest_covered
-from procedures.rules.facts import Facts, Request, Session, Wanted
-from procedures.rules.findings import Finding, Rule, Severity, assess
-from procedures.rules.rows import latest
-
-# How often the caps of the pathway and the rules may push each other on before the search gives up.
-MOST_ROUNDS = 60
+from procedures.rules.earliest import blocks
+from procedures.rules.facts import Facts, Session, Wanted
+from procedures.rules.findings import Finding, Severity
 
 
 def next_step(pathway: Pathway, facts: Facts, on: date, *, aim: Aim, book: Book) -> Answer:
@@ -63,7 +58,7 @@ def next_step(pathway: Pathway, facts: Facts, on: date, *, aim: Aim, book: Book)
 
 def open_days(pathway: Pathway, facts: Facts, on: date, *, aim: Aim, book: Book, wanted: Wanted) -> Callable[[date], bool]:
     """Return what says of any day of a window whether the session could be on it; gates and intervals are the window's."""
-    return _Search(pathway, aim, book, _asking(facts, wanted, on, aim, without=()), on).is_free
+    return Search(pathway, aim, book, asking(facts, wanted, on, aim, without=()), on).is_free
 
 
 @dataclass(frozen=True)
@@ -143,7 +138,7 @@ class _Question:
         return min(ends, default=None)
 
     def _proposed(self, wanted: Wanted, due: date, ends: date | None, judged: Judged, booked: list[Session]) -> Answer:
-        search = _Search(self.pathway, self.aim, self.book, _asking(self.facts, wanted, due, self.aim, without=booked), self.on)
+        search = Search(self.pathway, self.aim, self.book, asking(self.facts, wanted, due, self.aim, without=booked), self.on)
         booked_on = booked[0].on if booked else None
         first = search.first(due)
         if first is not None and first < self.on:
@@ -178,7 +173,7 @@ class _Question:
         )
 
     def _window(
-        self, search: _Search, wanted: Wanted, due: date, first: date, ends: date | None
+        self, search: Search, wanted: Wanted, due: date, first: date, ends: date | None
     ) -> tuple[date, date, date | None]:
         base = self.way.earliest.after(self.anchor)
         wished = self.way.ideal.after(self.anchor) if self.way.ideal else base + IDEAL
@@ -212,9 +207,7 @@ class _Question:
         told = " ".join(dict.fromkeys(finding.message for finding in findings))
         return Waiting(self.step.id, self.step.name, told, Owner.PHYSICIAN, None, max(due, self.on), judged.told, booked_on)
 
-    def _reasons(
-        self, judged: Judged, due: date, wanted: Wanted, findings: Iterable[Finding], search: _Search
-    ) -> tuple[str, ...]:
+    def _reasons(self, judged: Judged, due: date, wanted: Wanted, findings: Iterable[Finding], search: Search) -> tuple[str, ...]:
         told = [self.way.why, *judged.told]
         if self.visits and self.way.earliest != Span():
             told.append(f"at least {self.way.earliest} after {self.visits[-1].step.name} of {self.anchor}")
@@ -243,126 +236,6 @@ class _Question:
         way = next(way for way in self.step.then if way.to == name)
         latest = way.latest or way.earliest
         return Companion(name, self.pathway.step(name).name, wanted, way.earliest.days.days, latest.days.days)
-
-
-class _Search:
-    """The days on which a request would stand: the pathway's own limit, and every rule in force."""
-
-    def __init__(self, pathway: Pathway, aim: Aim, book: Book, facts: Facts, on: date) -> None:
-        self.pathway, self.aim, self.book, self.facts, self.on = pathway, aim, book, facts, on
-
-    def first(self, from_: date) -> date | None:
-        """Return the first day from one on on which nothing stands in the way; None when waiting alone never helps."""
-        day = from_
-        while True:  # it ends: the limit moves the day on at most once for each session that it counts
-            fits = self._fits_from(day)
-            covered = earliest_covered(self._rules, self.facts, fits, turns=self._turns)
-            if covered is None or covered == fits:
-                return covered
-            day = covered
-
-    def calm(self, from_: date) -> date | None:
-        """Return the first day from one on that needs no reason either; None when that does not come by waiting."""
-        day: date | None = from_
-        for _ in range(MOST_ROUNDS):
-            standing = [finding for finding in self.findings(day) if finding.refuses] if day is not None else []
-            if not standing or day is None:
-                return day
-            waits = latest(as_date(one.earliest, self.facts.zone) if one.earliest else None for one in standing)
-            if waits is None:
-                return None
-            day = self.first(max(waits, day + DAY))
-        return None
-
-    def last(self, from_: date, until: date) -> date:
-        """Return the last day of a stretch on which nothing stands in the way; its first day is known to be such."""
-        day = until
-        while day > from_ and not self.is_free(day):
-            day -= DAY
-        return day
-
-    def findings(self, day: date) -> tuple[Finding, ...]:
-        """Return everything that the rules say about a day."""
-        return assess(self._rules(day), at_date(self.facts, day), day)
-
-    def held(self, day: date) -> tuple[str, ...]:
-        """Return what stands in the way on a day."""
-        told = [finding.message for finding in self.findings(day) if blocks(finding)]
-        limit = self.pathway.limit
-        if limit is not None and self._fits_from(day) != day:
-            told.append(f"At most {limit.most} sessions in {limit.period} by the pathway.")
-        return tuple(dict.fromkeys(told))
-
-    def never(self, day: date) -> tuple[Finding, ...]:
-        """Return what stands in the way and does not pass by waiting."""
-        standing = [finding for finding in self.findings(day) if blocks(finding)]
-        return tuple(finding for finding in standing if finding.earliest is None) or tuple(standing)
-
-    def counted(self, day: date) -> tuple[int, int] | None:
-        """Return how many sessions the pathway's own limit counts on a day, and of how many."""
-        limit = self.pathway.limit
-        if limit is None or not self._asks_for(limit):
-            return None
-        return len(self._counted(limit, day)), limit.most
-
-    def is_free(self, day: date) -> bool:
-        """Say whether nothing stands in the way on a day."""
-        return self._fits_from(day) == day and not any(blocks(finding) for finding in self.findings(day))
-
-    def _rules(self, day: date) -> Iterable[Rule]:
-        return self.book.rules(self.facts, day)
-
-    def _turns(self, day: date) -> Iterable[date]:
-        return self.book.turning_points(at_date(self.facts, day), day)
-
-    def _asks_for(self, limit: Limit) -> bool:
-        return bool(self.facts.families & limit.families)
-
-    def _days(self, limit: Limit) -> list[date]:
-        wanted = self.facts.request.wanted[0]
-        held = self.facts.of(limit.families)
-        if limit.per == "region":
-            held = tuple(session for session in held if regions_of(session) & regions_of(wanted))
-        elif limit.per == "site":
-            held = tuple(session for session in held if session.sites & wanted.sites)
-        return sorted({session.on for session in held})
-
-    def _counted(self, limit: Limit, day: date) -> list[date]:
-        first = limit.period.before(day)
-        return [on for on in self._days(limit) if first < on < day]
-
-    def _fits_from(self, day: date) -> date:
-        """Return the first day from one on on which the pathway's limit leaves room."""
-        limit = self.pathway.limit
-        if limit is None or not self._asks_for(limit):
-            return day
-        days = self._days(limit)
-        # What is booked later counts too: the window that holds it must not be filled up from below. When the last of
-        # them has left the window there is room, since a limit is of one session or more. One date is one session, so
-        # the date of one that counts anyway takes no more room.
-        return next(
-            candidate
-            for candidate in sorted({day, *days, *(limit.period.left_on(on) for on in days)})
-            if candidate >= day
-            and all(
-                sum(limit.period.before(end) < on <= end for on in {*days, candidate}) <= limit.most
-                for end in (candidate, *(on for on in days if on > candidate))
-            )
-        )
-
-
-def _asking(facts: Facts, wanted: Wanted, on: date, aim: Aim, *, without: Sequence[Session]) -> Facts:
-    """Return the facts with a request for this work, and without the bookings that it stands for."""
-    pattern = facts.request
-    request = Request(
-        on, wanted.procedure, wanted.family, wanted.side, wanted.levels, None, pattern.sedation, guidance=wanted.guidance,
-        regions=pattern.regions, several=(wanted,), place_of_service=pattern.place_of_service, state=pattern.state,
-        has_driver=pattern.has_driver, intake=pattern.intake, premedication=pattern.premedication,
-        rationale=aim.rationale or pattern.rationale, site_reason=pattern.site_reason,
-        is_planned_series=pattern.is_planned_series,
-    )  # fmt: skip
-    sessions = tuple(session for session in facts.sessions if session not in without)
-    return replace(facts, request=request, sessions=sessions)
 
 
 def _authorised_until(facts: Facts, wanted: Wanted, first: date) -> date | None:
