@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pain_clinic import keys
 from pain_clinic.accounts.actors import Actor
@@ -21,7 +23,8 @@ from scheduling.booking import SlotTaken
 from scheduling.courses import NothingPlanned, book_next
 from scheduling.courses.fulfilling import what
 from scheduling.courses.judging import World, read_world
-from scheduling.courses.offering import clashes, look, parts_of, ranked, still_free, units_of
+from scheduling.courses.offering import by_the_rules, clashes, look, parts_of, ranked, still_free, units_of
+from scheduling.courses.siblings import Sibling, sibling_of
 from scheduling.courses.words import must_work
 from scheduling.models import CourseStatus, PlannedSession, PlanState
 
@@ -70,11 +73,16 @@ def rehearse(*, planned: Sequence[PlannedSession], by: Actor, at: datetime) -> t
     world = read_world([row.course for row in planned], at=at) if planned else None
     free = still_free(planned)
     taken: list[Mapping[str, Any]] = []
+    beside: dict[int, list[Sibling]] = defaultdict(list)  # by patient: what its rows above would be booked at
     found: list[Tried] = []
     for row in planned:
         assert world is not None
-        one = _tried(row, free.get(row.pk, []), taken, world, by, at)
-        taken += parts_of(one.opening) if one.opening is not None else []
+        held = beside[row.course.patient_id]
+        one = _tried(row, free.get(row.pk, []), taken, held, world, by, at)
+        if one.opening is not None:
+            taken += parts_of(one.opening)
+            sibling = sibling_of(row, one.opening, world)
+            held += [sibling] if sibling is not None else []
         found.append(one)
     trail.record(
         by=by, act="scheduling.rehearse_bulk",
@@ -103,6 +111,7 @@ def _tried(
     row: PlannedSession,
     free: Sequence[Mapping[str, Any]],
     taken: Sequence[Mapping[str, Any]],
+    beside: Sequence[Sibling],
     world: World,
     by: Actor,
     at: datetime,
@@ -110,7 +119,7 @@ def _tried(
     if row.state != PlanState.PROPOSED or row.appointment_id is not None or row.course.status != CourseStatus.ACTIVE:
         return Tried(row, why_not=NothingPlanned().message)
     why, tries = "", 0
-    for packed in _choices(row, free, world, at):
+    for packed in _choices(row, free, beside, world, at):
         if any(_meet(part, other) for part in parts_of(packed) for other in taken):
             continue
         try:
@@ -127,12 +136,23 @@ def _tried(
     return Tried(row, why_not=why or "No opening within its window is left beside the rows above.")
 
 
-def _choices(row: PlannedSession, free: Sequence[Mapping[str, Any]], world: World, at: datetime) -> Iterator[Mapping[str, Any]]:
-    """Yield the openings found ahead, then further ones."""
-    yield from free
+def _choices(
+    row: PlannedSession, free: Sequence[Mapping[str, Any]], beside: Sequence[Sibling], world: World, at: datetime
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the openings found ahead, then further ones; none that the rules refuse beside the patient's rows above."""
+    if beside and row.step in row.course.works and row.course.pathway in world.pathways:
+        is_open, zone = by_the_rules(row, row.course, world, at, beside), ZoneInfo(row.course.site.time_zone)
+        yield from (
+            one
+            for one in free
+            if is_open(datetime.fromisoformat(one["starts_at"]).astimezone(zone).date())
+            and not any(sibling.overlaps(part) for sibling in beside for part in parts_of(one))
+        )
+    else:
+        yield from free
     if row.procedure not in world.procedures or row.earliest is None or row.latest is None:
         return
-    yield from ranked(row, world, look(row, world, at=at, per_day=STARTS, grid_minutes=GRID), at=at)
+    yield from ranked(row, world, look(row, world, at=at, per_day=STARTS, grid_minutes=GRID), at=at, beside=beside)
 
 
 def _meet(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 """The repeat-session planner: a pathway, what is known and a day in; the next step, or why there is none, out. Pure."""
 
+from procedures.pathways.beside import Apart, Beside, next_step_beside, proposed_on
 from procedures.pathways.compiling import faults_of, pathways_of
 from procedures.pathways.following import follow
 from procedures.pathways.looking import Ahead, ways_ahead
@@ -24,6 +25,8 @@ __all__ = [
     "Ahead",
     "Aim",
     "Answer",
+    "Apart",
+    "Beside",
     "Companion",
     "Done",
     "Match",
@@ -38,7 +41,9 @@ __all__ = [
     "faults_of",
     "follow",
     "next_step",
+    "next_step_beside",
     "open_days",
     "pathways_of",
+    "proposed_on",
     "ways_ahead",
 ]

@@ -63,7 +63,8 @@ def book_next(
         raise Forbidden("not_allowed", "You may not book.")
     with guarded(), transaction.atomic():
         patient = staging.lock_patients([planned.course.patient_id])[planned.course.patient_id]
-        course = Course.objects.select_for_update(no_key=True, of=("self",)).select_related("site").get(pk=planned.course_id)
+        rows = Course.objects.select_for_update(no_key=True, of=("self",)).filter(patient=patient).select_related("site")
+        course = next(one for one in rows.order_by("pk") if one.pk == planned.course_id)
         row = _standing(planned, course)
         zone = ZoneInfo(course.site.time_zone)
         rolling.shown(row, at.astimezone(zone).date())

@@ -15,7 +15,20 @@ from django.db.models import Q
 from patients.facts import Reading, read
 from procedures import pathwaybook
 from procedures.models import Procedure
-from procedures.pathways import Aim, Answer, Done, Pathway, Proposed, Stopped, Waiting, follow, next_step
+from procedures.pathways import (
+    Aim,
+    Answer,
+    Beside,
+    Done,
+    Pathway,
+    Proposed,
+    Stopped,
+    Waiting,
+    follow,
+    next_step,
+    next_step_beside,
+    proposed_on,
+)
 from procedures.rules import Facts, Request
 from scheduling.assessing import session_of
 from scheduling.courses.aims import Rulebook, aim_of
@@ -35,6 +48,7 @@ class Fresh:
     values: Mapping[str, Any] = field(default_factory=dict)
     case: Appointment | None = None
     is_broken: bool = False
+    answer: Answer | None = None
 
     @property
     def state(self) -> str:
@@ -108,23 +122,77 @@ def read_world(courses: Sequence[Course], *, at: datetime) -> World:
 def judge(courses: Sequence[Course], *, at: datetime, day: date | None = None) -> list[Fresh]:
     """Return what comes next in each of these courses; `day` left out is today at each course's site. Writes nothing.
 
-    A course on which the planner breaks down stands alone: the others are judged all the same.
+    A course on which the planner breaks down stands alone: the others are judged all the same. Courses of one patient are
+    kept apart from each other, if all of them are among these.
     """
     world = read_world(courses, at=at)
-    return [attempt(course, world, day or day_of(course, at)) for course in courses]
+    found = {course.pk: attempt(course, world, day or day_of(course, at)) for course in courses}
+    for fresh in kept_apart(found.values(), world, day):
+        found[fresh.course.pk] = fresh
+    return list(found.values())
 
 
-def attempt(course: Course, world: World, on: date) -> Fresh:
+def kept_apart(freshes: Iterable[Fresh], world: World, day: date | None) -> Iterator[Fresh]:
+    """Yield those that say something else beside what the same patient's other courses propose.
+
+    The turn is that of the answers that courses have alone: whose window closes first proposes first. It hangs on nothing
+    that is stored, so one pass settles it, and the next one says the same.
+    """
+    held: dict[int, list[Fresh]] = defaultdict(list)
+    for fresh in freshes:
+        if isinstance(fresh.answer, Proposed) and fresh.answer.booked_on is None:
+            held[fresh.course.patient_id].append(fresh)
+    for several in held.values():
+        beside: list[Beside] = []
+        for fresh in sorted(several, key=_turn) if len(several) > 1 else ():
+            course, on = fresh.course, day or day_of(fresh.course, world.at)
+            settled = attempt(course, world, on, beside=beside, alone=fresh.answer) if beside else fresh
+            if settled.answer != fresh.answer or settled.is_broken:
+                yield settled
+            if isinstance(settled.answer, Proposed):
+                beside += proposals(course, settled.answer, world, on)
+
+
+def _turn(fresh: Fresh) -> tuple[date, date, int]:
+    answer = fresh.answer
+    assert isinstance(answer, Proposed)
+    return answer.latest, answer.ideal, fresh.course.pk
+
+
+def proposals(course: Course, answer: Proposed, world: World, on: date) -> list[Beside]:
+    """Return what a course proposes as its patient's other courses count it."""
+    called = called_of(course, world)
+    meant = proposed_day(course, answer.ideal, on)
+    found = [proposed_on(meant, answer.wanted, called)]
+    if answer.companion is not None:
+        pulled = meant + timedelta(days=answer.companion.least_days)
+        found.append(proposed_on(pulled, answer.companion.wanted, called))
+    return found
+
+
+def proposed_day(course: Course, ideal: date, on: date) -> date:
+    """Return the day that a course proposes: the ideal one, today once it is over, or that until which it is put off."""
+    return max(ideal, on, course.snoozed_until or on)
+
+
+def called_of(course: Course, world: World) -> str:
+    """Return what another course of the patient calls this one."""
+    pathway = world.pathways.get(course.pathway)
+    side = f", {course.side}" if course.side in ("left", "right") else ""
+    return f"{pathway.name if pathway else course.pathway}{side}"
+
+
+def attempt(course: Course, world: World, on: date, *, beside: Sequence[Beside] = (), alone: Answer | None = None) -> Fresh:
     """Return what comes next in one course, or that the planner broke down on it."""
     try:
-        return judged(course, world, on)
+        return judged(course, world, on, beside=beside, alone=alone)
     except Exception:  # one course that breaks the planner must not stop the others; it is counted, parked and shown
         log.exception("planning a course broke down", extra={"course": str(course.public_id)})
         return Fresh(course, is_broken=True)
 
 
-def judged(course: Course, world: World, on: date) -> Fresh:
-    """Return what comes next in one course as of a day."""
+def judged(course: Course, world: World, on: date, *, beside: Sequence[Beside] = (), alone: Answer | None = None) -> Fresh:
+    """Return what comes next in one course as of a day; beside proposals of others `alone` is its answer without them."""
     if course.patient.deceased_on is not None:
         return Fresh(course, 0, _told(Stopped("deceased", "The patient has died.")))
     pathway = world.pathways.get(course.pathway)
@@ -134,8 +202,11 @@ def judged(course: Course, world: World, on: date) -> Fresh:
         return Fresh(course, 0, _told(Stopped("pathway_off", "The clinic has switched this pathway off.")))
     aim = aim_of(course, pathway, world.procedures, world.book)
     facts = world.facts(course, aim, on)
-    answer = next_step(pathway, facts, on, aim=aim, book=world.book)
-    return Fresh(course, _number(pathway, aim, facts), _told(answer), _case(course, pathway, answer, world))
+    answer = alone or next_step(pathway, facts, on, aim=aim, book=world.book)
+    if beside:
+        answer = next_step_beside(pathway, facts, on, aim=aim, book=world.book, beside=beside, alone=answer)
+    case = _case(course, pathway, answer, world)
+    return Fresh(course, _number(pathway, aim, facts), _told(answer), case, answer=answer)
 
 
 def answer_of(course: Course, world: World, on: date) -> Answer | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from time import monotonic
@@ -13,11 +13,12 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 
 from procedures.models import Procedure
-from procedures.pathways import open_days
+from procedures.pathways import Apart, open_days
 from scheduling.availability import Opening
 from scheduling.courses import rolling
 from scheduling.courses.aims import aim_of
 from scheduling.courses.judging import World, day_of, read_world
+from scheduling.courses.siblings import Sibling, by_patient, sibling_of
 from scheduling.models import Allocation, Course, CourseStatus, FoundOpenings, Kind, PlannedSession, PlanState
 from scheduling.openings import OpeningsFound, Options, find_openings
 
@@ -75,8 +76,15 @@ def refresh_some(*, at: datetime, only: Sequence[int] = (), limit: int = SOME, i
         )
         if not planned:
             return 0
-        world = read_world([row.course for row in planned], at=at)
-        fresh = [_found(row, search(rolling.shown(row, day_of(row.course, at)), world, at=at), at) for row in planned]
+        # A patient's courses are looked at together, however fresh: each is kept apart from what those before it are offered.
+        rows = PlannedSession.objects.filter(
+            is_current=True, state=PlanState.PROPOSED, appointment=None, course__status=CourseStatus.ACTIVE,
+            course__patient__in={row.course.patient_id for row in planned},
+        ).exclude(pk__in=[row.pk for row in planned])  # fmt: skip
+        others = list(rows.select_related("course__patient", "course__site", "course__physician", "found").order_by("pk"))
+        world = read_world([row.course for row in (*planned, *others)], at=at)
+        late = {row.pk for row in others if row.earliest is None or row.earliest > (at + AHEAD).date()}
+        fresh = sorted(_searched([*planned, *others], late, world, at), key=lambda found: found.planned_id)
         FoundOpenings.objects.bulk_create(
             fresh, update_conflicts=True, unique_fields=["planned"], update_fields=["openings", "why_none", "found_at"]
         )
@@ -148,30 +156,48 @@ def clashes(packed: Mapping[str, Any], unit: int, starts_at: datetime, ends_at: 
     return unit in units_of(packed) and starts_at < leaves and ends_at > arrives
 
 
+def _searched(rows: Sequence[PlannedSession], late: Container[int], world: World, at: datetime) -> Iterator[FoundOpenings]:
+    """Yield what is found for each of these but the late ones, a patient's courses one beside the other."""
+    for held in by_patient(rolling.shown(row, day_of(row.course, at)) for row in rows):
+        beside: list[Sibling] = []
+        for row in held:
+            packed = None
+            if row.pk not in late:
+                found = search(row, world, at=at, beside=beside)
+                packed = found.openings[0] if found.openings else None
+                yield _found(row, found, at)
+            sibling = sibling_of(row, packed, world) if len(held) > 1 else None
+            beside += [sibling] if sibling is not None else []
+
+
 def _found(row: PlannedSession, found: Search, at: datetime) -> FoundOpenings:
     return FoundOpenings(planned=row, openings=list(found.openings), why_none=found.why_none[:300], found_at=at)
 
 
-def search(row: PlannedSession, world: World, *, at: datetime) -> Search:
-    """Return the openings nearest to the ideal day on which every rule lets the session be."""
+def search(row: PlannedSession, world: World, *, at: datetime, beside: Sequence[Sibling] = ()) -> Search:
+    """Return the openings nearest to the ideal day on which every rule lets the session be, beside other courses' proposals."""
     if world.procedures.get(row.procedure) is None or row.earliest is None or row.latest is None:
         return Search((), "The procedure is not in the catalogue.")
     found = look(row, world, at=at)
     best: list[dict[str, Any]] = []
-    for packed in ranked(row, world, found, at=at):
+    for packed in ranked(row, world, found, at=at, beside=beside):
         best.append(packed)
         if len(best) == BEST:
             break
     if best:
         return Search(tuple(sorted(best, key=lambda one: str(one["starts_at"]))))
-    why = found.explanation.text if found.explanation is not None else "No free time on which the rules let it be."
-    return Search((), why)
+    if found.explanation is not None:
+        return Search((), found.explanation.text)
+    told = " and ".join(dict.fromkeys(one.told for sibling in beside for one in sibling.beside))
+    return Search((), f"No free time on which the rules let it be{f' beside {told}' if told else ''}.")
 
 
-def ranked(row: PlannedSession, world: World, found: OpeningsFound, *, at: datetime) -> Iterator[dict[str, Any]]:
+def ranked(
+    row: PlannedSession, world: World, found: OpeningsFound, *, at: datetime, beside: Sequence[Sibling] = ()
+) -> Iterator[dict[str, Any]]:
     """Yield the openings found on whose day every rule lets the session be, the nearest to the ideal day first."""
     course = row.course
-    is_open = _by_the_rules(row, course, world, at)
+    is_open = by_the_rules(row, course, world, at, beside)
     zone = ZoneInfo(course.site.time_zone)
     first, _ = window(row, day_of(course, at))
     ideal = max(row.ideal or first, first)
@@ -189,7 +215,8 @@ def ranked(row: PlannedSession, world: World, found: OpeningsFound, *, at: datet
             if pair is None:
                 continue
             packed["removal"] = pair
-        yield packed
+        if not any(sibling.overlaps(part) for sibling in beside for part in parts_of(packed)):
+            yield packed
 
 
 def look(row: PlannedSession, world: World, *, at: datetime, per_day: int = 1, grid_minutes: int = 5) -> OpeningsFound:
@@ -242,12 +269,17 @@ def _openings(
     )
 
 
-def _by_the_rules(row: PlannedSession, course: Course, world: World, at: datetime) -> Callable[[date], bool]:
+def by_the_rules(
+    row: PlannedSession, course: Course, world: World, at: datetime, beside: Sequence[Sibling] = ()
+) -> Callable[[date], bool]:
+    """Return what says of a day whether the rules let a planned session be on it, beside what other courses propose."""
     pathway = world.pathways[course.pathway]
     aim = aim_of(course, pathway, world.procedures, world.book)
     today = day_of(course, at)
     wanted = aim.works[row.step]
-    return open_days(pathway, world.facts(course, aim, today), today, aim=aim, book=world.book, wanted=wanted)
+    proposed = tuple(one for sibling in beside for one in sibling.beside)
+    book = Apart(world.book, pathway, aim, proposed) if proposed else world.book
+    return open_days(pathway, world.facts(course, aim, today), today, aim=aim, book=book, wanted=wanted)
 
 
 def _removal(companion: Mapping[str, Any], course: Course, trial: date, at: datetime, world: World) -> dict[str, Any] | None:

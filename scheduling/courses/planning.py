@@ -52,8 +52,12 @@ class Tally:
 
 
 def plan(keys: Iterable[int], *, at: datetime) -> Tally:
-    """Plan these courses and write what changed. Joins the caller's transaction and locks the courses in key order."""
-    rows = Course.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=list(keys)).planned()
+    """Plan these courses and their patients' others, which know of them, and write what changed.
+
+    Joins the caller's transaction and locks the courses in key order.
+    """
+    patients = Course.objects.filter(pk__in=list(keys)).values("patient")
+    rows = Course.objects.select_for_update(no_key=True, of=("self",)).filter(patient__in=patients).planned()
     courses = list(rows.select_related("patient", "site").order_by("pk"))
     return write(judge(courses, at=at), at=at) if courses else Tally()
 
@@ -199,14 +203,15 @@ def plan_nights(*, at: datetime, budget: timedelta = BUDGET) -> Tally:
 def plan_some(run: PlanRun, *, at: datetime, limit: int = BATCH) -> Tally | None:
     """Plan the next courses of a night's run and write how far it has come, in one transaction.
 
-    Returns None when another worker has the run in hand.
+    It goes by the oldest course of each patient, with which the others are planned. Returns None when another worker has
+    the run in hand.
     """
     with transaction.atomic():
         row = PlanRun.objects.select_for_update(skip_locked=True).filter(pk=run.pk).first()
         if row is None:
             return None
-        courses = Course.objects.planned().filter(site=row.site_id, pk__gt=row.last_course)
-        keys = list(courses.order_by("pk").values_list("pk", flat=True)[:limit])
+        firsts = Course.objects.firsts().filter(site=row.site_id, pk__gt=row.last_course)
+        keys = list(firsts.order_by("pk").values_list("pk", flat=True)[:limit])
         tally = plan(keys, at=at)
         row.last_course = keys[-1] if keys else row.last_course
         row.planned, row.changed = row.planned + tally.planned, row.changed + tally.changed
@@ -221,7 +226,7 @@ def plan_all(*, at: datetime) -> Tally:
     """Plan every course, batch by batch, each in a transaction of its own."""
     tally, last = Tally(), 0
     while True:
-        rows = Course.objects.planned().filter(pk__gt=last).order_by("pk")
+        rows = Course.objects.firsts().filter(pk__gt=last).order_by("pk")
         keys = list(rows.values_list("pk", flat=True)[:BATCH])
         if not keys:
             return tally
@@ -238,11 +243,12 @@ def rehearse(*, at: datetime, day: date | None = None) -> Iterator[Fresh]:
     moment = at if day is None else datetime.combine(day, time(12), tzinfo=UTC)
     last = 0
     while True:
-        rows = Course.objects.planned().filter(pk__gt=last).select_related("patient", "site").order_by("pk")
-        courses = list(rows[:BATCH])
-        if not courses:
+        keys = list(Course.objects.firsts().filter(pk__gt=last).order_by("pk").values_list("pk", "patient")[:BATCH])
+        if not keys:
             return
-        last = courses[-1].pk
+        last = keys[-1][0]
+        rows = Course.objects.planned().filter(patient__in=[patient for _, patient in keys])
+        courses = list(rows.select_related("patient", "site").order_by("pk"))
         stored: dict[int, dict[int, PlannedSession]] = {}
         for row in PlannedSession.objects.filter(course__in=courses):
             stored.setdefault(row.course_id, {})[row.number] = row

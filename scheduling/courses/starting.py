@@ -128,6 +128,7 @@ def stop(*, course: Course, reason: str, by: Actor, at: datetime, version: int |
             ]
         )  # fmt: skip
         _record("scheduling.stop_course", row, by)
+        plan([row.pk], at=at)  # the patient's others: what this one proposed keeps them apart no longer
     return row
 
 
@@ -175,6 +176,7 @@ def snooze(*, course: Course, until: date | None, reason: str, by: Actor, at: da
         row.version += 1
         row.save(update_fields=["snoozed_until", "snooze_reason", "version"])
         _record("scheduling.snooze_course", row, by, details={"until": until.isoformat() if until else ""})
+        plan([row.pk], at=at)
     return row
 
 
@@ -235,9 +237,10 @@ def _put(course: Course, terms: Terms) -> None:
 
 
 def _locked(course: Course, version: int | None) -> Course:
-    """Lock patient and course, in that order, and refuse if the course is not the one that the caller knew."""
+    """Lock the patient and then all its courses, which are planned together; refuse if this one is not the one known."""
     staging.lock_patients([course.patient_id])
-    row = Course.objects.select_for_update(no_key=True, of=("self",)).select_related("patient", "site").get(pk=course.pk)
+    rows = Course.objects.select_for_update(no_key=True, of=("self",)).filter(patient=course.patient_id)
+    row = next(one for one in rows.select_related("patient", "site").order_by("pk") if one.pk == course.pk)
     if version is not None and row.version != version:
         raise CourseStale
     return row

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pghistory
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from pain_clinic.accounts.models import Site
 from patients.models import Patient, PerformedProcedure
@@ -33,6 +33,11 @@ class CourseQuerySet(models.QuerySet["Course"]):
     def planned(self) -> CourseQuerySet:
         """Keep those that the planner looks after: what a person stopped stays stopped, what fails again and again is parked."""
         return self.exclude(status=CourseStatus.STOPPED, is_stopped_by_hand=True).filter(is_parked=False)
+
+    def firsts(self) -> CourseQuerySet:
+        """Keep of those that the planner looks after each patient's oldest: their others are planned with it."""
+        older = Course.objects.planned().filter(patient=OuterRef("patient"), pk__lt=OuterRef("pk"))
+        return self.planned().filter(~Exists(older))
 
     def in_order(self) -> CourseQuerySet:
         return self.order_by("-status", "created_at", "pk")
