@@ -19,6 +19,7 @@ from pain_clinic.audit import trail
 from pain_clinic.errors import Conflict, Forbidden, Refused
 from procedures.families import name_of
 from procedures.models import RuleRow, RuleSeverity
+from procedures.rulelists import chosen
 from procedures.rules.book import Book
 from procedures.rules.dates import DAY
 from procedures.rules.rows import plain
@@ -32,7 +33,7 @@ SECTIONS = frozenset({"rules", "drugs", "lab_limits", "minimum_hours", "glp1", "
 TOLD_ONLY = frozenset({"half_life_hours_about"})
 PERIODS = frozenset({"months", "weeks", "years"})  # a window of none of them would count nothing and say so to nobody
 WORDS = {
-    "applies_to": "for", "restart_after": "restart", "hold_before": "hold", "severity": "weight", "is_enabled": "switched",
+    "applies_to": "speaks of", "restart_after": "restart", "hold_before": "hold", "severity": "weight", "is_enabled": "switched",
     "enabled_by_default": "switched", "effective_from": "holds from", "effective_to": "holds until",
 }  # fmt: skip
 # What kinds of rows are called: the types of payers' rules, and lists of rows that have no words of their own.
@@ -54,6 +55,7 @@ KINDS = {
     "lab_limits": "Laboratory limit", "minimum_hours": "Hours of fasting",
 }  # fmt: skip
 TABLES = "the tables"
+Values = Mapping[str, float | str | list[str]]
 
 
 class MayNotChange(Forbidden):
@@ -90,20 +92,30 @@ class Figure:
 def figures(row: RuleRow) -> list[Figure]:
     """Return the figures of a row that decide something, in its order."""
     loaded = dict(_leaves(row.table_values))
-    return [Figure(path, _label(path), value, loaded.get(path)) for path, value in _leaves(row.data)]
+    return [Figure(path, label(path), value, loaded.get(path)) for path, value in _leaves(row.data)]
+
+
+def unheld(row: RuleRow) -> list[str]:
+    """Return where a blood thinner's row would hold days if it were held: for the bleeding classes in which it is not."""
+    held = row.data.get("hold_before")
+    classes = held.items() if isinstance(held, Mapping) else ()
+    return [f"hold_before.{name}.days" for name, hold in classes if not {"hours", "days"} & hold.keys()]
 
 
 def edits(row: RuleRow) -> list[tuple[str, str, str]]:
     """Return what the clinic has otherwise than the table: the name, the clinic's value, the table's."""
     now, loaded = written_as(row), row.table_values
     found = [
-        (_label(name), _told(now.get(name), name), _told(loaded.get(name), name))
+        (label(name), _told(now.get(name), name), _told(loaded.get(name), name))
         for name in ("severity", "enabled_by_default", "effective_from", "effective_to")
         if now.get(name) != loaded.get(name)
     ]
     before = dict(_leaves(loaded))
     here = [(path, value) for path, value in _leaves(row.data) if before.get(path) != value]
-    return found + [(_label(path), _told(value), _told(before.get(path))) for path, value in here]
+    found += [(label(path), _told(value), _told(before.get(path))) for path, value in here]
+    said = {path: value for path, value, _ in chosen(loaded)}
+    others = [(path, value) for path, value, _ in chosen(row.data) if set(said.get(path, ())) != set(value)]
+    return found + [(label(path), _told([*value]), _told([*said.get(path, ())])) for path, value in others]
 
 
 def title(row: RuleRow) -> str:
@@ -127,7 +139,7 @@ def families_of(row: RuleRow) -> list[str]:
     return [name_of(str(family)) for family in row.data.get("applies_to", ())]
 
 
-def proposed(row: RuleRow, changes: Mapping[str, Any], numbers: Mapping[str, float]) -> RuleRow:
+def proposed(row: RuleRow, changes: Mapping[str, Any], numbers: Values) -> RuleRow:
     """Return an unsaved copy of a row with changes, of which all can be read.
 
     Raises:
@@ -143,15 +155,13 @@ def proposed(row: RuleRow, changes: Mapping[str, Any], numbers: Mapping[str, flo
         raise UnusableRow("It cannot end before it begins.", "effective_to")
     copy.data = deepcopy(row.data)
     for path, value in numbers.items():
-        if value <= 0 and path.rpartition(".")[2] in PERIODS:
-            raise UnusableRow(f"{_label(path)}: a period is longer than nothing.")
+        if isinstance(value, (int, float)) and value <= 0 and path.rpartition(".")[2] in PERIODS:
+            raise UnusableRow(f"{label(path)}: a period is longer than nothing.")
         _put(copy.data, path, value)
     return copy
 
 
-def renewed(
-    row: RuleRow, changes: Mapping[str, Any], numbers: Mapping[str, float], *, starts_on: date
-) -> tuple[RuleRow, RuleRow]:
+def renewed(row: RuleRow, changes: Mapping[str, Any], numbers: Values, *, starts_on: date) -> tuple[RuleRow, RuleRow]:
     """Return unsaved copies: the row as it ends, and its new version with changes for cases from a date of service on.
 
     Raises:
@@ -169,9 +179,7 @@ def renewed(
     return proposed(row, {"effective_to": starts_on - DAY}, {}), new
 
 
-def wanted(
-    row: RuleRow, changes: Mapping[str, Any], numbers: Mapping[str, float], *, starts_on: date | None
-) -> tuple[RuleRow, ...]:
+def wanted(row: RuleRow, changes: Mapping[str, Any], numbers: Values, *, starts_on: date | None) -> tuple[RuleRow, ...]:
     """Return unsaved copies of a row as it is to be: two where it is followed by a new version, else one.
 
     Raises:
@@ -194,10 +202,12 @@ def book_with(rows: Sequence[RuleRow]) -> Book:
 
 
 def change(
-    *, row: RuleRow, changes: Mapping[str, Any], numbers: Mapping[str, float], version: int, by: Actor, at: datetime,
+    *, row: RuleRow, changes: Mapping[str, Any], numbers: Values, version: int, by: Actor, at: datetime,
     starts_on: date | None = None,
 ) -> RuleRow:  # fmt: skip
     """Change a row of the rules; the row history keeps what it was, and a newer table keeps what the clinic has.
+
+    `numbers` holds what is set within the row by where it stands: figures, lists of words, single words.
 
     With a first date of service the present version ends the day before and a new one is returned: what was decided before
     stays decided by what held then. Without one the version itself is corrected. Without any difference nothing is written.
@@ -256,7 +266,7 @@ def versions(row: RuleRow) -> list[Version]:
     for event in events:
         now, before = _all_of(event), _all_of(last)
         changes = () if last is None else tuple(
-            (_label(name), _told(before.get(name), name), _told(now.get(name), name))
+            (label(name), _told(before.get(name), name), _told(now.get(name), name))
             for name in dict.fromkeys((*before, *now))
             if before.get(name) != now.get(name)
         )  # fmt: skip
@@ -303,17 +313,18 @@ def _leaves(held: Any, path: str = "") -> Iterator[tuple[str, int | float]]:
         yield path, held
 
 
-def _put(data: dict[str, Any], path: str, value: float) -> None:
+def _put(data: dict[str, Any], path: str, value: float | str | list[str]) -> None:
     *steps, last = path.split(".")
     held: Any = data
     for step in steps:
         held = held[int(step)] if isinstance(held, list) else held[step]
     key: Any = int(last) if isinstance(held, list) else last
     # What the table writes as a whole number stays one, so that nothing differs without a difference.
-    held[key] = int(value) if float(value).is_integer() else value
+    held[key] = int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _label(path: str) -> str:
+def label(path: str) -> str:
+    """Return how people read where something stands in a row."""
     parts = [WORDS.get(part, plain(part)) for part in path.split(".") if part != "params"]
     return " ".join(f"({int(part) + 1})" if part.isdigit() else part for part in parts)
 

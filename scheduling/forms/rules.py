@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -10,7 +12,8 @@ from django.http import QueryDict
 
 from procedures import rulebook
 from procedures.models import RuleRow, RuleSeverity
-from procedures.rulerows import Figure, figures
+from procedures.rulelists import Listed, listed
+from procedures.rulerows import Figure, figures, label, unheld
 
 TABLES = [
     ("", "All"), ("payer_rules", "Payer"), ("antithrombotics", "Blood thinners"), ("steroids", "Steroids and safety"),
@@ -79,6 +82,20 @@ class RuleForm(forms.Form):
                 widget=forms.NumberInput(attrs={"step": "any"}),
             )  # fmt: skip
 
+        self.days = {f"days-{place}": path for place, path in enumerate(unheld(row))}
+        for name, path in self.days.items():
+            self.fields[name] = forms.IntegerField(
+                label=label(path)[:1].upper() + label(path)[1:],
+                min_value=1,
+                max_value=90,
+                required=False,
+                help_text="Where it is held.",
+            )
+        self.lists: dict[str, Listed] = {f"list-{place}": one for place, one in enumerate(listed(row))}
+        for name, kept in self.lists.items():
+            self.fields[name] = _list_field(kept)
+            self.initial[name] = kept.value[0] if kept.is_one else ", ".join(kept.value) if kept.shape else list(kept.value)
+
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
         if data.get("starts_on") and data.get("effective_from") != self.initial["effective_from"]:
@@ -101,6 +118,35 @@ class RuleForm(forms.Form):
         )
         return {name: self.cleaned_data[name] for name in kept if name in self.cleaned_data}
 
-    def numbers(self) -> dict[str, float]:
-        """Return the figures, by where they stand."""
-        return {one.path: self.cleaned_data[name] for name, one in self.figures.items()}
+    def numbers(self) -> dict[str, float | str | list[str]]:
+        """Return the figures, the lists and the words, by where they stand."""
+        figures = {one.path: self.cleaned_data[name] for name, one in self.figures.items()}
+        figures |= {path: self.cleaned_data[name] for name, path in self.days.items() if self.cleaned_data[name] is not None}
+        return figures | {one.path: one.kept(_words(self.cleaned_data[name])) for name, one in self.lists.items()}
+
+
+def _words(value: str | list[str]) -> list[str]:
+    return value if isinstance(value, list) else [word for word in re.split(r"[\s,;]+", value) if word]
+
+
+def _list_field(one: Listed) -> forms.Field:
+    name = label(one.path)
+    title = name[:1].upper() + name[1:]
+    if one.shape is not None:
+        return forms.CharField(
+            label=title, max_length=400, help_text="With commas between them.", validators=[_shaped(one.shape)]
+        )
+    if one.is_one:
+        return forms.ChoiceField(label=title, choices=one.options)
+    return forms.MultipleChoiceField(label=title, choices=one.options, widget=forms.CheckboxSelectMultiple)
+
+
+def _shaped(shape: re.Pattern[str]) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        for word in _words(value):
+            if not shape.fullmatch(word):
+                raise forms.ValidationError(
+                    f"{word} is none of these; they are written like those in the table, with capital letters."
+                )
+
+    return check

@@ -19,7 +19,7 @@ from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import DomainError
-from procedures import rulebook, rulerows
+from procedures import rulebook, rulelists, rulerows
 from procedures.models import RuleRow, RuleRowQuerySet
 from scheduling import effects
 from scheduling.agenda import words
@@ -154,10 +154,10 @@ def _page(
         "line": _line(row, rulebook.payer_names()),
         "kind": KINDS.get(row.table, row.table),
         "figures": rulerows.figures(row),
+        "lists": [(rulerows.label(one.path), one.told()) for one in rulelists.listed(row)] if form is None else (),
         "edits": rulerows.edits(row),
         "versions": doors.on_the_wall(request, rulerows.versions(row)) if form is None else (),
         "notes": row.data.get("notes") or row.data.get("note") or "",
-        "families": rulerows.families_of(row),
         "days": _days(row) if form is None else (),
         "may_change": Actor.of(request).may(rulerows.CHANGE),
         "form": form,
