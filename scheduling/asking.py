@@ -16,9 +16,10 @@ from django.db.models.functions import Cast
 
 from pain_clinic.accounts.actors import Actor
 from patients.models import PerformedProcedure
-from procedures.pathways import Waiting
+from procedures.pathways import Opened, Waiting, ways_ahead
 from scheduling import asks, desk_tasks
-from scheduling.courses.judging import answer_of, day_of, read_world
+from scheduling.courses.aims import aim_of
+from scheduling.courses.judging import World, answer_of, day_of, read_world
 from scheduling.messages.words import PRIORITY
 from scheduling.models import (
     AGAIN,
@@ -37,7 +38,8 @@ from scheduling.models import (
 ACTOR = Actor.system("asks")
 AT_ONCE = 100
 HOUR = time(10)
-LATER = timedelta(days=14)  # until when an answer is soon enough, and when a treatment without a time of its own is asked about
+# Until when an answer is soon enough, and when a treatment without a time of its own is asked about, if nothing comes sooner.
+LATER = timedelta(days=14)
 TRIAL = timedelta(days=3)  # a trial is asked about while its leads are in
 AGAIN_BEFORE = timedelta(hours=24)  # the question closes
 QUESTIONS = ("nrs.index", "percent_relief.total")
@@ -67,12 +69,46 @@ def follow(*, at: datetime, limit: int = AT_ONCE) -> int:
             if isinstance(answer, Waiting) and answer.about is not None and answer.due_on is not None:
                 steps = world.pathways[row.course.pathway].steps
                 paired = {family for step in steps if step.pairs_with for family in step.families}
-                count += _see_to(row, answer.about, answer.due_on, paired, at)
+                by = answers_by(answer.due_on, opens_on(row.course, world, answer, day_of(row.course, at)))
+                count += _see_to(row, answer.about, answer.due_on, by, paired, at)
         PlannedSession.objects.bulk_update(planned, ["asked_for"])
     return count
 
 
-def _see_to(row: PlannedSession, about: date, due: date, paired: Set[str], at: datetime) -> bool:
+def opens_on(course: Course, world: World, answer: Waiting, on: date) -> date | None:
+    """Return the first day on which a session may be that waits for the same answer: on any way on, not only the first."""
+    pathway = world.pathways[course.pathway]
+    aim = aim_of(course, pathway, world.procedures, world.book)
+    return min(
+        (
+            way.earliest
+            for way in ways_ahead(pathway, world.facts(course, aim, on), on, aim=aim)
+            if any(one.state is Opened.WAITING and one.about == answer.about for one in way.verdicts)
+        ),
+        default=None,
+    )
+
+
+def answers_by(due: date, opens: date | None) -> date | None:
+    """Return the last day for an answer that counts from a day, so that who gave none is called before the session may be.
+
+    None where no question can be open between them for as long as questions are: the relief that is asked about has to last
+    until that very day, or it is the day after. Which these are is written beside the steps, with the reason.
+    """
+    if opens is None or (opens - _DAY) - due < asks.ANSWERABLE + _DAY:
+        return None
+    return opens - _DAY
+
+
+def asked_on(about: date, due: date, by: date | None, *, is_block: bool, is_paired: bool) -> date:
+    """Return the day on which a question is put that no diary asks: soon enough to be closed in time."""
+    if due != about:
+        return due
+    wait = TRIAL if is_paired else _DAY if is_block else LATER
+    return about + wait if by is None else min(about + wait, by - asks.ANSWERABLE)
+
+
+def _see_to(row: PlannedSession, about: date, due: date, by: date | None, paired: Set[str], at: datetime) -> bool:
     """Lay down what is missing for one course; without a case no mail can be sent, and the desk calls on the day.
 
     `paired` are families of which a second part ends what the first one tries: they are asked about in between.
@@ -90,17 +126,21 @@ def _see_to(row: PlannedSession, about: date, due: date, paired: Set[str], at: d
         )  # fmt: skip
         return True
     laid = Ask.objects.filter(performed=performed.public_id).select_related("appointment").order_by("meant_at", "pk")
-    kept = [ask for ask in laid if _counts(ask, max(due, today) + LATER, due, at)]
+    by = by if by is not None and by > today else None
+    kept = [ask for ask in laid if _counts(ask, max(due, today) + LATER, due, by, at)]
     if not kept:
         family = performed.procedure.family if performed.procedure is not None else ""
-        kept = _lay_down(case, performed, about, due, at, is_paired=family in paired)
+        kept = _lay_down(case, performed, about, due, by, at, is_paired=family in paired)
     _ask_again(case, kept, at)
     return True
 
 
-def _counts(ask: Ask, latest: date, due: date, at: datetime) -> bool:
+def _counts(ask: Ask, latest: date, due: date, by: date | None, at: datetime) -> bool:
     """Say whether a question that is asked anyway gives the answer: about the pain, late enough, soon enough, still open."""
-    day = ask.meant_at.astimezone(ZoneInfo(ask.appointment.zone)).date()
+    zone = ZoneInfo(ask.appointment.zone)
+    day = ask.meant_at.astimezone(zone).date()
+    if by is not None and ask.closes_at.astimezone(zone).date() > by:
+        return False
     about_pain = any(code.partition(".")[0] in ("nrs", "percent_relief") for code in ask.questions)
     is_open = ask.answered_at is None and ask.missed_at is None and ask.closes_at > at
     return about_pain and is_open and due <= day <= latest
@@ -122,10 +162,10 @@ def _case(performed: PerformedProcedure | None) -> Appointment | None:
 
 
 def _lay_down(
-    case: Appointment, performed: PerformedProcedure, about: date, due: date, at: datetime, *, is_paired: bool
+    case: Appointment, performed: PerformedProcedure, about: date, due: date, by: date | None, at: datetime, *, is_paired: bool
 ) -> list[Ask]:
     """Write the questions and the mail that asks them."""
-    made = list(_rows(case, performed, about, due, at, is_paired=is_paired))
+    made = list(_rows(case, performed, about, due, by, at, is_paired=is_paired))
     Ask.objects.bulk_create(made, ignore_conflicts=True)
     begins = max(made[0].meant_at, case.leaves_at) if made[0].slot else made[0].meant_at
     _mail(case, made[0].step, max(begins, at), at)
@@ -133,7 +173,7 @@ def _lay_down(
 
 
 def _rows(
-    case: Appointment, performed: PerformedProcedure, about: date, due: date, at: datetime, *, is_paired: bool
+    case: Appointment, performed: PerformedProcedure, about: date, due: date, by: date | None, at: datetime, *, is_paired: bool
 ) -> Iterator[Ask]:
     zone = ZoneInfo(case.zone)
     is_block = _is_block(performed)
@@ -149,13 +189,16 @@ def _rows(
         for position, (slot, moment, closes) in enumerate(slots):
             yield ask("course-diary", ("nrs.index",), moment, closes, slot=slot, position=position)
         return
-    wait = TRIAL if is_paired else _DAY if is_block else LATER
-    moment = datetime.combine(about + wait if due == about else due, HOUR, tzinfo=zone)
+    day = asked_on(about, due, by, is_block=is_block, is_paired=is_paired)
+    moment = datetime.combine(day, HOUR, tzinfo=zone)
     if moment < at:  # the day is over: ask the next morning
         local = at.astimezone(zone)
         moment = datetime.combine(local.date() + (_DAY if local.time() >= HOUR else timedelta()), HOUR, tzinfo=zone)
     days = (moment.date() - about).days
-    yield ask(f"course-{days}d", QUESTIONS, moment, moment + asks.ANSWERABLE)
+    closes = moment + asks.ANSWERABLE
+    if by is not None and by > moment.date():
+        closes = min(closes, datetime.combine(by, HOUR, tzinfo=zone))
+    yield ask(f"course-{days}d", QUESTIONS, moment, closes)
 
 
 def _is_block(performed: PerformedProcedure) -> bool:

@@ -92,6 +92,32 @@ def test_a_date_that_the_cadence_leaves_out_is_asked_on_the_day_from_which_it_co
     assert mails(case)[f"course-42d{asks.AGAIN}"] == made.closes_at - DAY
 
 
+def test_an_epidural_is_asked_about_and_chased_before_another_may_be(ward: Ward) -> None:
+    terms = Terms("esi_as_needed", {"epidural": "esi_tf_lumbar"}, side="right", levels=("L5-S1",))
+    ward.start(terms, since=TODAY)
+    case = done(ward, "esi_tf_lumbar", levels=["L5-S1"])
+    assert followed(case) == 1
+    made = Ask.objects.get(step="course-10d")
+    gate = local(TODAY + 14 * DAY, "0:00")
+    assert (made.meant_at, made.closes_at) == (local(TODAY + 10 * DAY, "10:00"), local(TODAY + 13 * DAY, "10:00"))
+    assert Ask.objects.get(step="score-14d").closes_at > gate  # what is asked anyway ends too late for it
+    Ask.objects.filter(meant_at__lt=made.meant_at).update(answered_at=case.leaves_at + DAY)
+    asks.chase(at=made.closes_at - timedelta(minutes=1))
+    assert not DeskTask.objects.filter(kind="no_answer", reason="course-10d").exists()
+    asks.chase(at=made.closes_at)
+    assert DeskTask.objects.get(kind="no_answer", reason="course-10d").opened_at < gate
+
+
+def test_an_epidural_of_which_it_is_heard_late_is_asked_about_for_as_long_as_there_is(ward: Ward) -> None:
+    terms = Terms("esi_as_needed", {"epidural": "esi_tf_lumbar"}, side="right", levels=("L5-S1",))
+    ward.start(terms, since=TODAY)
+    case = done(ward, "esi_tf_lumbar", levels=["L5-S1"])
+    courses.sweep(at=case.leaves_at)
+    assert asking.follow(at=local(TODAY + 11 * DAY, "15:00")) == 1
+    made = Ask.objects.get(step="course-12d")
+    assert (made.meant_at, made.closes_at) == (local(TODAY + 12 * DAY, "10:00"), local(TODAY + 13 * DAY, "10:00"))
+
+
 def test_an_answer_takes_the_second_mail_back_and_is_good_from_either(ward: Ward) -> None:
     ward.start(STELLATE, since=TODAY)
     case = done(ward, "stellate_block", side="left", levels=())
