@@ -23,6 +23,7 @@ WORK = {
     TaskKind.AUTHORIZATION: ("patients.change_coverage", "patients:cover"),
     TaskKind.ASK: ("patients.record_clinical", "patients:record"),
     TaskKind.LAB: ("patients.record_clinical", "patients:record"),
+    TaskKind.FOLLOW_UP: ("patients.record_outcome", "patients:score_new"),
 }
 
 

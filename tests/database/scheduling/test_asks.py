@@ -275,7 +275,7 @@ def test_a_worry_opens_a_call_for_the_desk(
     url = address(case, "score-1d", clock[0])
 
     assert press(client, url, ask, "adverse", 1) == 303
-    assert DeskTask.objects.values_list("kind", "appointment").get() == ("unwell", case.pk)
+    assert DeskTask.objects.by_telephone().values_list("kind", "appointment").get() == ("unwell", case.pk)
 
 
 def test_a_missing_answer_becomes_one_call_and_an_answer_none(clinic: SmallClinic, doctor: Actor, at: datetime) -> None:
@@ -285,7 +285,7 @@ def test_a_missing_answer_becomes_one_call_and_an_answer_none(clinic: SmallClini
     assert asks.chase(at=Ask.objects.get(step="score-1d").closes_at - timedelta(seconds=1)) == 0
     assert asks.chase(at=ask.closes_at) == 2  # those of the first and of the fourteenth day
     assert asks.chase(at=ask.closes_at) == 0
-    assert DeskTask.objects.values_list("kind", "appointment").get() == ("no_answer", case.pk)
+    assert DeskTask.objects.by_telephone().values_list("kind", "appointment").get() == ("no_answer", case.pk)
 
 
 def test_a_diary_with_one_answer_is_not_chased(clinic: SmallClinic, doctor: Actor, at: datetime) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -11,10 +12,10 @@ from django.test import Client
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
-from patients import records
-from patients.models import Patient, PerformedProcedure
+from patients import outcomes, records
+from patients.models import Patient, PerformedProcedure, Score
 from procedures.models import Procedure
-from scheduling import contacts, desk_tasks, follow_ups, visits
+from scheduling import asks, contacts, desk_tasks, follow_ups, visits
 from scheduling.models import Appointment, DeskTask, Status, TaskKind
 from tests import factories
 from tests.factories import TODAY, SmallClinic, local
@@ -76,9 +77,76 @@ def test_every_contact_of_the_table_is_either_asked_by_mail_or_a_task(clinic: Sm
 
 
 def test_what_is_asked_by_mail_gives_no_task(clinic: SmallClinic, doctor: Actor) -> None:
-    completed(clinic, doctor, "esi")
+    completed(clinic, doctor, "si_injection")
 
     assert due() == []
+
+
+@pytest.mark.parametrize(("family", "days"), [("esi", 14), ("tpi", 42)])
+def test_a_score_that_no_mail_can_ask_is_recorded_by_somebody(clinic: SmallClinic, doctor: Actor, family: str, days: int) -> None:
+    case = completed(clinic, doctor, family)
+
+    assert due() == [(f"score-{days}d:record", TODAY + timedelta(days=days))]
+    task = DeskTask.objects.get(kind="follow_up")
+    assert (task.role, task.appointment, task.note) == (
+        "nurse", case,
+        f"Record by telephone or at the visit, day {days} after it: PEG three-item scale. The mail does not ask it.",
+    )  # fmt: skip
+
+
+def test_every_peg_of_the_table_is_asked_by_people(clinic: SmallClinic) -> None:
+    asked = {(one.family, one.step) for one in follow_ups.contacts() if "peg" in one.collect}
+
+    assert asked == {("esi", "score-14d"), ("tpi", "score-42d"), ("scs_trial", "score-3d"), ("scs_trial", "score-7d")}
+    assert "peg" not in asks.ONE_NUMBER
+
+
+def scored(clinic: SmallClinic, doctor: Actor, days: int, **values: Any) -> Score:
+    on = TODAY + timedelta(days=days)
+    given = {
+        "measure": "peg", "aspect": "total", "value": 4, "scored_on": on, "phase": "follow_up",
+        "performed": PerformedProcedure.objects.get(),
+    }  # fmt: skip
+    return outcomes.record_score(patient=clinic.patient, values={**given, **values}, by=doctor, at=local(on, "10:00"))
+
+
+@pytest.mark.parametrize(
+    ("days", "values", "left"),
+    [
+        (7, {}, 0), (14, {}, 0), (30, {"performed": None, "phase": "routine"}, 0), (6, {}, 1), (14, {"measure": "nrs"}, 1),
+    ],
+)  # fmt: skip
+def test_it_is_over_when_the_score_is_there(
+    clinic: SmallClinic, doctor: Actor, days: int, values: dict[str, Any], left: int
+) -> None:
+    completed(clinic, doctor, "esi")
+    at = local(TODAY + timedelta(days=days), "11:00")
+    assert contacts.tidy(at=at) == 0
+
+    scored(clinic, doctor, days, **values)
+
+    assert contacts.tidy(at=at) == 1 - left
+    assert len(due()) == left
+
+
+def test_a_score_that_was_a_mistake_or_of_somebody_else_ends_nothing(clinic: SmallClinic, doctor: Actor, at: datetime) -> None:
+    completed(clinic, doctor, "esi")
+    row = scored(clinic, doctor, 14)
+    outcomes.withdraw_score(score=row, reason="Typed twice", by=doctor, at=at, version=row.version)
+    other = factories.patient(home=clinic.site, last_name="Other")
+    outcomes.record_score(
+        patient=other, values={"measure": "peg", "aspect": "total", "value": 4, "scored_on": TODAY + timedelta(days=14)},
+        by=doctor, at=at,
+    )  # fmt: skip
+
+    assert contacts.tidy(at=at) == 0
+
+
+def test_a_call_that_asks_more_is_not_over_with_the_score(clinic: SmallClinic, doctor: Actor, at: datetime) -> None:
+    completed(clinic, doctor, "scs_trial")
+    scored(clinic, doctor, 7)
+
+    assert (contacts.tidy(at=at), len(due())) == (0, 3)
 
 
 @pytest.mark.parametrize(("day", "workday"), [(4, 4), (5, 7), (6, 7), (7, 7)])
@@ -149,6 +217,7 @@ def test_the_nurse_finds_writes_down_and_closes_the_call(clinic: SmallClinic, do
     page = nurse.get("/tasks/?kind=after").context["page"]
     assert [row.note.partition(".")[0] for row in page.rows] == ["Call, day 2 after it", "Visit, day 42 after it"]
     assert "After the visit" in [tab.label for tab in page.tabs]
+    assert {row.work_url for row in page.rows} == {f"/patients/{clinic.patient.public_id}/scores/new/"}
     assert desk.get("/tasks/").context["page"].rows == ()
     assert nurse.post(page.rows[0].close_url, {"outcome": "reached", "note": "No complaints"}).status_code == 303
     closed = DeskTask.objects.get(reason="score-2d")
