@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count, Q
 
-from pain_clinic import clock
+from pain_clinic.accounts.models import Site
 from scheduling import messages
+from scheduling.intervals import local_day, zone_of
 from scheduling.models import Message
 
 
-def instant(text: str) -> datetime:
-    """Return the instant that a day (its start in UTC) or an ISO instant with its offset names."""
+def meant(text: str) -> date | datetime:
+    """Return the day, or the ISO instant with its offset, that a text names."""
     try:
         if len(text) == len("2026-11-24"):
-            return datetime.combine(date.fromisoformat(text), time(), tzinfo=UTC)
+            return date.fromisoformat(text)
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise CommandError("--as-of takes a day such as 2026-11-24 or an instant such as 2026-11-24T09:00:00+00:00.") from error
@@ -28,12 +29,33 @@ def instant(text: str) -> datetime:
     return moment.astimezone(UTC)
 
 
+def waiting(as_of: date | datetime | None) -> Q:
+    """Say which messages would go out: those not done before and due until then; without a day all that are not done.
+
+    A day is that of each case's site: what is due there until its midnight, and was not done before it began.
+    """
+    if as_of is None:
+        return Q(done_at=None)
+    if isinstance(as_of, datetime):
+        return Q(due_at__lte=as_of) & (Q(done_at=None) | Q(done_at__gte=as_of))
+    found = Q(pk__in=[])
+    for zone in Site.objects.order_by("time_zone").values_list("time_zone", flat=True).distinct():
+        day = local_day(as_of, zone_of(zone))
+        unfinished = Q(done_at=None) | Q(done_at__gte=day.starts_at)
+        found |= Q(appointment__site__time_zone=zone, due_at__lt=day.ends_at) & unfinished
+    return found
+
+
 class Command(BaseCommand):
     help = "Show the messages that are due (--plan, --json), or send what is due now (--send)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--plan", action="store_true", help="a line per message: instant, kind, appointment id, state")
-        parser.add_argument("--as-of", metavar="D", help="messages unfinished at this day or instant (default: now)")
+        parser.add_argument(
+            "--as-of",
+            metavar="D",
+            help="what goes out until the end of this day at its site, or until this instant (default: all that waits)",
+        )
         parser.add_argument("--json", action="store_true", help="the plan as JSON")
         parser.add_argument(
             "--restored", action="store_true",
@@ -48,13 +70,13 @@ class Command(BaseCommand):
         elif options["restored"]:
             self.stdout.write(f"{messages.skip_due(until=messages.database_now())} messages left to the desk")
         elif options["plan"]:
-            self.plan(instant(options["as_of"]) if options["as_of"] else clock.now(), as_json=options["json"])
+            self.plan(meant(options["as_of"]) if options["as_of"] else None, as_json=options["json"])
         else:
             counts = Message.objects.order_by("state").values_list("state").annotate(count=Count("pk"))
             self.stdout.write(", ".join(f"{count} {state}" for state, count in counts) or "no messages")
 
-    def plan(self, as_of: datetime, *, as_json: bool) -> None:
-        rows = Message.objects.filter(Q(done_at=None) | Q(done_at__gte=as_of)).order_by("due_at", "pk")
+    def plan(self, as_of: date | datetime | None, *, as_json: bool) -> None:
+        rows = Message.objects.filter(waiting(as_of)).order_by("due_at", "pk")
         found = [
             {
                 "at": due_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date
+from datetime import date, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from patients.models import Patient
 from scheduling import channels, messages
 from scheduling.messages import laying, looking, planning, sending, words
 from scheduling.models import Appointment, BouncingAddress, Message
+from tests import factories
 from tests.database.scheduling.messages.office import Recorder, again, case, laid, swept
 from tests.factories import NOW
 
@@ -146,6 +147,38 @@ def test_plan_is_a_line_for_each_message_not_yet_done(db: None, set_clock: Any) 
         {"at": "2026-09-14T11:00:00Z", "kind": "confirmation", "appointment": str(waiting.public_id), "state": "due"},
     ]
     assert run() == "1 due, 1 sent\n"
+
+
+def test_plan_of_a_day_ends_with_the_sites_own_evening(db: None, set_clock: Any) -> None:
+    here, there = case(), case(site=factories.site(name="Westside", time_zone="America/Los_Angeles"))
+    lines: dict[str, str] = {}
+    for on, due in (
+        (here, "2026-09-15T01:30:00Z"),  # still Monday evening in New York
+        (here, "2026-09-15T03:59:00Z"),
+        (here, "2026-09-15T04:00:00Z"),  # Tuesday there
+        (there, "2026-09-15T06:59:00Z"),  # Monday evening in Los Angeles
+        (there, "2026-09-15T07:00:00Z"),
+    ):
+        made = laid(on)
+        Message.objects.filter(pk=made.pk).update(due_at=datetime.fromisoformat(due), calendar_sequence=len(lines) + 100)
+        lines[due] = f"{due} confirmation {on.public_id} due\n"
+    told = list(lines.values())
+
+    assert run("--plan", "--as-of", "2026-09-13") == ""
+    assert run("--plan", "--as-of", "2026-09-14") == told[0] + told[1] + told[3]
+    assert run("--plan", "--as-of", "2026-09-15") == run("--plan") == "".join(told)
+    assert run("--plan", "--as-of", "2026-09-14T21:30:00-04:00") == told[0]
+    assert run("--plan", "--as-of", "2026-09-14T21:29:59-04:00") == ""
+
+
+def test_what_went_out_in_the_evening_belongs_to_the_day_of_its_site(db: None, set_clock: Any) -> None:
+    visit = case()
+    message = laid(visit)
+    Message.objects.filter(pk=message.pk).update(state="sent", done_at=datetime.fromisoformat("2026-09-15T01:00:00Z"))
+    line = f"2026-09-14T11:00:00Z confirmation {visit.public_id} sent\n"
+
+    assert [run("--plan", "--as-of", day) for day in ("2026-09-14", "2026-09-15")] == [line, ""]
+    assert run("--plan") == ""
 
 
 def test_command_sends_what_is_due(db: None, set_clock: Any) -> None:
