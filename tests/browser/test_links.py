@@ -7,12 +7,15 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import User
+from pain_clinic.catalogues import compiled
+from pain_clinic.strangers import GONE
 from patients.models import PerformedProcedure, Score
 from scheduling import booking, links, openings
 from scheduling.models import Appointment, Ask, Link, LinkPurpose, Message
@@ -67,10 +70,36 @@ def looked_at(page: Page, name: str) -> None:
     wide = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert wide[0] <= wide[1], name
     small = page.evaluate(
-        "[...document.querySelectorAll('button, select, input:not([type=hidden]), .others a')]"
+        "[...document.querySelectorAll('button, select, input:not([type=hidden]), .others a, nav a')]"
         ".filter(one => one.getBoundingClientRect().height < 44).map(one => one.outerHTML)"
     )
     assert small == [], name
+
+
+@pytest.mark.parametrize("width", [320, 360])
+def test_many_languages_fit_a_small_screen_and_each_is_announced_as_itself(
+    visit: Appointment, open_page: Callable[..., Page], settings: Any, tmp_path: Path, width: int
+) -> None:
+    for folder in ("ar", "pt", "vi", "zh_Hans"):
+        place = tmp_path / folder / "LC_MESSAGES"
+        place.mkdir(parents=True)
+        (place / "django.mo").write_bytes(compiled({"Yes, I will come": f"({folder})", GONE[0]: f"{GONE[0]} ({folder})"}))
+    settings.LOCALE_PATHS = [*settings.LOCALE_PATHS, tmp_path]
+    page = open_page(width=width)
+
+    main = path_of(visit)
+    page.goto(f"{main}?lang=ar")
+
+    looked_at(page, f"many-{width}")
+    assert (page.locator("html").get_attribute("lang"), page.locator("html").get_attribute("dir")) == ("ar", "rtl")
+    others = page.get_by_role("navigation", name="Language").get_by_role("link")
+    assert [one.get_attribute("lang") for one in others.all()] == ["en", "pt", "zh-hans", "es", "vi"]
+    assert [one.get_attribute("hreflang") for one in others.all()] == ["en", "pt", "zh-hans", "es", "vi"]
+    page.locator("nav a[lang=vi]").click()
+    page.get_by_role("button", name="(vi)").wait_for()
+    page.goto("/l/AAAAAAAAAAAAAAAAAAAAAA/?lang=ar")
+    looked_at(page, f"many-gone-{width}")
+    assert page.locator("section").evaluate_all("all => all.map(one => one.lang)") == ["en", "pt", "zh-hans", "es", "vi"]
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
@@ -120,8 +149,9 @@ def test_diary_is_answered_on_a_small_phone_without_scripts(
     visit.patient.language = language
     visit.patient.save()
     path, now = path_of(visit, LinkPurpose.SCORE), wall_now(clinic_now)
+    begun = (now - timedelta(minutes=31)).date()  # soon after midnight that of the first answer is yesterday
     done = PerformedProcedure.objects.create(
-        patient=visit.patient, procedure=visit.procedure, site=visit.site, done_on=now.date(), recorded_at=now
+        patient=visit.patient, procedure=visit.procedure, site=visit.site, done_on=begun, recorded_at=now
     )
     for place, slot in enumerate(("15min", "30min", "1h")):  # over, over, to come
         Ask.objects.create(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
+from django.conf import settings
 from django.utils import translation
 from django.utils.translation import gettext
 
+from pain_clinic.catalogues import keys_of
 from scheduling.letters.passages import LABELS, PASSAGES, filled, placeholders_of, said
 from scheduling.models import MessageKind
 
@@ -53,3 +59,25 @@ def test_time_of_day_at_the_end_of_a_sentence_has_one_full_stop() -> None:
         filled("at {arrival}. Will you come at {arrival}?", {"arrival": "9:00 a.m."})
         == "at 9:00 a.m. Will you come at 9:00 a.m.?"
     )
+
+
+def marked(path: Path) -> set[str]:
+    """Return the texts that a module marks for the translators."""
+    calls = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
+    return {
+        str(call.args[0].value)
+        for call in calls
+        if getattr(call.func, "id", "") in ("gettext", "noop") and isinstance(call.args[0], ast.Constant)
+    }
+
+
+def test_the_template_of_translators_holds_every_text_that_code_marks() -> None:
+    base = Path(settings.BASE_DIR)
+    modules = [path for app in ("pain_clinic", "patients", "scheduling") for path in (base / app).rglob("*.py")]
+    templates = [*(base / "templates/scheduling/link").glob("*.html"), *(base / "templates/scheduling/messages").glob("letter.*")]
+    shown = {said for path in templates for said in re.findall(r'{% translate "([^"]+)" %}', path.read_text(encoding="utf-8"))}
+
+    said = shown.union(*(marked(path) for path in modules))
+
+    assert len(said) > 200
+    assert said - set(keys_of((base / "locale/django.pot").read_text(encoding="utf-8"))) == set()
