@@ -83,6 +83,12 @@ def payer_names() -> Mapping[str, str]:
     return {row["id"]: row["title"] for row in rows}
 
 
+def payer_codes() -> frozenset[str]:
+    """Return the ids of all payers' rules, as findings carry them; none where the rules cannot be read."""
+    held = usable_book()
+    return held.payer_codes if held is not None else frozenset()
+
+
 def in_force(held: Book | None, facts: Facts, on: date) -> tuple[Rule, ...]:
     """Return every rule of a book that counts on a date of service for what is asked and who pays."""
     return (*RULES, *(held.rules(facts, on) if held is not None else ()))

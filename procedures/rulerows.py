@@ -105,6 +105,8 @@ def unheld(row: RuleRow) -> list[str]:
 def edits(row: RuleRow) -> list[tuple[str, str, str]]:
     """Return what the clinic has otherwise than the table: the name, the clinic's value, the table's."""
     now, loaded = written_as(row), row.table_values
+    if not loaded:  # a rule of the clinic's own
+        return []
     found = [
         (label(name), _told(now.get(name), name), _told(loaded.get(name), name))
         for name in ("severity", "enabled_by_default", "effective_from", "effective_to")

@@ -61,6 +61,7 @@ urlpatterns = [
     path("rules/", rules.rules, name="rules"),
     path("rules/<uuid:public_id>/", rules.rule, name="rule"),
     path("rules/<uuid:public_id>/change/", rules.change_rule, name="rule_change"),
+    path("rules/<uuid:public_id>/copy/", rules.copy_rule, name="rule_copy"),
     path("pathways/", pathways.pathways, name="pathways"),
     path("pathways/<uuid:public_id>/", pathways.pathway, name="pathway"),
     path("pathways/<uuid:public_id>/change/", pathways.change_pathway, name="pathway_change"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -38,9 +38,6 @@ RULES = Work(TaskKind.RULES, TaskRole.DESK, timedelta())
 WAITING = (ASK, CLEARANCE, LAB, DRIVER, CONSENT, PREMEDICATION, PLAN, DEVICE_PLAN, AUTHORIZATION, PAPERS)
 READINESS = tuple(work.kind for work in (*WAITING, RULES))
 
-PAYERS = frozenset(
-    {"aet", "aetna", "anthem", "bcbs", "carelon", "dean", "evi", "humana", "mcr", "medica", "uhc"}
-)  # begin their rules
 _BY_CODE: Mapping[str, Work] = {
     "antithrombotic_hold": ASK,
     "antithrombotic_stent": ASK,
@@ -116,6 +113,6 @@ def due_at(finding: Finding, arrives_at: datetime, at: datetime) -> datetime:
     return min(arrives_at, max(arrives_at - work_of(finding).before, at + AT_LEAST))
 
 
-def is_payers(code: str) -> bool:
+def is_payers(code: str, payer_codes: Set[str]) -> bool:
     """Say whether a finding is about what the payer asks, not about the patient's body or medicines."""
-    return code.partition("_")[0] in PAYERS or code == "coverage_unknown"
+    return code.partition(":")[0] in payer_codes or code == "coverage_unknown"

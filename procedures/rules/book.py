@@ -100,6 +100,7 @@ class Book:
         }
         self.payer_sets = frozenset(self.payer_names)
         self.payer_rows: Sequence[Data] = tuple(tables["payer_rules"]["rules"])
+        self.payer_codes = frozenset(row["id"] for row in self.payer_rows)
         self.drug_ids = frozenset(row["id"] for row in tables["antithrombotics"]["drugs"])
         self.steroid_ids = frozenset(row["id"] for row in tables["steroids"]["drugs"])
         self.fasting_hours: Mapping[str, Fraction] = {

@@ -63,7 +63,8 @@ def load_rules(found: Mapping[str, Table], report: RuleReport) -> None:
         else:
             _merge((same or versions)[-1], values, position, report)
     RuleRow.objects.bulk_create(fresh)
-    report.missing.extend(_name(key) for key in sorted(rows.keys() - written))
+    left = (key for key in sorted(rows.keys() - written) if any(row.table_values for row in rows[key]))  # not the clinic's own
+    report.missing.extend(map(_name, left))
 
 
 def _first_day(values: Mapping[str, Any]) -> date:

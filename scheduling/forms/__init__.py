@@ -27,7 +27,7 @@ from scheduling.forms.details import DetailsForm, asked_of, details_in, initial
 from scheduling.forms.mail import CloseTaskForm, ExceptionForm, StepForm, StopForm, starting_with
 from scheduling.forms.privileges import PrivilegeForm
 from scheduling.forms.rules import TABLES as RULE_TABLES
-from scheduling.forms.rules import RuleFilterForm, RuleForm
+from scheduling.forms.rules import RuleCopyForm, RuleFilterForm, RuleForm
 from scheduling.forms.setup import AbsenceForm, BlockForm, HoursForm, ResourceForm, SiteForm, read_spans
 from scheduling.forms.travel import TravelForm, starting_ways
 from scheduling.forms.visits import CompleteForm, FastingForm, LeavingForm, answers_in
@@ -60,6 +60,7 @@ __all__ = [
     "MoveForm",
     "PrivilegeForm",
     "ResourceForm",
+    "RuleCopyForm",
     "RuleFilterForm",
     "RuleForm",
     "SiteForm",

@@ -43,6 +43,21 @@ class RuleFilterForm(forms.Form):
         self.fields["payer"].choices = [("", "All"), *rulebook.payer_names().items()]  # type: ignore[attr-defined]
 
 
+class RuleCopyForm(forms.Form):
+    """What another rule like one is called, and whose it is."""
+
+    row_id = forms.CharField(
+        label="Its id",
+        max_length=60,
+        help_text="Small letters, digits and underscores: it names the rule in findings and reports.",
+    )
+    payer = forms.ChoiceField(label="Payer's rules")
+
+    def __init__(self, data: QueryDict | None = None, *, row: RuleRow) -> None:
+        super().__init__(data, initial={"row_id": f"{row.row_id}_own"[:60], "payer": row.data.get("payer_rule_set", "")})
+        self.fields["payer"].choices = [*rulebook.payer_names().items()]  # type: ignore[attr-defined]
+
+
 class RuleForm(forms.Form):
     """What a manager may set of one row: from which date of service on, its weight, its days, its switch, its figures.
 

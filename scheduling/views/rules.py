@@ -13,19 +13,19 @@ from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import DomainError
-from procedures import rulebook, rulelists, rulerows
+from procedures import rulebook, rulecopies, rulelists, rulerows
 from procedures.models import RuleRow, RuleRowQuerySet
 from scheduling import effects
 from scheduling.agenda import words
 from scheduling.agenda.shapes import CaseLine
 from scheduling.forms import RULE_TABLES as TABLES
-from scheduling.forms import RuleFilterForm, RuleForm
+from scheduling.forms import RuleCopyForm, RuleFilterForm, RuleForm
 from scheduling.views import doors
 
 KINDS = dict(TABLES[1:])
@@ -97,6 +97,25 @@ def change_rule(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     return web.redirect_to(request, "scheduling:rule", kept.public_id)
 
 
+@require_POST
+@requires("procedures.change_rules")
+def copy_rule(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Make a rule like one of a payer, switched off, and go on to set it."""
+    row = _row(public_id)
+    form = RuleCopyForm(request.POST, row=row)
+    if not form.is_valid():
+        return _page(request, row, copying=form, status=422)
+    try:
+        new = rulecopies.copy(row=row, by=Actor.of(request), at=web.now(), **form.cleaned_data)
+    except DomainError as refusal:
+        web.refused(request, refusal, act="procedures.copy_rule", subject=row)
+        field = str(refusal.details.get("field", ""))
+        form.add_error(field if field in form.fields else None, refusal.message)
+        return _page(request, row, copying=form, status=refusal.status)
+    messages.success(request, "Made, and switched off. Set it, look what it would do, then switch it on.")
+    return web.redirect_to(request, "scheduling:rule_change", new.public_id)
+
+
 def _row(public_id: uuid.UUID) -> RuleRow:
     found: RuleRow = get_object_or_404(RuleRow.objects.select_related("owner"), public_id=public_id)
     return found
@@ -131,7 +150,7 @@ def _line(row: RuleRow, payers: Mapping[str, str]) -> Line:
         rulerows.figures_told(row),
         payers.get(code, code),
         " ".join(filter(None, parts)),
-        bool(rulerows.edits(row)),
+        bool(rulerows.edits(row)) or not row.table_values,
     )
 
 
@@ -146,11 +165,16 @@ def _page(
     row: RuleRow,
     *,
     form: RuleForm | None = None,
+    copying: RuleCopyForm | None = None,
     effect: effects.Effect | None = None,
     status: int = 200,
 ) -> HttpResponse:
+    may_change = Actor.of(request).may(rulerows.CHANGE)
+    if copying is None and form is None and may_change and rulecopies.may_be_copied(row):
+        copying = RuleCopyForm(row=row)
     context = {
         "row": row,
+        "copying": copying,
         "line": _line(row, rulebook.payer_names()),
         "kind": KINDS.get(row.table, row.table),
         "figures": rulerows.figures(row),
@@ -159,7 +183,7 @@ def _page(
         "versions": doors.on_the_wall(request, rulerows.versions(row)) if form is None else (),
         "notes": row.data.get("notes") or row.data.get("note") or "",
         "days": _days(row) if form is None else (),
-        "may_change": Actor.of(request).may(rulerows.CHANGE),
+        "may_change": may_change,
         "form": form,
         "effect": effect,
         "stopped": [] if effect is None else [(_case_line(one.case), one.messages) for one in effect.newly_stopped],

@@ -14,6 +14,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
 from patients.models import Patient
 from procedures import levels as target_words
+from procedures import rulebook
 from procedures.guidance import MODALITIES, usual
 from procedures.models import Sedation
 from procedures.rules import evidence
@@ -290,7 +291,8 @@ def _seen(rows: _Rows, by: Actor) -> list[AppointmentFinding]:
     """Return what is said of a case, as far as this person may know it: of the body only what booking or care needs."""
     if by.may("patients.view_safety"):
         return rows.findings
-    return [row for row in rows.findings if row.source == waiting.BOOKING or waiting.is_payers(row.code)]
+    payers = rulebook.payer_codes() if rows.findings else frozenset()
+    return [row for row in rows.findings if row.source == waiting.BOOKING or waiting.is_payers(row.code, payers)]
 
 
 def _cancelled(appointment: Appointment) -> str:

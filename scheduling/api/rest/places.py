@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from pain_clinic import rest, web
 from pain_clinic.accounts.models import Site
 from patients.models import Patient
+from procedures import rulebook
 from procedures.guidance import usual
 from procedures.levels import default_regions, touched
 from procedures.models import Procedure
@@ -122,6 +123,7 @@ class Openings(rest.View):
         free = covered.wish.on if covered is not None else None
         bad = covered.blocking(free) if covered is not None and free is not None else ()
         may_know = self.actor.may("patients.view_safety")
+        payers = rulebook.payer_codes() if bad and not may_know else frozenset()
         return {
             "openings": [
                 {
@@ -137,7 +139,7 @@ class Openings(rest.View):
             ],
             "free_from": free,
             "covered_from": covered.first(free) if covered is not None and free is not None else None,
-            "not_covered_because": [one for one in bad if may_know or waiting.is_payers(one.code)],
+            "not_covered_because": [one for one in bad if may_know or waiting.is_payers(one.code, payers)],
             "nothing_because": why.text if why else "",
             "would_help": [each.label for each in why.helps] if why else [],
         }
