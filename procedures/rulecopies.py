@@ -14,6 +14,7 @@ from pain_clinic.audit import trail
 from procedures.models import RuleRow
 from procedures.rulerows import CHANGE, MayNotChange, UnusableRow, book_with
 
+ABOUT_SOURCE = frozenset({"notes", "note", "verified_via", "unverified_fields"})
 SHAPE = re.compile(r"[a-z][a-z0-9_]{2,59}")
 
 
@@ -37,7 +38,8 @@ def copy(*, row: RuleRow, row_id: str, payer: str, by: Actor, at: datetime) -> R
         raise UnusableRow("Only payers' rules can be made like another.")
     if not SHAPE.fullmatch(row_id):
         raise UnusableRow("3 to 60 small letters, digits and underscores, a letter first.", "row_id")
-    data: dict[str, Any] = {**deepcopy(row.data), "id": row_id, "payer_rule_set": payer}
+    kept = {name: value for name, value in deepcopy(row.data).items() if name not in ABOUT_SOURCE}
+    data: dict[str, Any] = {**kept, "id": row_id, "payer_rule_set": payer}
     new = RuleRow(
         table=row.table, section=row.section, row_id=row_id, position=row.position, data=data, severity=row.severity,
         is_enabled=False, table_values={}, owner_id=by.user_id,

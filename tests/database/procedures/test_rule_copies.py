@@ -51,6 +51,8 @@ def test_it_is_like_the_other_and_switched_off(by: Actor) -> None:
         OWN,
         row(CAP).data["params"],
     )
+    assert "notes" in row(CAP).data
+    assert not {"notes", "verified_via"} & new.data.keys()  # they tell of the other's source
     assert OWN in rulebook.payer_codes()
     assert AuditEvent.objects.get(act="procedures.copy_rule").details == {
         "rule": OWN,
