@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.http import Http404
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -16,7 +15,7 @@ from rest_framework.response import Response
 from pain_clinic import rest, rest_rules, web
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
-from patients.api import kinds
+from patients.api import kinds, reaching
 from patients.api.kinds import NAMED, Kind, Shape
 from patients.models import Coverage, Patient, PerformedProcedure, Recorded
 from procedures.models import Procedure
@@ -69,14 +68,10 @@ class Door(rest.View):
     group: ClassVar[Group]
 
     def patient(self, public_id: Any) -> Patient:
-        found: Patient = get_object_or_404(
-            Patient.objects.visible_to(web.member(self.request)).select_related("home_site"), public_id=public_id
-        )
-        return found
+        return reaching.the_patient(self.request, public_id)
 
     def row(self, kind: Kind, public_id: Any) -> Any:
-        rows = kind.model._default_manager.visible_to(web.member(self.request)).standing()
-        return get_object_or_404(rows.select_related(*kind.joined), public_id=public_id)
+        return reaching.the_row(self.request, kind.model, public_id, *kind.joined)
 
     def resolved(self, values: Mapping[str, Any], patient: Patient) -> dict[str, Any]:
         """Put rows in the place of their ids; what is not there for the asker is refused by its field."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from zoneinfo import ZoneInfo
 
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -14,15 +13,8 @@ from rest_framework.response import Response
 from pain_clinic import rest, rest_rules, web
 from patients import access_lists, emergencies, history
 from patients.api import history_words as words
+from patients.api.reaching import the_patient
 from patients.forms import SpanForm
-from patients.models import Patient
-
-
-def the_patient(request: Request, public_id: uuid.UUID) -> Patient:
-    """Return a patient whom the asker may see, or has opened in an emergency that lasts; 404 otherwise."""
-    rows = Patient.objects.open_to(web.member(request), web.now()).select_related("home_site")
-    found: Patient = get_object_or_404(rows, public_id=public_id)
-    return found
 
 
 class PatientHistory(rest.View):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -15,6 +14,7 @@ from pain_clinic import rest, rest_rules, web
 from pain_clinic.audit import trail
 from pain_clinic.texts import clean_lines
 from patients import notes
+from patients.api import reaching
 from patients.models import Addendum, ClinicalNote, Patient, PerformedProcedure
 
 READ, WRITE = "patients.record_performed", "patients.record_performed"
@@ -215,11 +215,8 @@ def _act(
 
 
 def _patient(request: Request, public_id: str) -> Patient:
-    found: Patient = get_object_or_404(Patient.objects.visible_to(web.member(request)), public_id=public_id)
-    return found
+    return reaching.the_patient(request, public_id)
 
 
 def _note(request: Request, public_id: str) -> ClinicalNote:
-    rows = ClinicalNote.objects.visible_to(web.member(request)).standing()
-    found: ClinicalNote = get_object_or_404(rows.select_related(*JOINED), public_id=public_id)
-    return found
+    return reaching.the_row(request, ClinicalNote, public_id, *JOINED)

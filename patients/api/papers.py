@@ -6,7 +6,6 @@ import base64
 import binascii
 from typing import Any
 
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -15,6 +14,7 @@ from rest_framework.response import Response
 from pain_clinic import rest, rest_rules, web
 from pain_clinic.audit import trail
 from patients import papers, records
+from patients.api import reaching
 from patients.api.facts import MistakeIn
 from patients.models import Consent, Paper, PaperKind, Patient
 
@@ -133,15 +133,11 @@ def _answer(row: Paper, status: int = 200, *, shape: type[PaperLineOut] = PaperL
 
 
 def _patient(request: Request, public_id: str) -> Patient:
-    rows = Patient.objects.visible_to(web.member(request)).select_related("home_site")
-    found: Patient = get_object_or_404(rows, public_id=public_id)
-    return found
+    return reaching.the_patient(request, public_id)
 
 
 def _paper(request: Request, public_id: str) -> Paper:
-    rows: Any = Paper.objects.visible_to(web.member(request)).standing()
-    found: Paper = get_object_or_404(rows.select_related("patient"), public_id=public_id)
-    return found
+    return reaching.the_row(request, Paper, public_id)
 
 
 def _consent(patient: Patient, public_id: Any) -> Consent | None:

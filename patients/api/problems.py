@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -11,7 +10,8 @@ from rest_framework.response import Response
 from pain_clinic import rest, rest_rules, web
 from pain_clinic.audit import trail
 from patients import problems
-from patients.models import Patient, Presentation
+from patients.api import reaching
+from patients.models import Presentation
 from patients.models.records import LONGEST_WORD
 
 MOST = 40
@@ -49,7 +49,7 @@ class PatientPayerPapers(rest.View):
 
     @extend_schema(operation_id="payer_papers_list", responses=PayerPapersOut(many=True))
     def get(self, request: Request, public_id: str) -> Response:
-        patient = get_object_or_404(Patient.objects.visible_to(web.member(request)), public_id=public_id)
+        patient = reaching.the_patient(request, public_id)
         pages = rest_rules.Pages()
         rows = Presentation.objects.of(patient).select_related("patient").order_by("-recorded_at", "-pk")
         found = pages.paginate_queryset(rows, request, self)
@@ -67,8 +67,7 @@ class OnePayerPapers(rest.View):
 
     @extend_schema(operation_id="payer_papers_keep", request=PayerPapersChange, responses=PayerPapersOut)
     def patch(self, request: Request, public_id: str) -> Response:
-        rows = Presentation.objects.visible_to(web.member(request)).standing()
-        row = get_object_or_404(rows.select_related("patient"), public_id=public_id)
+        row = reaching.the_row(request, Presentation, public_id)
         given = PayerPapersChange(data=request.data)
         given.is_valid(raise_exception=True)
         said = {"on_file": row.on_file, "missing": row.missing, **given.validated_data}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -15,7 +14,8 @@ from pain_clinic import rest, rest_rules, web
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from patients import reports
-from patients.models import Patient, PerformedProcedure
+from patients.api import reaching
+from patients.models import PerformedProcedure
 from patients.reports import EDGES, By
 
 
@@ -102,7 +102,7 @@ class PatientOutcomes(rest.View):
 
     @extend_schema(operation_id="outcomes_list", responses=SessionOut(many=True))
     def get(self, request: Request, public_id: str) -> Response:
-        patient = get_object_or_404(Patient.objects.visible_to(web.member(request)), public_id=public_id)
+        patient = reaching.the_patient(request, public_id)
         rows = PerformedProcedure.objects.of(patient).select_related("procedure", "outcome").order_by("-done_on", "-pk")
         pages = rest_rules.Pages()
         found = pages.paginate_queryset(rows, request, self)

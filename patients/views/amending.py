@@ -28,7 +28,7 @@ from patients.views import reaching
 @sensitive_post_parameters()
 def performed(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Show what was done with all its amendments, and amend it or sign an amendment."""
-    rows = PerformedProcedure.objects.visible_to(web.member(request)).standing()
+    rows = PerformedProcedure.objects.open_to(web.member(request), web.now()).standing()
     row = get_object_or_404(rows.select_related("patient__home_site", "procedure"), public_id=public_id)
     if request.method == "GET":
         trail.record(

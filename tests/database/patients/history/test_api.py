@@ -13,7 +13,7 @@ import pytest
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import User
 from pain_clinic.audit.models import AuditEvent
-from patients import access_lists, history, records
+from patients import access_lists, history, notes, records
 from patients.models import Allergy, Asked, EmergencyAccess, GivenDrug, Medication
 from scheduling.models import Course
 from tests import factories
@@ -246,6 +246,35 @@ def test_breaking_the_glass_alerts_and_opens_the_history_for_an_hour(
 
     stand_at(NOW + timedelta(minutes=61))
     assert signed_in("physician", user=stranger).get(where(clinic)).status_code == 404
+
+
+def test_in_an_emergency_the_record_is_read_and_kept_as_on_the_pages_and_not_after(
+    clinic: SmallClinic, signed_in: Enter, session: Session, tell: Callable[..., Any], stranger: User, doctor: Actor,
+    at: datetime, stand_at: Callable[[datetime], None],
+) -> None:  # fmt: skip
+    done, fact = session(date(2026, 6, 1), after={14: 2}), tell(Allergy, agent="latex")
+    note = notes.write(performed=done, sections={"plan": "Again"}, by=doctor, at=at)
+    addresses = [
+        *(where(clinic, rest) for rest in ("facts/allergies/", "scores/", "performed/procedures/", "outcomes/", "notes/")),
+        where(clinic, "papers/"), where(clinic, "payer-papers/"), where(clinic, "coverage/"),
+        f"/api/v1/facts/allergies/{fact.public_id}/", f"/api/v1/performed/procedures/{done.public_id}/",
+        f"/api/v1/notes/{note.public_id}/", f"/performed/{done.public_id}/",
+    ]  # fmt: skip
+    stand_at(NOW)
+    far = signed_in("physician", user=stranger)
+    assert {address: far.get(address).status_code for address in addresses} == dict.fromkeys(addresses, 404)
+
+    call_emergency(far, clinic)
+
+    assert {address: far.get(address).status_code for address in addresses} == dict.fromkeys(addresses, 200)
+    new = far.post(where(clinic, "facts/allergies/"), json.dumps({"agent": "iodinated_contrast"}), content_type="application/json")
+    assert new.status_code == 201, new.content
+    listed = far.get("/api/v1/patients/").json()["results"]
+    assert str(clinic.patient.public_id) not in {one["id"] for one in listed}  # lists hold no more than before
+
+    stand_at(NOW + timedelta(minutes=61))
+    far = signed_in("physician", user=stranger)
+    assert {address: far.get(address).status_code for address in addresses} == dict.fromkeys(addresses, 404)
 
 
 @pytest.mark.parametrize(("values", "status", "code"), [
