@@ -73,6 +73,7 @@ def test_rules_of_a_case_are_read_with_what_waits_and_what_is_planned(case: Appo
     assert infection["reference"]
     waits = {one["kind"]: one["role"] for one in read["waits"]}
     assert waits["clearance"] == "nurse"
+    assert {name for name, said in read["planned"].items() if said not in ("", None)} == set()  # nobody has said anything
     assert set(waits) == set(DeskTask.objects.filter(appointment=case, done_at=None).values_list("kind", flat=True)) - {"rules"}
     assert (read["planned"]["role"], read["planned"]["has_driver"], read["version"]) == ("", None, 1)
     assert AuditEvent.objects.filter(act="scheduling.read", subject_id=case.public_id).count() == 1

@@ -267,7 +267,9 @@ def test_in_an_emergency_the_record_is_read_and_kept_as_on_the_pages_and_not_aft
     call_emergency(far, clinic)
 
     assert {address: far.get(address).status_code for address in addresses} == dict.fromkeys(addresses, 200)
-    new = far.post(where(clinic, "facts/allergies/"), json.dumps({"agent": "iodinated_contrast"}), content_type="application/json")
+    new = far.post(
+        where(clinic, "facts/allergies/"), json.dumps({"agent": "iodinated_contrast"}), content_type="application/json"
+    )
     assert new.status_code == 201, new.content
     listed = far.get("/api/v1/patients/").json()["results"]
     assert str(clinic.patient.public_id) not in {one["id"] for one in listed}  # lists hold no more than before
