@@ -17,7 +17,7 @@ from pain_clinic.audit import trail
 from patients import recorded
 from patients.forms import FactForm, ProblemForm, form_for
 from patients.models import Patient
-from patients.recorded import KINDS
+from patients.recorded import KINDS, FactLine, Group
 from patients.views import reaching
 from patients.views.keeping import Shelf
 
@@ -31,13 +31,22 @@ def record(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         by=Actor.of(request), act="patients.read_facts", subject=patient, patient=patient.public_id, site_id=patient.home_site_id
     )
     found = recorded.on_record(patient=patient, on=reaching.today_of(request))
+    may_start = Actor.of(request).may("scheduling.order_course")
+
+    def start_url(group: Group, line: FactLine) -> str:
+        """Return where a course for a problem is started, for whoever may order one."""
+        if group.code != "presentations" or line.is_over or not may_start:
+            return ""
+        return f"{reverse('scheduling:course_start', args=[patient.public_id])}?problem={line.public_id}"
+
     groups = [
         {
             "title": group.title,
             "nothing": group.nothing,
             "new_url": reverse("patients:fact_new", args=[patient.public_id, group.code]),
             "lines": [
-                (line, reverse("patients:fact", args=[patient.public_id, group.code, line.public_id])) for line in group.lines
+                (line, reverse("patients:fact", args=[patient.public_id, group.code, line.public_id]), start_url(group, line))
+                for line in group.lines
             ],
         }
         for group in found.groups

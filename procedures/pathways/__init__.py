@@ -1,6 +1,6 @@
 """The repeat-session planner: a pathway, what is known and a day in; the next step, or why there is none, out. Pure."""
 
-from procedures.pathways.beside import Apart, Beside, next_step_beside, proposed_on
+from procedures.pathways.beside import KEPT_APART, Apart, Beside, next_step_beside, proposed_on
 from procedures.pathways.compiling import faults_of, pathways_of
 from procedures.pathways.following import follow
 from procedures.pathways.looking import Ahead, ways_ahead
@@ -23,6 +23,7 @@ from procedures.pathways.words import (
 )
 
 __all__ = [
+    "KEPT_APART",
     "Ahead",
     "Aim",
     "Answer",

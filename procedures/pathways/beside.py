@@ -18,7 +18,7 @@ from procedures.rules.facts import Facts, Session, Wanted
 from procedures.rules.findings import Finding, Rule, Severity, assess
 from procedures.rules.rows import latest
 
-CODE = "kept_apart"
+CODE, KEPT_APART = "kept_apart", "Kept apart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class KeptApart:
         told = " and ".join(dict.fromkeys(one.told for one in meant))
         why = "; ".join(dict.fromkeys(part for one in found if (part := _why(one))))
         return Finding(
-            CODE, Severity.BLOCKER, f"Kept apart from {told}, not booked yet{f': {why}' if why else ''}.",
+            CODE, Severity.BLOCKER, f"{KEPT_APART} from {told}, not booked yet{f': {why}' if why else ''}.",
             earliest=latest(as_date(one.earliest, facts.zone) if one.earliest else None for one in found),
         )  # fmt: skip
 
@@ -130,7 +130,7 @@ def next_step_beside(
     answer = next_step(pathway, facts, on, aim=aim, book=apart)
     told = _told(pathway, facts, on, aim, apart, alone)
     if not isinstance(answer, Proposed) or (answer.step, answer.reasons[:1]) != (alone.step, alone.reasons[:1]):
-        why = told or "Kept apart from what another course proposes."
+        why = told or f"{KEPT_APART} from what another course proposes."
         return Waiting(
             alone.step,
             alone.name,
@@ -142,7 +142,7 @@ def next_step_beside(
         )
     if (answer.earliest, answer.ideal, answer.latest) == (alone.earliest, alone.ideal, alone.latest):
         return alone
-    if told and not any(text.startswith("Kept apart") for text in answer.blocked_by):
+    if told and not any(text.startswith(KEPT_APART) for text in answer.blocked_by):
         return replace(answer, reasons=(*answer.reasons, told.removesuffix(".")))
     return answer
 

@@ -27,6 +27,9 @@ class TermsIn(serializers.Serializer[object]):
     is_staged = serializers.BooleanField(required=False, default=False, help_text="Both sides, on two dates.")
     first_side = serializers.ChoiceField(choices=[("left", "Left"), ("right", "Right")], required=False, default="left")
     physician = serializers.UUIDField(required=False, allow_null=True, default=None)
+    problem = serializers.UUIDField(
+        required=False, allow_null=True, default=None, help_text="The patient's problem on record that is treated."
+    )
     diagnosis = rest.Text(max_length=160, required=False, allow_blank=True, default="")
     goal = rest.Text(max_length=300, required=False, allow_blank=True, default="")
     most_sessions = serializers.IntegerField(min_value=1, max_value=50, required=False, allow_null=True, default=None)
@@ -148,6 +151,7 @@ class CourseOut(serializers.Serializer[object]):
     is_staged = serializers.BooleanField()
     first_side = serializers.CharField()
     physician = serializers.UUIDField(source="physician.public_id", allow_null=True, default=None)
+    problem = serializers.UUIDField(source="problem.public_id", allow_null=True, default=None)
     diagnosis = serializers.CharField()
     goal = serializers.CharField()
     most_sessions = serializers.IntegerField(allow_null=True)

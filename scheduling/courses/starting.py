@@ -32,8 +32,8 @@ from scheduling.courses.words import (
 from scheduling.models import CallOutcome, Course, CourseCall, CourseStatus
 
 TERM_FIELDS = (
-    "works", "side", "levels", "regions", "drug", "is_staged", "first_side", "physician", "diagnosis", "goal", "most_sessions",
-    "not_before", "not_after", "gap_days", "wishes", "rationale",
+    "works", "side", "levels", "regions", "drug", "is_staged", "first_side", "physician", "problem", "diagnosis", "goal",
+    "most_sessions", "not_before", "not_after", "gap_days", "wishes", "rationale",
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def start(
     since: date,
     started_from: PerformedProcedure | None = None,
 ) -> Course:
-    """Start a course from a diagnosis or from a performed procedure, and plan it.
+    """Start a course from a problem on record, a diagnosis in words or a performed procedure, and plan it.
 
     `since` is the first date whose sessions belong to it. Locks the patient, so that a booking made meanwhile either is
     seen here or leaves its cause.
@@ -58,6 +58,7 @@ def start(
     """
     must_order(by)
     checked(terms)
+    _check_problem(terms, patient.pk)
     if started_from is not None and started_from.patient_id != patient.pk:
         raise TermsRefused("started_from", "This procedure is another patient's.")
     with guarded(), transaction.atomic():
@@ -90,6 +91,7 @@ def change(*, course: Course, terms: Terms, by: Actor, at: datetime, version: in
     if terms.pathway != course.pathway:
         raise TermsRefused("pathway", "A course keeps its pathway. Stop it and start another one.")
     checked(terms, is_running=True)
+    _check_problem(terms, course.patient_id)
     with guarded(), transaction.atomic():
         row = _locked(course, version)
         _put(row, terms)
@@ -218,6 +220,11 @@ def checked(terms: Terms, *, is_running: bool = False) -> Pathway:
     if terms.drug not in ("", "none") and (book is None or terms.drug not in book.steroid_ids):
         raise TermsRefused("drug", "Choose a steroid of the clinic's table.")
     return pathway
+
+
+def _check_problem(terms: Terms, patient: int) -> None:
+    if terms.problem is not None and terms.problem.patient_id != patient:
+        raise TermsRefused("problem", "This problem is another patient's.")
 
 
 def _check_work(step: Step | None, procedure: Procedure | None, terms: Terms) -> None:

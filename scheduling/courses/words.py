@@ -8,6 +8,7 @@ from datetime import date
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.errors import Conflict, Forbidden, Refused
+from patients.models import Presentation
 from procedures.rules import Finding
 from scheduling.models import Resource
 
@@ -27,6 +28,7 @@ class Terms:
     is_staged: bool = False
     first_side: str = "left"
     physician: Resource | None = None
+    problem: Presentation | None = None
     diagnosis: str = ""
     goal: str = ""
     most_sessions: int | None = None

@@ -7,8 +7,10 @@ from datetime import date, timedelta
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 
 from pain_clinic.texts import PlainField
+from patients.models import Presentation
 from procedures import pathwaybook
 from procedures.levels import ALL_REGIONS, BODY, read_levels
 from procedures.models import Procedure
@@ -17,6 +19,7 @@ from scheduling.courses import Terms
 from scheduling.forms.desk import DayField
 from scheduling.forms.details import steroids
 from scheduling.models import CallOutcome, Course, Resource, Side
+from scheduling.worklist import problem_told
 
 
 def pathway_choices() -> list[tuple[str, str]]:
@@ -28,6 +31,13 @@ class PathwayForm(forms.Form):
     """Which pathway, as the first question."""
 
     pathway = forms.ChoiceField(choices=pathway_choices)
+
+
+class ProblemField(forms.ModelChoiceField):
+    """One of the problems on record, told with where it is and since when."""
+
+    def label_from_instance(self, row: Presentation) -> str:
+        return problem_told(row)
 
 
 class CourseForm(forms.Form):
@@ -42,7 +52,10 @@ class CourseForm(forms.Form):
     is_staged = forms.BooleanField(label="Both sides on two dates", required=False)
     first_side = forms.ChoiceField(label="First side", choices=[("left", "Left"), ("right", "Right")], required=False)
     since = DayField(label="Sessions belong to it from", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
-    diagnosis = PlainField(max_length=160, required=False)
+    problem = ProblemField(
+        label="Problem treated", queryset=Presentation.objects.none(), required=False, empty_label="none of those on record"
+    )
+    diagnosis = PlainField(label="Or the diagnosis in words", max_length=160, required=False)
     goal = PlainField(max_length=300, required=False)
     physician = forms.ModelChoiceField(queryset=Resource.objects.none(), required=False, empty_label="any")
     not_before = DayField(label="Not before", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
@@ -53,10 +66,11 @@ class CourseForm(forms.Form):
     rationale = PlainField(label="Reason to continue, where a payer asks for one", max_length=500, required=False)
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, pathway: Pathway, physicians: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, pathway: Pathway, physicians: Any, problems: QuerySet[Presentation], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.pathway = pathway
         self.fields["physician"].queryset = physicians  # type: ignore[attr-defined]
+        self.fields["problem"].queryset = problems  # type: ignore[attr-defined]
         names = [choice for choice in steroids() if choice[0] not in ("", "none")]
         self.fields["drug"].choices = [("", "the usual one"), *names]  # type: ignore[attr-defined]
         offered = list(Procedure.objects.offered().filter(family__in=pathway.families).in_order())
@@ -92,6 +106,7 @@ class CourseForm(forms.Form):
             is_staged=given.get("is_staged", False),
             first_side=given.get("first_side") or "left",
             physician=given["physician"],
+            problem=given["problem"],
             diagnosis=given["diagnosis"],
             goal=given["goal"],
             most_sessions=given["most_sessions"],
@@ -111,7 +126,14 @@ class CourseForm(forms.Form):
         values: dict[str, Any] = {name: getattr(course, name) for name in names}
         works: Mapping[str, str] = {f"work_{step}": code for step, code in course.works.items()}
         wishes = {f"wish_{wish}": True for wish in course.wishes}
-        return {**values, **works, **wishes, "levels": " ".join(course.levels), "physician": course.physician_id}
+        return {
+            **values,
+            **works,
+            **wishes,
+            "levels": " ".join(course.levels),
+            "physician": course.physician_id,
+            "problem": course.problem_id,
+        }
 
 
 class ReasonForm(forms.Form):

@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 
 from pain_clinic.accounts.models import Site
-from patients.models import Patient, PerformedProcedure
+from patients.models import Patient, PerformedProcedure, Presentation
 from procedures.models import words
 from scheduling.models.appointments import Appointment, Side
 from scheduling.models.resources import Resource
@@ -64,7 +64,8 @@ class Course(models.Model):
     is_staged = models.BooleanField(default=False)  # both sides, on two dates
     first_side = models.CharField(max_length=9, choices=Side.choices, default=Side.LEFT)
     physician = models.ForeignKey(Resource, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
-    diagnosis = models.CharField(max_length=160, blank=True)
+    problem = models.ForeignKey(Presentation, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    diagnosis = models.CharField(max_length=160, blank=True)  # in words, where it is not on record
     started_from = models.ForeignKey(PerformedProcedure, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     goal = models.CharField(max_length=300, blank=True)
     most_sessions = models.PositiveSmallIntegerField(null=True, blank=True)

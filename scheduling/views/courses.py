@@ -7,6 +7,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages as toasts
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -18,7 +19,7 @@ from pain_clinic.accounts.gates import requires
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
-from patients.models import Patient, PerformedProcedure
+from patients.models import Patient, PerformedProcedure, Presentation
 from procedures import pathwaybook
 from procedures.pathways import Pathway
 from scheduling import booking, courses, worklist
@@ -165,10 +166,10 @@ def course_start(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Start a course for a patient: first which pathway, then what is meant in it."""
     patient = doors.the_patient(request, public_id)
     pathway = pathwaybook.pathways().get(request.GET.get("pathway", ""))
-    performed = _performed(request, patient)
+    performed, problem = _performed(request, patient), _problem(request, patient)
     if pathway is None or not pathway.is_on:
         asked = PathwayForm(initial={"pathway": _likely(performed)})
-        shown = {"patient": patient, "form": asked, "action": request.path, "performed": performed}
+        shown = {"patient": patient, "form": asked, "action": request.path, "performed": performed, "problem": problem}
         return web.respond(request, "scheduling/course_pathway.html", shown)
     site = site_for(request, patient)
     since = performed.done_on if performed else default_since(web.now().astimezone(ZoneInfo(site.time_zone)).date())
@@ -176,7 +177,8 @@ def course_start(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         request.POST or None,
         pathway=pathway,
         physicians=physicians(request),
-        initial=_as_performed(performed, pathway) | {"since": since},
+        problems=problems_of(patient),
+        initial=_as_problem(problem) | _as_performed(performed, pathway) | {"since": since},
     )
     error = None
     if request.method == "POST" and form.is_valid():
@@ -208,7 +210,11 @@ def course_change(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     if pathway is None:
         raise Http404
     form = CourseForm(
-        request.POST or None, pathway=pathway, physicians=physicians(request), initial=CourseForm.starting_with(row)
+        request.POST or None,
+        pathway=pathway,
+        physicians=physicians(request),
+        problems=problems_of(row.patient, kept=row.problem_id),
+        initial=CourseForm.starting_with(row),
     )
     del form.fields["since"]
     error = None
@@ -281,7 +287,7 @@ def _put_error(form: CourseForm, error: DomainError) -> None:
 
 
 def _the_course(request: HttpRequest, public_id: uuid.UUID) -> Course:
-    rows = Course.objects.visible_to(web.member(request)).select_related("patient", "site", "physician")
+    rows = Course.objects.visible_to(web.member(request)).select_related("patient", "site", "physician", "problem")
     found: Course = get_object_or_404(rows, public_id=public_id)
     return found
 
@@ -306,6 +312,27 @@ def _performed(request: HttpRequest, patient: Patient) -> PerformedProcedure | N
     except ValueError:
         return None
     return PerformedProcedure.objects.of(patient).filter(public_id=named).select_related("procedure").first()
+
+
+def problems_of(patient: Patient, kept: int | None = None) -> QuerySet[Presentation]:
+    """Return a patient's problems on record that have not ended, and the one that a course has already."""
+    rows = Presentation.objects.filter(patient=patient)
+    return rows.filter(Q(is_in_error=False, ended_on=None) | Q(pk=kept)).order_by("name", "pk")
+
+
+def _problem(request: HttpRequest, patient: Patient) -> Presentation | None:
+    """Return the problem on record from which a course is to start, where the address names one."""
+    try:
+        named = uuid.UUID(request.GET.get("problem", ""))
+    except ValueError:
+        return None
+    return problems_of(patient).filter(public_id=named).first()
+
+
+def _as_problem(problem: Presentation | None) -> dict[str, object]:
+    if problem is None:
+        return {}
+    return {"problem": problem.pk, "side": problem.side, "levels": " ".join(problem.levels)}
 
 
 def _likely(performed: PerformedProcedure | None) -> str:

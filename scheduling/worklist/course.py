@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django.urls import reverse
 
 from pain_clinic.accounts.actors import Actor
-from patients.models import Patient
+from patients.models import Patient, Presentation
 from procedures import pathwaybook
 from procedures.models import ClinicPathway, Procedure
 from scheduling.agenda import words
@@ -112,6 +112,14 @@ def _pathway_url(course: Course, by: Actor) -> str:
     return row.get_absolute_url() if row is not None else ""
 
 
+def problem_told(row: Presentation) -> str:
+    """Return a problem on record as a course and a choice say it: what, where, since when, and whether it still is one."""
+    where = ", ".join(part for part in (*row.levels, row.side) if part)
+    since = f"since {row.pain_since:%b %Y}" if row.pain_since else ""
+    ended = "a mistake on record" if row.is_in_error else f"ended {row.ended_on:%b %Y}" if row.ended_on else ""
+    return ", ".join(part for part in (row.name, row.icd10, where, since, ended) if part)
+
+
 def _facts(course: Course, today: date) -> tuple[Pair, ...]:
     """Return what was ordered, as far as something was."""
     names = {one.code: one.name for one in Procedure.objects.filter(code__in=course.works.values()).order_by("pk")}
@@ -125,6 +133,7 @@ def _facts(course: Course, today: date) -> tuple[Pair, ...]:
         Pair("Where", target_of(course)),
         Pair("Procedures", ", ".join(dict.fromkeys(names.get(code, code) for code in course.works.values()))),
         Pair("Steroid", course.drug.replace("_", " ")),
+        Pair("Problem treated", problem_told(course.problem) if course.problem is not None else ""),
         Pair("Diagnosis", course.diagnosis),
         Pair("Goal", course.goal),
         Pair("Limits", ", ".join(bound for bound in bounds if bound)),

@@ -12,7 +12,7 @@ from django.urls import reverse
 from pain_clinic.accounts.actors import Actor
 from procedures import pathwaybook
 from procedures.models import Procedure
-from procedures.pathways import Pathway
+from procedures.pathways import KEPT_APART, Pathway
 from scheduling.agenda import words
 from scheduling.agenda.shapes import Pair
 from scheduling.courses import rolling
@@ -82,7 +82,7 @@ def _row(
         state=_state(row, today),
         when=when_told(row, today),
         tone=tone_of(row, today),
-        told=tuple(row.blocked_by) if is_to_book else tuple(row.reasons),
+        told=_told(row) if is_to_book else tuple(row.reasons),
         conditions=tuple(row.conditions),
         waits=row.for_what if row.state in (PlanState.WAITING, PlanState.STOPPED) else "",
         openings=tuple(offered_of(one) for one in free) if free is not None and is_to_book else (),
@@ -96,6 +96,11 @@ def _row(
         snooze_url=urls["plan_snooze"],
         form_url=_form_url(row, procedure) if is_to_book and by.may("scheduling.book_appointment") else "",
     )
+
+
+def _told(row: PlannedSession) -> tuple[str, ...]:
+    """Return what keeps a session from being booked sooner, or apart from what the patient's other courses propose."""
+    return (*row.blocked_by, *(reason for reason in row.reasons if reason.startswith(KEPT_APART)))
 
 
 def _form_url(row: PlannedSession, procedure: Procedure | None) -> str:

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from pain_clinic import rest, web
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
-from patients.models import Patient, PerformedProcedure
+from patients.models import Patient, PerformedProcedure, Presentation
 from procedures.models import ClinicPathway
 from scheduling import courses, worklist
 from scheduling.api import course_words as words
@@ -36,7 +36,7 @@ def rows(request: Request) -> QuerySet[Course]:
     plans = PlannedSession.objects.filter(is_current=True).select_related("found", "appointment")
     return (
         Course.objects.visible_to(web.member(request))
-        .select_related("patient", "site", "physician")
+        .select_related("patient", "site", "physician", "problem")
         .prefetch_related(Prefetch("plans", queryset=plans, to_attr=CURRENT))
     )
 
@@ -58,14 +58,15 @@ def _answer(request: Request, course: Course, status: int = 200) -> Response:
     return Response(words.OneCourseOut(row).data, status=status, headers={"ETag": rest.etag(row.version)})
 
 
-def _terms(request: Request, pathway: str, values: dict[str, Any]) -> Terms:
+def _terms(request: Request, patient: Patient, pathway: str, values: dict[str, Any]) -> Terms:
     mine = Resource.objects.filter(kind=Kind.PHYSICIAN, is_active=True, site__in=web.member(request).sites.all())
     physician = one_of(mine, "physician", values["physician"]) if values["physician"] else None
+    problem = one_of(Presentation.objects.of(patient), "problem", values["problem"]) if values["problem"] else None
     names = ("works", "side", "is_staged", "first_side", "diagnosis", "goal", "most_sessions", "not_before", "not_after",
              "gap_days", "rationale")  # fmt: skip
     said: dict[str, Any] = {name: values[name] for name in names}
     said |= {name: tuple(values[name]) for name in ("levels", "regions", "wishes")}
-    return Terms(pathway=pathway, physician=physician, **said)
+    return Terms(pathway=pathway, physician=physician, problem=problem, **said)
 
 
 class Courses(rest.View):
@@ -103,8 +104,8 @@ class Courses(rest.View):
 
         def produce() -> Response:
             made = courses.start(
-                patient=patient, site=site, terms=_terms(request, values["pathway"], values), by=self.actor, at=web.now(),
-                since=values.get("since") or default_since(today), started_from=performed,
+                patient=patient, site=site, terms=_terms(request, patient, values["pathway"], values), by=self.actor,
+                at=web.now(), since=values.get("since") or default_since(today), started_from=performed,
             )  # fmt: skip
             return _answer(request, made, 201)
 
@@ -145,7 +146,11 @@ class ChangeCourse(CourseAct):
             request,
             public_id,
             lambda row, values: courses.change(
-                course=row, terms=_terms(request, row.pathway, values), by=self.actor, at=web.now(), version=row.version
+                course=row,
+                terms=_terms(request, row.patient, row.pathway, values),
+                by=self.actor,
+                at=web.now(),
+                version=row.version,
             ),
         )
 

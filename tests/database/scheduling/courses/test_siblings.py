@@ -167,6 +167,15 @@ def test_the_worklist_says_it(ward: Ward, both: Any) -> None:
     assert row.told[0].startswith("Kept apart from the proposed session of Epidural steroid")
 
 
+def test_the_worklist_says_it_too_where_only_the_best_day_is_moved(ward: Ward, both: Any) -> None:
+    later = replace(EPIDURAL, not_before=TODAY + 30 * DAY, not_after=TODAY + 32 * DAY)
+    first, other = ward.start(later, since=TODAY), ward.start(replace(JOINT, not_before=TODAY), since=TODAY)
+    assert current(first).ideal >= TODAY + 30 * DAY
+    (row,) = rows_of(listed(other), by=ward.desk, today=TODAY)
+    assert (current(other).earliest, current(other).blocked_by) == (TODAY, [])
+    assert row.told[0].startswith("Kept apart from the proposed session of Epidural steroid")
+
+
 def test_a_bulk_books_no_two_rows_of_a_patient_too_close(ward: Ward, both: Any) -> None:
     first, other = both()
     courses.refresh(at=NOW)
