@@ -4,7 +4,7 @@ from procedures.pathways.beside import KEPT_APART, Apart, Beside, next_step_besi
 from procedures.pathways.compiling import faults_of, pathways_of
 from procedures.pathways.following import follow
 from procedures.pathways.looking import Ahead, ways_ahead
-from procedures.pathways.planning import next_step, open_days
+from procedures.pathways.planning import calm_days, next_step, open_days
 from procedures.pathways.words import (
     Aim,
     Answer,
@@ -41,6 +41,7 @@ __all__ = [
     "Visit",
     "Waiting",
     "Way",
+    "calm_days",
     "faults_of",
     "follow",
     "next_step",

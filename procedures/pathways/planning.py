@@ -61,6 +61,11 @@ def open_days(pathway: Pathway, facts: Facts, on: date, *, aim: Aim, book: Book,
     return Search(pathway, aim, book, asking(facts, wanted, on, aim, without=()), on).is_free
 
 
+def calm_days(facts: Facts, on: date, *, pathway: Pathway, aim: Aim, book: Book, wanted: Wanted) -> Callable[[date], bool]:
+    """Return what says of any day whether the session could be booked on it without giving a reason."""
+    return Search(pathway, aim, book, asking(facts, wanted, on, aim, without=()), on).is_calm
+
+
 @dataclass(frozen=True)
 class _Question:
     """One way on, put to the gates, the limits and the rules."""

@@ -82,6 +82,10 @@ class Search:
         """Say whether nothing stands in the way on a day."""
         return self.fits_from(day) == day and not any(blocks(finding) for finding in self.findings(day))
 
+    def is_calm(self, day: date) -> bool:
+        """Say whether nothing asks for a reason on a day either."""
+        return not any(finding.refuses for finding in self.findings(day))
+
     def _rules(self, day: date) -> Iterable[Rule]:
         return self.book.rules(self.facts, day)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,7 +14,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 
 from procedures.models import Procedure
-from procedures.pathways import Apart, open_days
+from procedures.pathways import Apart, calm_days, open_days
 from scheduling.availability import Opening
 from scheduling.courses import rolling
 from scheduling.courses.aims import aim_of
@@ -26,6 +27,7 @@ BEST = 3
 FRESH = timedelta(minutes=10)
 AHEAD = timedelta(days=45)  # a window that opens later is not looked at yet
 OVERDUE = timedelta(days=42)  # how far to look once the window is over
+WEIGHED = 45  # of these, the nearest, that are asked whether a reason would be needed
 LOOKED_AT = 120  # openings, one a day, before the rules are asked
 SOME = 8  # planned sessions a transaction
 BUDGET = timedelta(seconds=20)
@@ -195,9 +197,12 @@ def search(row: PlannedSession, world: World, *, at: datetime, beside: Sequence[
 def ranked(
     row: PlannedSession, world: World, found: OpeningsFound, *, at: datetime, beside: Sequence[Sibling] = ()
 ) -> Iterator[dict[str, Any]]:
-    """Yield the openings found on whose day every rule lets the session be, the nearest to the ideal day first."""
+    """Yield the openings found on whose day every rule lets the session be, the nearest to the ideal day first.
+
+    Of those nearest, days that would need a reason come last: one press gives none.
+    """
     course = row.course
-    is_open = by_the_rules(row, course, world, at, beside)
+    is_open, is_calm = by_the_rules(row, course, world, at, beside), without_reason(row, course, world, at)
     zone = ZoneInfo(course.site.time_zone)
     first, _ = window(row, day_of(course, at))
     ideal = max(row.ideal or first, first)
@@ -205,7 +210,7 @@ def ranked(
     def nearness(opening: Opening) -> tuple[timedelta, datetime]:
         return abs(opening.starts_at.astimezone(zone).date() - ideal), opening.starts_at
 
-    for opening in sorted(found.openings, key=nearness):
+    for opening in _calm_first(sorted(found.openings, key=nearness), is_calm, zone):
         day = opening.starts_at.astimezone(zone).date()
         if not is_open(day):
             continue
@@ -217,6 +222,18 @@ def ranked(
             packed["removal"] = pair
         if not any(sibling.overlaps(part) for sibling in beside for part in parts_of(packed)):
             yield packed
+
+
+def _calm_first(nearest: Sequence[Opening], is_calm: Callable[[date], bool], zone: ZoneInfo) -> Iterator[Opening]:
+    """Yield openings in their order, but of the first ones those that need a reason after the others."""
+    later: list[Opening] = []
+    for opening in nearest[:WEIGHED]:
+        if is_calm(opening.starts_at.astimezone(zone).date()):
+            yield opening
+        else:
+            later.append(opening)
+    yield from later
+    yield from nearest[WEIGHED:]
 
 
 def look(row: PlannedSession, world: World, *, at: datetime, per_day: int = 1, grid_minutes: int = 5) -> OpeningsFound:
@@ -267,6 +284,17 @@ def _openings(
         per_day=per_day,
         limit=limit,
     )
+
+
+def without_reason(row: PlannedSession, course: Course, world: World, at: datetime) -> Callable[[date], bool]:
+    """Return what says of a day whether a planned session could be booked on it without giving a reason."""
+    pathway = world.pathways[course.pathway]
+    aim = aim_of(course, pathway, world.procedures, world.book)
+    today = day_of(course, at)
+    is_calm = calm_days(
+        world.facts(course, aim, today), today, pathway=pathway, aim=aim, book=world.book, wanted=aim.works[row.step]
+    )
+    return cache(is_calm)
 
 
 def by_the_rules(

@@ -114,6 +114,21 @@ def test_booking_the_first_course_elsewhere_plans_the_other_once(ward: Ward, bot
     assert changes(other) == before
 
 
+def test_beside_a_case_that_is_booked_days_without_a_reason_are_offered_first(ward: Ward, both: Any) -> None:
+    first, other = both()
+    courses.refresh(at=NOW)
+    row = current(first)
+    opening, _ = chosen(row, None, NOW)
+    case = courses.book_next(planned=row, opening=opening, by=ward.desk, at=NOW)
+    courses.refresh(at=NOW + timedelta(minutes=1))
+    days = days_of(other)
+    assert len(days) == 3
+    assert all(day == case.local_date or abs(day - case.local_date) >= GAP for day in days)
+    # Each of them is bookable by one press.
+    opening, _ = chosen(current(other), None, NOW)
+    courses.book_next(planned=current(other), opening=opening, by=ward.desk, at=NOW)
+
+
 def test_planning_again_in_any_order_writes_nothing(ward: Ward, both: Any) -> None:
     first, other = both()
     before = changes(first), changes(other)
