@@ -83,6 +83,39 @@ def answer(
     return kept
 
 
+class NothingToConfirm(Refused):
+    """There is no agreed hold of this medicine that has begun."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "nothing_to_confirm", "Ask the patient once the hold to which the prescriber agreed for this slot has begun."
+        )
+
+
+class DoseAhead(Refused):
+    def __init__(self) -> None:
+        super().__init__("dose_ahead", "Give when it was last taken, not a time ahead.", {"field": "told_last_at"})
+
+
+def confirm(*, appointment: Appointment, drug: str, told_last_at: datetime, by: Actor, at: datetime) -> Clearance:
+    """Write down what the patient gives as the last dose before this case; it is judged at once.
+
+    Raises:
+        MayNotRecord: the actor may not record clinical facts.
+        CaseOver, NothingToClear: as they say.
+        NothingToConfirm: no word for these times, or the hold has not begun. DoseAhead: the time lies ahead.
+    """
+    with guarded(), transaction.atomic():
+        case, line = _line(appointment, drug, at)
+        if line.clearance is None or line.begins_at is None or at < line.begins_at:
+            raise NothingToConfirm
+        if told_last_at > at:
+            raise DoseAhead
+        kept = records.amend_fact(row=line.clearance, changes={"told_last_at": told_last_at}, by=by, at=at)
+        rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])
+    return kept
+
+
 def tell_again(*, appointment: Appointment, by: Actor, at: datetime) -> bool:
     """Tell the patient that the plan is ready for the time that the case has now; False while it is not cleared."""
     with guarded(), transaction.atomic():

@@ -16,7 +16,7 @@ from django.conf import settings
 from patients.facts import read
 from patients.models import Answer, Clearance, ClearanceKind, Medication, MedicineKind
 from procedures.rules.clinic.holdplan import HOLD, Held, hold_plan
-from procedures.rules.dates import instant, wall_clock
+from procedures.rules.dates import day_end, instant, wall_clock
 from scheduling.assessing import facts_for, wish_of
 from scheduling.models import BEFORE_ARRIVAL, Appointment
 
@@ -54,6 +54,14 @@ class Line:
     def is_asked(self) -> bool:
         """Say whether the prescriber was asked about the times of this slot and has not answered yet."""
         return self.clearance is not None and self.clearance.answer == Answer.ASKED and not self.is_for_others
+
+    @property
+    def begins_at(self) -> datetime | None:
+        """Return when the hold to which the prescriber agreed for this slot has begun; None where there is no such word."""
+        word, last = self.clearance, self.held.last_dose
+        if word is None or word.case is None or not word.has_times or not self.held.is_agreed or last is None:
+            return None
+        return instant(last if isinstance(last, datetime) else day_end(last), self.zone)
 
     @property
     def word_for(self) -> tuple[date | datetime | None, date | datetime | None]:

@@ -12,6 +12,7 @@ from scheduling.models import AppointmentFinding, TaskKind, TaskRole
 PENDING, BOOKING = "pending", "booking"
 AT_LEAST = timedelta(days=1)  # from finding something out to when it is due, unless the patient comes before
 DAYS = timedelta(days=1)
+TO_CONFIRM = "to_confirm"  # evidence of a finding that waits for the patient's word on a hold that has begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Work:
 
 
 ASK = Work(TaskKind.ASK, TaskRole.NURSE, 7 * DAYS)
+CONFIRM = Work(TaskKind.ASK, TaskRole.NURSE, 1 * DAYS)  # that what was to be stopped was stopped
 CLEARANCE = Work(TaskKind.CLEARANCE, TaskRole.NURSE, 10 * DAYS)
 LAB = Work(TaskKind.LAB, TaskRole.NURSE, timedelta())
 EARLY_LAB = Work(TaskKind.LAB, TaskRole.NURSE, 3 * DAYS)
@@ -66,6 +68,8 @@ _BY_ABOUT: Mapping[str, Work] = {
 
 def work_of(finding: Finding) -> Work:
     """Return whose work a waiting finding is."""
+    if TO_CONFIRM in finding.facts:
+        return CONFIRM
     found = _BY_ABOUT.get(finding.about) or _BY_CODE.get(finding.code)
     if found is not None:
         return found

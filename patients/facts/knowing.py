@@ -220,7 +220,8 @@ class Known:
                 last = datetime.fromisoformat(last_dose_at).astimezone(zone).replace(tzinfo=None)
             times = (_moment(hold[5], zone), _moment(hold[6], zone)) if hold is not None and hold[4] else None
             cleared, decided = (None if word is None else _WORDS.get(word[2]) for word in (hold, decision))
-            found.append(Medication(drug, last, stopped_on is None, dose, indication, cleared, decided, times))
+            said = None if hold is None or hold[7] is None else wall_clock(datetime.fromisoformat(hold[7]), zone)
+            found.append(Medication(drug, last, stopped_on is None, dose, indication, cleared, decided, times, said))
         return tuple(found)
 
     def _word(self, medication: int, kind: str, case: str) -> Sequence[Any] | None:

@@ -26,7 +26,7 @@ _COLUMNS: Mapping[str, tuple[str, str]] = {
     ),
     "clearance": (
         "patients_clearance t",
-        "t.medication_id, t.kind, t.answer, t.case, t.has_times, t.last_dose, t.restart",
+        "t.medication_id, t.kind, t.answer, t.case, t.has_times, t.last_dose, t.restart, t.told_last_at",
     ),
     "consent": (
         "patients_consent t JOIN procedures_procedure p ON p.id = t.procedure_id",

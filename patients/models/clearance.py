@@ -27,7 +27,8 @@ class Clearance(Recorded):
 
     ``case`` is the public id of the appointment that it is for; empty for any. The newest word on a medicine counts.
     ``last_dose`` and ``restart`` are the times that the prescriber was asked about, a day or an instant, written as ISO 8601
-    does; a hold that is given counts for these alone, unless ``has_times`` is false and it counts for any.
+    does; a hold that is given counts for these alone, unless ``has_times`` is false and it counts for any. ``told_last_at`` is
+    what the patient gave as the last dose once this hold had begun.
     """
 
     medication = models.ForeignKey(Medication, on_delete=models.PROTECT, related_name="clearances")
@@ -41,6 +42,7 @@ class Clearance(Recorded):
     has_times = models.BooleanField(default=False)
     last_dose = models.CharField(max_length=32, blank=True)
     restart = models.CharField(max_length=32, blank=True)
+    told_last_at = models.DateTimeField(null=True, blank=True)
 
     class Meta(Recorded.Meta):
         constraints = [

@@ -99,6 +99,10 @@ class ClearanceIn(serializers.Serializer[object]):
     note = rest.Text(max_length=300, required=False, allow_blank=True, default="")
 
 
+class LastDoseIn(serializers.Serializer[object]):
+    told_last_at = rest.Instant(help_text="When the patient says that it was last taken.")
+
+
 class HeldOut(serializers.Serializer[object]):
     """One medicine of the hold plan. Times are days or wall-clock times at the site; null where people decide."""
 
@@ -113,12 +117,22 @@ class HeldOut(serializers.Serializer[object]):
     is_agreed = serializers.BooleanField(source="held.is_agreed", allow_null=True, help_text="Null: not for these times yet.")
     word = serializers.SerializerMethodField(help_text="asked, given, refused, or empty.")
     is_word_for_other_times = serializers.BooleanField(source="is_for_others")
+    hold_begins_at = serializers.DateTimeField(
+        source="begins_at",
+        allow_null=True,
+        help_text="From then on the patient is asked for the last dose; null: no agreed hold.",
+    )
+    told_last_at = serializers.SerializerMethodField(help_text="The last dose as the patient gave it for this hold.")
 
     def get_last_dose(self, line: Any) -> str | None:
         return None if line.held.last_dose is None else line.held.last_dose.isoformat()
 
     def get_restart(self, line: Any) -> str | None:
         return None if line.held.restart is None else line.held.restart.isoformat()
+
+    def get_told_last_at(self, line: Any) -> str | None:
+        told = None if line.clearance is None else line.clearance.told_last_at
+        return None if told is None else told.isoformat()
 
     def get_word(self, line: Any) -> str:
         return "" if line.clearance is None else str(line.clearance.answer)

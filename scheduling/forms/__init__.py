@@ -1,7 +1,7 @@
 """Forms: shape only. What it means is for the verbs to say."""
 
 from scheduling.forms.assess import AssessForm
-from scheduling.forms.clearance import ClearanceForm
+from scheduling.forms.clearance import ClearanceForm, LastDoseForm
 from scheduling.forms.dates import DateForm, DateHoursForm, starting_hours
 from scheduling.forms.desk import (
     ALL_LEVELS,
@@ -56,6 +56,7 @@ __all__ = [
     "ExceptionForm",
     "FastingForm",
     "HoursForm",
+    "LastDoseForm",
     "LeavingForm",
     "MoveForm",
     "PrivilegeForm",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
 
 from pain_clinic.texts import PlainField
 
+WALL = "%Y-%m-%dT%H:%M"
 HOW = [("telephone", "By telephone"), ("letter", "By letter"), ("fax", "By fax"), ("message", "By secure message")]
 
 
@@ -20,3 +23,16 @@ class ClearanceForm(forms.Form):
     def values(self) -> dict[str, Any]:
         """Return what the verb is asked for."""
         return {**self.cleaned_data, "is_agreed": self.cleaned_data["is_agreed"] == "yes"}
+
+
+class LastDoseForm(forms.Form):
+    told_last_at = forms.DateTimeField(
+        label="Last taken, as the patient says",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=WALL),
+        input_formats=[WALL],
+    )
+
+    def moment(self, zone: ZoneInfo) -> datetime:
+        """Return what was typed on the wall clock of the site, as an instant."""
+        typed: datetime = self.cleaned_data["told_last_at"]
+        return typed.replace(tzinfo=zone).astimezone(UTC)

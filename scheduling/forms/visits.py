@@ -20,11 +20,11 @@ from procedures.guidance import MODALITIES
 from procedures.models import Procedure, Sedation
 from procedures.rules import offers
 from procedures.tables import read
+from scheduling.forms.clearance import WALL
 from scheduling.models import Appointment, CheckAnswer, Side
 from scheduling.visits import Done, Given, Harm, Told, done_as, lacks_region, usual_role
 
 DRUG_ROWS = 4
-WALL = "%Y-%m-%dT%H:%M"
 SAY_ROLE = "Say whether this was diagnostic or therapeutic: limits count it by that."
 MOST_PLAIN = 2  # fewer regions leave nothing to choose
 SCORES = (

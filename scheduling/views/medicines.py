@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,8 +19,8 @@ from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 from scheduling import clearing, holdplan
 from scheduling.agenda import words
-from scheduling.forms import ClearanceForm
-from scheduling.models import Appointment
+from scheduling.forms import ClearanceForm, LastDoseForm
+from scheduling.models import BEFORE_ARRIVAL, Appointment
 from scheduling.views import doors
 
 RECORD = "patients.record_clinical"
@@ -41,6 +42,8 @@ def clearance(request: HttpRequest, public_id: uuid.UUID, drug: str) -> HttpResp
     """Ask the prescriber, or write down what was answered."""
     case, by, at = doors.the_case(request, public_id), Actor.of(request), web.now()
     form = ClearanceForm(request.POST, prefix=drug)
+    if request.POST.get("act") == "confirm":
+        return _confirm(request, case, drug, by, at)
     is_answer = request.POST.get("act") == "answer"
     if is_answer and not form.is_valid():
         return _page(request, case, drug=drug, form=form, status=422)
@@ -53,6 +56,21 @@ def clearance(request: HttpRequest, public_id: uuid.UUID, drug: str) -> HttpResp
         doors.refused(request, error, act="scheduling.clearance", case=case)
         return _page(request, case, drug=drug, form=form if is_answer else None, error=error, status=error.status)
     toasts.success(request, "Written down." if is_answer else "Noted as asked. The task stays open until the answer is here.")
+    return web.redirect_to(request, "scheduling:medicines", case.public_id)
+
+
+def _confirm(request: HttpRequest, case: Appointment, drug: str, by: Actor, at: datetime) -> HttpResponse:
+    """Write down what the patient gives as the last dose."""
+    form = LastDoseForm(request.POST, prefix=f"{drug}-last")
+    if not form.is_valid():
+        return _page(request, case, drug=drug, dose=form, status=422)
+    try:
+        moment = form.moment(ZoneInfo(case.site.time_zone))
+        clearing.confirm(appointment=case, drug=drug, told_last_at=moment, by=by, at=at)
+    except DomainError as error:
+        doors.refused(request, error, act="scheduling.confirm_dose", case=case)
+        return _page(request, case, drug=drug, dose=form, error=error, status=error.status)
+    toasts.success(request, "Written down. The rules were asked again.")
     return web.redirect_to(request, "scheduling:medicines", case.public_id)
 
 
@@ -99,13 +117,24 @@ def _page(
     *,
     drug: str = "",
     form: ClearanceForm | None = None,
+    dose: LastDoseForm | None = None,
     error: DomainError | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    plan = holdplan.plan_of(case=case, at=web.now())
+    at = web.now()
+    plan = holdplan.plan_of(case=case, at=at)
     zone = ZoneInfo(case.site.time_zone)
     lines: list[dict[str, Any]] = [
-        {"line": line, "form": form if form is not None and line.held.drug == drug else ClearanceForm(prefix=line.held.drug)}
+        {
+            "line": line,
+            "form": form if form is not None and line.held.drug == drug else ClearanceForm(prefix=line.held.drug),
+            "dose": (dose if dose is not None and line.held.drug == drug else LastDoseForm(prefix=f"{line.held.drug}-last"))
+            if line.begins_at is not None and line.begins_at <= at and case.status in BEFORE_ARRIVAL
+            else None,
+            "told_last": line.clearance.told_last_at.astimezone(zone)
+            if line.clearance is not None and line.clearance.told_last_at
+            else None,
+        }
         for line in plan.lines
     ]
     context = {

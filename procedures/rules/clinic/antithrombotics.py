@@ -189,16 +189,28 @@ class Antithrombotics:
         return tuple(found)
 
     def _held(self, drug: Drug, taken: Medication, hold: Hold, bleeding: str, facts: Facts, on: date) -> Iterator[Finding]:
+        word = self.is_cleared(drug, taken, hold, bleeding, facts, on)
+        is_agreed = bool(word) and taken.cleared_for is not None
+        if is_agreed:
+            taken = as_told(taken)
         earliest = self._free_from(taken, hold, facts, on)
         evidence: dict[str, Plain] = {"bleeding_class": bleeding, "hold": hold.told(), "last_dose": _dose_told(taken, facts)}
-        if earliest is not None:
+        if earliest is not None and is_agreed and not facts.is_complete and is_unconfirmed(taken):
+            stopped = told((taken.cleared_for or (None,))[0])
+            evidence["to_confirm"] = stopped
+            message = (
+                f"{drug.name}: its prescriber agreed to a last dose by {stopped}, and nobody has written down whether it was "
+                "stopped then. Ask the patient."
+            )
+            yield self._finding("antithrombotic_hold", drug, message, earliest=earliest, evidence=evidence, is_pending=True)
+        elif earliest is not None:
             said = evidence["last_dose"] if taken.last_dose is None else f"last taken {evidence['last_dose']}"
             message = (
                 f"{drug.name}: {said}; at least {hold.told()} are needed at {bleeding} bleeding "
                 f"risk, so from {told(earliest)}. The prescriber decides whether it is held."
             )
             yield self._finding("antithrombotic_hold", drug, message, earliest=earliest, evidence=evidence)
-        if not self.is_cleared(drug, taken, hold, bleeding, facts, on):
+        if not word:
             yield self._clearance(drug, taken)
         if drug.drug_class == P2Y12:
             yield from self._stents(drug, facts, on)
@@ -323,6 +335,31 @@ def last_dose(taken: Medication, facts: Facts) -> date | datetime:
     if taken.is_taken and as_date(taken.last_dose, facts.zone) < as_date(booked, facts.zone):
         return booked
     return taken.last_dose
+
+
+def as_told(taken: Medication) -> Medication:
+    """Return a medicine with the last dose that the patient gave, unless a later one is on file."""
+    if taken.told_last is None or _is_after(taken.last_dose, taken.told_last):
+        return taken
+    return replace(taken, last_dose=taken.told_last, is_taken=False)
+
+
+def is_unconfirmed(taken: Medication) -> bool:
+    """Say whether an agreed hold rests on the plan alone: still on file as taken, with no dose that speaks against it."""
+    return taken.is_taken and not _is_after(taken.last_dose, (taken.cleared_for or (None,))[0])
+
+
+def _is_after(dose: Moment, other: Moment) -> bool:
+    """Say whether a dose lies after a moment; where either is a day, after that day."""
+    if dose is None or other is None:
+        return False
+    if isinstance(dose, datetime) and isinstance(other, datetime):
+        return dose > other
+    return _day(dose) > _day(other)
+
+
+def _day(moment: date) -> date:
+    return moment.date() if isinstance(moment, datetime) else moment
 
 
 def waits_for_leads(facts: Facts) -> bool:

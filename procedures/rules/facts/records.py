@@ -12,7 +12,8 @@ class Medication:
     """A blood thinner or the like, by the row of the drug table.
 
     `last_dose` is a date or a moment, past or planned; None with `is_taken` means that it is still taken. `cleared_for` are the
-    last dose and the restart to which the prescriber agreed; None where the word is for any slot.
+    last dose and the restart to which the prescriber agreed; None where the word is for any slot. `told_last` is the wall-clock
+    moment that the patient gave as the last dose once the hold for `cleared_for` had begun.
     """
 
     drug: str
@@ -23,6 +24,7 @@ class Medication:
     is_cleared: bool | None = None
     is_decided: bool | None = None
     cleared_for: tuple[date | datetime | None, date | datetime | None] | None = None
+    told_last: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

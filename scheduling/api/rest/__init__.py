@@ -14,7 +14,7 @@ from scheduling.api.rest.courses import (
     Worklist,
 )
 from scheduling.api.rest.places import Holds, OneHold, Openings, Resources, Sites
-from scheduling.api.rest.ready import AskPrescriber, Clear, CloseTask, Medicines, Plan, Rules, TakeTask, Tasks, Waive
+from scheduling.api.rest.ready import AskPrescriber, Clear, CloseTask, ConfirmDose, Medicines, Plan, Rules, TakeTask, Tasks, Waive
 
 __all__ = [
     "Appointments",
@@ -26,6 +26,7 @@ __all__ = [
     "Clear",
     "CloseTask",
     "Confirm",
+    "ConfirmDose",
     "Courses",
     "Holds",
     "Medicines",

@@ -147,6 +147,20 @@ class Clear(_OfCase):
         return self.act_on(request, public_id, verb, plan_of, f"clear:{drug}")
 
 
+class ConfirmDose(_OfCase):
+    """Write down what the patient gives as the last dose, once an agreed hold has begun."""
+
+    required = {"POST": "patients.record_clinical"}
+    given = words.LastDoseIn
+
+    @extend_schema(operation_id="medicines_confirm", request=words.LastDoseIn, responses=words.HoldPlanOut)
+    def post(self, request: Request, public_id: str, drug: str) -> HttpResponse:
+        def verb(case: Appointment, values: dict[str, Any]) -> None:
+            clearing.confirm(appointment=case, drug=drug, by=self.actor, at=web.now(), **values)
+
+        return self.act_on(request, public_id, verb, plan_of, f"confirm:{drug}")
+
+
 class Tasks(rest.View):
     """What is to be done by hand at the asker's sites, the most pressing first."""
 
