@@ -19,11 +19,14 @@ from pain_clinic.errors import DomainError
 from patients import coverage, notes, recorded
 from patients.models import ClinicalNote
 from scheduling import agenda, visits
+from scheduling.agenda.shapes import Refusal
 from scheduling.forms import CompleteForm, FastingForm, LeavingForm, answers_in
 from scheduling.models import Appointment, CheckAnswer, CheckItem, CheckMoment, Completion, Discharge
 from scheduling.views import doors
 from scheduling.visits.checking import LABELS
 from scheduling.visits.fasting import applies, kinds
+
+TIMES_KEPT = "The times are written down; no answer was."
 
 
 @require_http_methods(["GET", "POST"])
@@ -178,9 +181,15 @@ def _checklist_page(
         "consent_url": "" if is_leaving or not Actor.of(request).may("patients.record_performed") else agenda.consent_url(row),
         "needs_escort": is_leaving and visits.needs_escort(row),
         "facts": recorded.on_record(patient=row.patient, on=row.local_date).can_hurt,
-        "refusal": doors.refusal_of(error) if error else None,
+        "refusal": _refusal(error),
     }
     return web.respond(request, "scheduling/checklist.html", context, status=status)
+
+
+def _refusal(error: DomainError | None) -> Refusal | None:
+    if isinstance(error, visits.FastTooShort):
+        return doors.refusal_of(error, kept=TIMES_KEPT)
+    return doors.refusal_of(error) if error else None
 
 
 def asks_fast(row: Appointment, moment: str) -> bool:

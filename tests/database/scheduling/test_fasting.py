@@ -149,6 +149,7 @@ def test_page_asks_says_when_it_is_long_enough_and_keeps_the_times(
     refused = client.post(url, typed)
     assert refused.status_code == 422
     assert b"2 hours of fasting end at" in refused.content
+    assert b"The times are written down" in refused.content
     assert CaseDetails.objects.get().intake == {LIQUIDS: local(TODAY, "9:00").isoformat()}
     shown = client.get(url).content.decode()
     assert f'value="{TODAY}T09:00"' in shown
