@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.db import models
+from django.utils import timezone
 
 from pain_clinic.texts import PlainField
 from patients.models import MedicineKind
@@ -56,14 +58,14 @@ def _words(code: str) -> str:
 
 
 class FactForm(forms.Form):
-    """The fields of one kind of fact, made from its model."""
+    """The fields of one kind of fact, made from its model. Moments are those of the clocks of the patient's site, `zone`."""
 
-    def __init__(self, *args: Any, kind: str, today: date, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, kind: str, today: date, zone: ZoneInfo, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.kind = kind
         model = KINDS[kind].model
         for name in FIELDS[kind]:
-            self.fields[name] = _field(model._meta.get_field(name), kind)
+            self.fields[name] = _field(model._meta.get_field(name), kind, zone)
         for name in ("taken_on", "asked_on"):
             if name in self.fields:
                 self.fields[name].initial = today
@@ -96,7 +98,24 @@ class FactForm(forms.Form):
         return [self[name] for name in FIELDS[self.kind]]
 
 
-def _field(field: Any, kind: str) -> forms.Field:
+class WallField(forms.DateTimeField):
+    """A moment on the clocks of a site, kept as the instant that it is; one that they skip or show twice is refused."""
+
+    def __init__(self, *, zone: ZoneInfo, **kwargs: Any) -> None:
+        self.zone = zone
+        super().__init__(**kwargs)
+
+    def to_python(self, value: Any) -> datetime | None:
+        with timezone.override(self.zone):
+            found: datetime | None = super().to_python(value)
+        return found
+
+    def prepare_value(self, value: Any) -> Any:
+        with timezone.override(self.zone):
+            return super().prepare_value(value)
+
+
+def _field(field: Any, kind: str, zone: ZoneInfo) -> forms.Field:
     label = LABELS[field.name]
     is_required = not field.blank
     if field.name == "drug":
@@ -109,7 +128,7 @@ def _field(field: Any, kind: str) -> forms.Field:
         return forms.ChoiceField(label=label, choices=UNKNOWN, required=False)
     if isinstance(field, models.DateTimeField):
         widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
-        return forms.DateTimeField(label=label, required=is_required, widget=widget, input_formats=["%Y-%m-%dT%H:%M"])
+        return WallField(zone=zone, label=label, required=is_required, widget=widget, input_formats=["%Y-%m-%dT%H:%M"])
     if isinstance(field, models.DateField):
         day = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
         return forms.DateField(label=label, required=is_required, widget=day, input_formats=["%Y-%m-%d"])
@@ -127,7 +146,7 @@ class ErrorForm(forms.Form):
     error_reason = PlainField(label="Why it was a mistake", max_length=200)
 
 
-def form_for(kind: str, *args: Any, today: date, row: Any = None, **kwargs: Any) -> FactForm:
+def form_for(kind: str, *args: Any, today: date, zone: ZoneInfo, row: Any = None, **kwargs: Any) -> FactForm:
     """Return the form of a kind, showing a row where one is given."""
     if row is not None:
         start = {name: getattr(row, name) for name in FIELDS[kind]}
@@ -135,4 +154,4 @@ def form_for(kind: str, *args: Any, today: date, row: Any = None, **kwargs: Any)
             if name in start:
                 start[name] = {True: "yes", False: "no", None: ""}[start[name]]
         kwargs["initial"] = start
-    return FactForm(*args, kind=kind, today=today, **kwargs)
+    return FactForm(*args, kind=kind, today=today, zone=zone, **kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -73,7 +74,8 @@ def fact(request: HttpRequest, public_id: uuid.UUID, kind: str, fact: uuid.UUID)
 def _form(request: HttpRequest, kind: str, patient: Patient, typed: Any, row: Any) -> FactForm | ProblemForm:
     if kind == "presentations":
         return ProblemForm(typed, patient=patient, today=reaching.today_of(request), row=row)
-    return form_for(kind, typed, today=reaching.today_of(request), row=row)
+    zone = ZoneInfo(patient.home_site.time_zone)
+    return form_for(kind, typed, today=reaching.today_of(request), zone=zone, row=row)
 
 
 SHELF = Shelf("fact", "patients:record", KINDS, _form)

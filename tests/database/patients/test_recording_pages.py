@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -65,6 +65,30 @@ def test_a_nurse_adds_amends_and_withdraws_an_allergy(clinic: SmallClinic, signe
     assert nurse.post(address, {**wrong, "error_reason": "Another patient's"}).status_code == 303
     assert not Allergy.objects.of(clinic.patient).exists()
     assert nurse.get(address).status_code == 404
+
+
+def test_a_last_dose_is_typed_and_shown_on_the_clocks_of_the_patients_site(clinic: SmallClinic, signed_in: Enter) -> None:
+    nurse = signed_in("nurse", clinic.site)
+    typed = {"kind": "antithrombotic", "drug": "apixaban", "last_dose_at": "2026-09-10T21:30"}
+    assert nurse.post(record_url(clinic, "medicines", "new/"), typed).status_code == 303
+
+    row = Medication.objects.get()
+    assert row.last_dose_at == datetime(2026, 9, 11, 1, 30, tzinfo=UTC)  # a summer's evening in New York
+    page = nurse.get(record_url(clinic, "medicines", f"{row.public_id}/"))
+    assert page.context["form"]["last_dose_at"].value() == "2026-09-10T21:30" or "2026-09-10T21:30" in page.content.decode()
+    same = {**typed, "last_dose_at": "2026-09-10T21:30", "note": "By telephone", "version": 1}
+    assert nurse.post(record_url(clinic, "medicines", f"{row.public_id}/"), same).status_code == 303
+    row.refresh_from_db()
+    assert (row.last_dose_at, row.note) == (datetime(2026, 9, 11, 1, 30, tzinfo=UTC), "By telephone")
+
+
+@pytest.mark.parametrize("moment", ["2026-03-08T02:30", "2026-11-01T01:30"])
+def test_a_moment_that_the_clocks_skip_or_show_twice_is_refused(clinic: SmallClinic, signed_in: Enter, moment: str) -> None:
+    nurse = signed_in("nurse", clinic.site)
+    typed = {"kind": "antithrombotic", "drug": "apixaban", "last_dose_at": moment}
+    answer = nurse.post(record_url(clinic, "medicines", "new/"), typed)
+    assert (answer.status_code, list(answer.context["form"].errors)) == (422, ["last_dose_at"])
+    assert not Medication.objects.exists()
 
 
 def test_a_medicine_of_the_table_brings_its_kind_and_name(clinic: SmallClinic, signed_in: Enter) -> None:
