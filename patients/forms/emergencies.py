@@ -12,6 +12,7 @@ from patients.forms.facts import PlainField
 from patients.models import EmergencyReason
 
 KEPT = timedelta(days=6 * 366)
+FIRST, LAST = date(2000, 1, 1), date(2200, 12, 31)
 
 
 class EmergencyForm(forms.Form):
@@ -51,9 +52,12 @@ class SpanForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         said = super().clean() or {}
         last = said.get("last_on") or self.today
+        if not FIRST <= last <= LAST:
+            self.add_error("last_on", f"Choose a day from {FIRST.year} to {LAST.year}.")
+            return said
         first = said.get("first_on") or min(last, self.today) - timedelta(days=365)
         if first > last:
             self.add_error("first_on", "The first day must not be after the last.")
-        elif last - first > KEPT or not 2000 <= first.year <= last.year <= 2200:
+        elif last - first > KEPT or first < FIRST:
             self.add_error("first_on", "Ask for six years at most.")
         return {**said, "first_on": first, "last_on": last, "sort": said.get("sort") or "day"}

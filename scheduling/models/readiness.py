@@ -73,10 +73,10 @@ class CaseDetails(models.Model):
     rationale = models.CharField(max_length=500, blank=True)
     site_reason = models.CharField(max_length=300, blank=True)
     bilateral_reason = models.CharField(max_length=300, blank=True)
-    technique = models.CharField(max_length=15, choices=Technique.choices, blank=True, db_default="")
+    technique = models.CharField(max_length=15, choices=Technique.choices, blank=True, default="", db_default="")
     temperature_c = models.DecimalField(max_digits=4, decimal_places=1, null=True, blank=True)  # of the lesion
     modic_type = models.PositiveSmallIntegerField(choices=ModicType.choices, null=True, blank=True)
-    contrast = models.CharField(max_length=10, choices=PlannedContrast.choices, blank=True, db_default="")
+    contrast = models.CharField(max_length=10, choices=PlannedContrast.choices, blank=True, default="", db_default="")
     # On the day: when each intake of the fasting table ended, by its name, as ISO 8601 writes instants.
     intake = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()), blank=True)
 

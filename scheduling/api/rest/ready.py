@@ -221,7 +221,7 @@ def rules_of(case: Appointment) -> dict[str, Any]:
     waived = set(case.overrides.filter(ended_at=None).values_list("code", flat=True))
     said = [_Said(finding, finding.key in waived) for finding in found if not finding.pending]
     # What only the database fills in is said here: an unsaved row would tell of the default, not of nothing.
-    planned = getattr(case, "details", None) or CaseDetails(appointment=case, technique="", contrast="")
+    planned = getattr(case, "details", None) or CaseDetails(appointment=case)
     waits = waiting.grouped(found, case.arrives_at, at)
     told: dict[str, Any] = words.RulesOut(
         {"findings": said, "waits": waits, "planned": planned, "asks": sorted(looked.asks), "version": case.version}

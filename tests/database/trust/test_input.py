@@ -113,6 +113,9 @@ def test_every_query_of_the_api_takes_odd_values(world: World, manager: tuple[Us
             response = api(client, user, world, one, QUERY_STRING=f"{name}={value}")
             assert response.status_code in {200, 400, 404}, (one.id, name, value)
             if response.status_code == 200 and name not in {"page", "page_size"}:
+                if response.content != plain[one.id].content:  # words that go by the minute: ask again within this one
+                    plain[one.id] = api(client, user, world, one)
+                    response = api(client, user, world, one, QUERY_STRING=f"{name}={value}")
                 assert response.content == plain[one.id].content  # neither order nor filter by a field of one's choice (Z7)
 
 

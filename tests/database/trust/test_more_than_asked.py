@@ -137,6 +137,7 @@ NOT_CLEANED = {
     ("FilterForm", "q"): LOOKED_UP,
     ("AuditForm", "act"): LOOKED_UP,
     ("NeedForm", "attribute"): "letters, digits and underscores only",
+    ("RuleCopyForm", "row_id"): "letters, digits and underscores only",
     ("StaffForm", "username"): "letters, digits, dots and dashes only",
     ("SiteForm", "time_zone"): "a name that the zone data know",
     ("PasswordForm", "old_password"): "every character counts",

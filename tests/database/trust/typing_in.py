@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from typing import Any
 
+from django.core.cache import cache
 from django.db import transaction
 from django.test import Client
 
@@ -141,6 +142,8 @@ def placed(body: Any, path: tuple[str, ...], value: Any) -> Any:
 
 def api(client: Client, user: User, world: World, one: Described, body: Any = None, **more: Any) -> Any:
     address = world.address(pattern_of(one.path), user)
+    if one.id == "emergencies_open":  # a few tries an hour; here it is what is typed that is looked at
+        cache.clear()
     headers = {"If-Match": "*", **more.pop("headers", {})}
     return undone(client, one.method, address, data=json.dumps(body), content_type="application/json", headers=headers, **more)
 
