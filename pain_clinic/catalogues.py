@@ -108,6 +108,8 @@ def _fault(key: str, said: str) -> str:
         return f"has lost {', '.join(sorted(wanted - there))}"
     if there - wanted:
         return f"names {', '.join(sorted(there - wanted))}, for which there is nothing"
+    if {sign for sign in said if sign in "<>&"} - set(key):
+        return "holds <, > or &, which would be read as markup"
     if any(name.startswith("%") for name in wanted):
         try:
             said % {name[2:-2]: "" for name in wanted}

@@ -1,12 +1,16 @@
-"""Text that people type, as it is kept: nothing that cannot be seen, nothing that makes one name look like another."""
+"""What people type, as it is kept: text without what nobody sees or mistakes for another, and moments of a wall clock."""
 
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
+from django.utils import timezone
 
+FIRST_YEAR, LAST_YEAR = 1900, 2100
 MOST_MARKS = 3  # combining marks on one letter; more is a text made to break a page
 
 
@@ -47,3 +51,22 @@ class PlainField(forms.CharField):
             return clean_lines(text) if isinstance(self.widget, forms.Textarea) else clean_text(text)
         except ValueError as error:
             raise forms.ValidationError(f"This text {error}.", code="text_unusable") from error
+
+
+class WallField(forms.DateTimeField):
+    """A moment on the clocks of a site, kept as the instant that it is; one that they skip or show twice is refused."""
+
+    def __init__(self, *, zone: ZoneInfo, **kwargs: Any) -> None:
+        self.zone = zone
+        super().__init__(**kwargs)
+
+    def to_python(self, value: Any) -> datetime | None:
+        with timezone.override(self.zone):
+            found: datetime | None = super().to_python(value)
+        if found is not None and not FIRST_YEAR <= found.year <= LAST_YEAR:
+            raise forms.ValidationError(f"Give a year from {FIRST_YEAR} to {LAST_YEAR}.", code="year")
+        return found
+
+    def prepare_value(self, value: Any) -> Any:
+        with timezone.override(self.zone):
+            return super().prepare_value(value)

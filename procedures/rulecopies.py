@@ -13,6 +13,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
 from procedures.models import RuleRow
 from procedures.rulerows import CHANGE, MayNotChange, UnusableRow, book_with
+from procedures.tables import clinic_book
 
 ABOUT_SOURCE = frozenset({"notes", "note", "verified_via", "unverified_fields"})
 SHAPE = re.compile(r"[a-z][a-z0-9_]{2,59}")
@@ -45,7 +46,8 @@ def copy(*, row: RuleRow, row_id: str, payer: str, by: Actor, at: datetime) -> R
         is_enabled=False, table_values={}, owner_id=by.user_id,
     )  # fmt: skip
     with transaction.atomic():
-        if RuleRow.objects.filter(table=row.table, row_id=row_id).exists():
+        is_taken = RuleRow.objects.filter(row_id=row_id).exists() or row_id in clinic_book().rule_ids
+        if is_taken:  # in any table: a finding is known by this word alone
             raise UnusableRow("There is a rule with this id. Choose another.", "row_id")
         if payer not in book_with([new]).payer_sets:
             raise UnusableRow("Choose one of the payers' sets of rules.", "payer")

@@ -55,6 +55,7 @@ KINDS = {
     "lab_limits": "Laboratory limit", "minimum_hours": "Hours of fasting",
 }  # fmt: skip
 TABLES = "the tables"
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2200, 12, 31)  # on which a new version may begin
 Values = Mapping[str, float | str | list[str]]
 
 
@@ -169,6 +170,8 @@ def renewed(row: RuleRow, changes: Mapping[str, Any], numbers: Values, *, starts
     Raises:
         UnusableRow: it cannot begin then, or the rules could not be read with it.
     """
+    if not FIRST_DAY <= starts_on <= LAST_DAY:
+        raise UnusableRow(f"Choose a day from {FIRST_DAY.year} to {LAST_DAY.year}.", "starts_on")
     if row.effective_from is not None and starts_on <= row.effective_from:
         told = f"This version itself begins on {row.effective_from}. Choose a later day, or correct it."
         raise UnusableRow(told, "starts_on")

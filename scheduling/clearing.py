@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -92,9 +92,13 @@ class NothingToConfirm(Refused):
         )
 
 
+OLDEST = timedelta(days=120)  # a last dose before a hold is days or weeks ago; a year ago is a slip of the pen
+
+
 class DoseAhead(Refused):
     def __init__(self) -> None:
-        super().__init__("dose_ahead", "Give when it was last taken, not a time ahead.", {"field": "told_last_at"})
+        told = "Give when it was last taken: not a time ahead, and not months ago."
+        super().__init__("dose_ahead", told, {"field": "told_last_at"})
 
 
 def confirm(*, appointment: Appointment, drug: str, told_last_at: datetime, by: Actor, at: datetime) -> Clearance:
@@ -103,13 +107,13 @@ def confirm(*, appointment: Appointment, drug: str, told_last_at: datetime, by: 
     Raises:
         MayNotRecord: the actor may not record clinical facts.
         CaseOver, NothingToClear: as they say.
-        NothingToConfirm: no word for these times, or the hold has not begun. DoseAhead: the time lies ahead.
+        NothingToConfirm: no word for these times, or the hold has not begun. DoseAhead: the time lies ahead, or months ago.
     """
     with guarded(), transaction.atomic():
         case, line = _line(appointment, drug, at)
         if line.clearance is None or line.begins_at is None or at < line.begins_at:
             raise NothingToConfirm
-        if told_last_at > at:
+        if not at - OLDEST <= told_last_at <= at:
             raise DoseAhead
         kept = records.amend_fact(row=line.clearance, changes={"told_last_at": told_last_at}, by=by, at=at)
         rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])

@@ -58,8 +58,9 @@ def effect_of(*, rows: Sequence[RuleRow], user: User, at: datetime, budget: time
     """
     book, ends = book_with(rows), clock.now() + budget
     coming = Appointment.objects.visible_to(user).filter(status__in=BEFORE_ARRIVAL, is_history=False, starts_at__gt=at)
-    if rows[0].data.get("applies_to"):
-        coming = coming.filter(procedure__family__in=rows[0].data["applies_to"])
+    spoken_of = [row.data.get("applies_to") or () for row in (*RuleRow.objects.filter(pk=rows[0].pk), *rows)]
+    if all(spoken_of):
+        coming = coming.filter(procedure__family__in={family for families in spoken_of for family in families})
     keys = list(coming.order_by("starts_at", "pk").values_list("pk", flat=True))
     asked = waiting = 0
     stopped: list[Touched] = []

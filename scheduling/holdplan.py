@@ -77,14 +77,20 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The plan of a case. `is_asked` says that somebody has asked about blood thinners at all."""
+    """The plan of a case. `is_asked` says that somebody has asked about blood thinners at all.
+
+    `unknown` are those that the patient takes and the clinic's table does not know on that day: of them it plans nothing.
+    """
 
     lines: tuple[Line, ...]
     is_asked: bool
+    unknown: tuple[str, ...] = ()
 
     @property
     def is_cleared(self) -> bool:
-        """Say whether something is held and every word that is needed is a yes."""
+        """Say whether something is held and each word needed is a yes; never beside a medicine that nobody planned for."""
+        if self.unknown:
+            return False
         needed = [line for line in self.lines if line.held.needs_word]
         return any(line.held.action == HOLD for line in needed) and all(line.held.is_agreed for line in needed)
 
@@ -104,10 +110,12 @@ def plan_of(*, case: Appointment, at: datetime) -> Plan:
         if word.case in (None, case.public_id):
             words[word.medication_id, word.kind] = word
     lines, zone = [], ZoneInfo(case.site.time_zone)
-    for held in hold_plan(reading.book.thinners_on(facts.request.on), facts, facts.request.on):
+    thinners = reading.book.thinners_on(facts.request.on)
+    for held in hold_plan(thinners, facts, facts.request.on):
         kind = ClearanceKind.HOLD if held.action == HOLD else ClearanceKind.DECISION
         lines.append(Line(held, rows[held.drug], words.get((rows[held.drug].pk, kind)), zone))
-    return Plan(tuple(lines), facts.medications is not None)
+    unknown = tuple(one.drug for one in facts.medications or () if one.drug not in thinners.drugs)
+    return Plan(tuple(lines), facts.medications is not None, unknown)
 
 
 def _written(moment: date | datetime | None, zone: ZoneInfo) -> str:

@@ -25,7 +25,7 @@ from patients import facts
 from patients.models import FactChange
 from patients.records import FieldRefused
 from procedures import rulebook
-from procedures.rules import Finding, Waiver, unwaived
+from procedures.rules import Finding, Waiver, ordered, unwaived
 from scheduling import deaths, readiness, waiting
 from scheduling.assessing import Judged, details_row, is_fixed_ahead, judge, open_cases, wish_of
 from scheduling.booking import RulesRefused, staging
@@ -80,6 +80,21 @@ def recheck(patients: Iterable[int], *, at: datetime, by: Actor = BY, cases: Ite
         return Asked(len(rows), changed)
 
 
+@dataclass(frozen=True)
+class InHouse(Judged):
+    """What the rules say of a late case whose patient waits in the house: of fasting as of now, of all else as of its slot."""
+
+    later: Judged
+
+    def fingerprints(self, keys: Iterable[str]) -> Mapping[str, str]:
+        of_fast = {key for key in keys if _is_of_fast(key)}
+        return {**Judged.fingerprints(self, set(keys) - of_fast), **self.later.fingerprints(of_fast)}
+
+
+def _is_of_fast(code: str) -> bool:
+    return code.startswith("fasting_")
+
+
 Answer = Callable[[Sequence[str]], tuple[tuple[Finding, ...], Mapping[str, str]]]
 
 
@@ -108,9 +123,15 @@ def _judging(cases: Sequence[Appointment], at: datetime) -> Callable[[Appointmen
     def judged(case: Appointment) -> Judged:
         beside = [other for other in others[case.patient_id] if other.pk != case.pk]
         wish = replace(wish_of(case), is_booked=True, is_series=is_fixed_ahead(case, others[case.patient_id]))
+        found = judge(wish, held, held.known[case.patient_id], beside, at)
         if case.status in WAITING_IN_HOUSE and at > wish.starts_at and at.astimezone(wish.zone).date() == wish.on:
-            wish = replace(wish, starts_at=at)  # late: it begins not before now, by when a fast may be long enough
-        return judge(wish, held, held.known[case.patient_id], beside, at)
+            # Late: it begins not before now, by when a fast may be long enough. Holds were agreed for the time of the slot.
+            later = judge(replace(wish, starts_at=at), held, held.known[case.patient_id], beside, at)
+            told = [one for one in found.findings if not _is_of_fast(one.code)] + [
+                one for one in later.findings if _is_of_fast(one.code)
+            ]
+            return InHouse(ordered(told), found.facts, found.known, found.rules, later)
+        return found
 
     return judged
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
 from django.db import models
-from django.utils import timezone
 
-from pain_clinic.texts import PlainField
+from pain_clinic.texts import PlainField, WallField
 from patients.models import MedicineKind
 from patients.recorded import KINDS
 from procedures.tables import read
@@ -96,23 +95,6 @@ class FactForm(forms.Form):
     @property
     def main(self) -> list[forms.BoundField]:
         return [self[name] for name in FIELDS[self.kind]]
-
-
-class WallField(forms.DateTimeField):
-    """A moment on the clocks of a site, kept as the instant that it is; one that they skip or show twice is refused."""
-
-    def __init__(self, *, zone: ZoneInfo, **kwargs: Any) -> None:
-        self.zone = zone
-        super().__init__(**kwargs)
-
-    def to_python(self, value: Any) -> datetime | None:
-        with timezone.override(self.zone):
-            found: datetime | None = super().to_python(value)
-        return found
-
-    def prepare_value(self, value: Any) -> Any:
-        with timezone.override(self.zone):
-            return super().prepare_value(value)
 
 
 def _field(field: Any, kind: str, zone: ZoneInfo) -> forms.Field:

@@ -31,7 +31,10 @@ DATED: Mapping[str, tuple[str, ...]] = {
     "payer_rules": ("rules",), "antithrombotics": ("drugs", "lab_limits"), "steroids": ("drugs", "rules"),
     "fasting": ("minimum_hours", "glp1", "escort"),
 }  # fmt: skip
-SWITCHED_WHOLE = frozenset({"drugs", "lab_limits"})  # rows that are no rules by themselves
+SWITCHED_WHOLE = frozenset(
+    {("antithrombotics", "drugs"), ("antithrombotics", "lab_limits")}
+)  # rows that are no rules by themselves
+ALWAYS = frozenset({("steroids", "drugs")})  # what a steroid weighs and whether it has particles is so on every day
 IDENTITIES = {"minimum_hours": "intake", "lab_limits": "lab"}  # where a row is not named by `id`
 
 
@@ -54,7 +57,7 @@ def _faults_in_time(table: Data) -> list[Fault]:
     """Return what is wrong with the blood thinners on some day, although each row is sound: another one that it needs is away."""
     for day in (date.min, *_turns_of(table)):
         checker = Checker("antithrombotics.yaml")
-        held = _on_day(table, DATED["antithrombotics"], day)
+        held = _on_day("antithrombotics", table, day)
         if held["drugs"] and held["lab_limits"]:
             check_antithrombotics(checker, held)
         else:
@@ -103,9 +106,10 @@ class Book:
         self.payer_codes = frozenset(row["id"] for row in self.payer_rows)
         self.drug_ids = frozenset(row["id"] for row in tables["antithrombotics"]["drugs"])
         self.steroid_ids = frozenset(row["id"] for row in tables["steroids"]["drugs"])
-        self.fasting_hours: Mapping[str, Fraction] = {
-            row["intake"]: number(row["hours"]) for row in tables["fasting"]["minimum_hours"]
-        }
+        hours: dict[str, Fraction] = {}  # of several versions the longest: asking too much does no harm
+        for row in tables["fasting"]["minimum_hours"]:
+            hours[row["intake"]] = max(hours.get(row["intake"], Fraction(0)), number(row["hours"]))
+        self.fasting_hours: Mapping[str, Fraction] = hours
         self.intakes = frozenset(self.fasting_hours)
         self._own: Mapping[str, Data] = {name: tables[name] for name in OWN}
         # For names and for what is ever asked: of a drug with several versions the last. Who judges asks for those of a day.
@@ -150,7 +154,7 @@ class Book:
         place = bisect_right(self._turns, on)
         found = self._own_cache.get(place)
         if found is None:
-            held = {name: _on_day(table, DATED[name], on) for name, table in self._own.items()}
+            held = {name: _on_day(name, table, on) for name, table in self._own.items()}
             rules = (*steroids_of(held["steroids"]), *fasting_of(held["fasting"]))
             found = self._own_cache[place] = (rules, antithrombotics_of(held["antithrombotics"]))
         return found
@@ -214,20 +218,36 @@ def _turns_of(table: Data) -> list[date]:
     return sorted({day for row in rows for day in _bounds(row)})
 
 
-def _on_day(table: Data, sections: Iterable[str], on: date) -> dict[str, Any]:
+def _on_day(name: str, table: Data, on: date) -> dict[str, Any]:
     """Return a table with the rows whose days hold a date. A drug or a limit that is switched off is out of it too.
 
-    Rules that are switched off stay, since a written case may switch them on.
+    Rules that are switched off stay, since a written case may switch them on; a steroid is never away.
     """
     held = dict(table)
-    for section in sections:
-        is_kept = section not in SWITCHED_WHOLE
+    for section in DATED[name]:
+        rows = table.get(section) or ()
+        if (name, section) in ALWAYS:
+            held[section] = _nearest(rows, on)
+            continue
+        is_kept = (name, section) not in SWITCHED_WHOLE
         held[section] = [
-            row
-            for row in table.get(section) or ()
+            row for row in rows
             if is_in_force({**row, "id": "", "enabled_by_default": is_kept or row.get("enabled_by_default", True)}, on)
-        ]
+        ]  # fmt: skip
     return held
+
+
+def _nearest(rows: Iterable[Data], on: date) -> list[Data]:
+    """Return of each row the version of a day, switched on or off; where none holds then, the one before, else the first."""
+    versions: dict[str, list[Data]] = {}
+    for row in rows:
+        versions.setdefault(row["id"], []).append(row)
+    found = []
+    for held in versions.values():
+        held.sort(key=lambda row: date_of(row.get("effective_from")) or date.min)
+        begun = [row for row in held if (date_of(row.get("effective_from")) or date.min) <= on]
+        found.append(begun[-1] if begun else held[0])
+    return found
 
 
 def _indexed(rules: Iterable[Ruled]) -> Mapping[str, tuple[Ruled, ...]]:

@@ -61,6 +61,8 @@ def load_rules(found: Mapping[str, Table], report: RuleReport) -> None:
         ):
             continue
         else:
+            if not same:
+                _bring_forward(versions, values, report)
             _merge((same or versions)[-1], values, position, report)
     RuleRow.objects.bulk_create(fresh)
     left = (key for key in sorted(rows.keys() - written) if any(row.table_values for row in rows[key]))  # not the clinic's own
@@ -69,6 +71,19 @@ def load_rules(found: Mapping[str, Table], report: RuleReport) -> None:
 
 def _first_day(values: Mapping[str, Any]) -> date:
     return date_of(values.get("effective_from")) or date.min
+
+
+def _bring_forward(versions: Sequence[RuleRow], values: Mapping[str, Any], report: RuleReport) -> None:
+    """End the version before earlier, where a newer table lets the last one begin earlier than the one loaded did."""
+    begins = _first_day(values)
+    if len(versions) < 2 or versions[-1].effective_from != _first_day(versions[-1].table_values):
+        return  # there is none before, or the clinic has chosen the day
+    before, ends = versions[-2], versions[-2].effective_to
+    if ends is not None and begins <= ends and (before.effective_from or date.min) < begins:
+        report.changed.append(Change(_name(_key(before)), "effective_to", ends, begins - DAY))
+        before.effective_to = begins - DAY
+        before.version += 1
+        before.save(update_fields=["effective_to", "version"])
 
 
 def _renew(versions: list[RuleRow], values: dict[str, Any], position: int, report: RuleReport) -> bool:
@@ -100,8 +115,11 @@ def _written(found: Mapping[str, Table]) -> Iterator[tuple[Key, int, dict[str, A
     for table, lists in LISTS.items():
         content = found[table].content
         for section, identity in lists.items():
-            for position, row in enumerate(content.get(section) or (), start=1):
-                yield (table, section, row[identity]), position, _plain(row)
+            placed = enumerate(map(_plain, content.get(section) or ()), start=1)
+            for position, row in sorted(
+                placed, key=lambda pair: (_first_day(pair[1]), pair[0])
+            ):  # of a row the earlier version first
+                yield (table, section, row[identity]), position, row
         for position, name in enumerate(VALUES.get(table, ()), start=1):
             yield (table, VALUE_SECTION, name), position, {"value": _plain(content[name])}
 

@@ -13,7 +13,7 @@ from pain_clinic import statements
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
-from patients.models import Patient, PatientSite
+from patients.models import Clearance, Patient, PatientSite
 from procedures.models import Procedure
 from procedures.rules import Finding, Waiver
 from scheduling import readiness
@@ -28,6 +28,8 @@ from scheduling.models import (
     Allocation,
     Appointment,
     CaseDetails,
+    Check,
+    CheckMoment,
     Hold,
     InvalidMove,
 )
@@ -35,10 +37,12 @@ from scheduling.models import (
 __all__ = [
     "TIME_FIELDS",
     "fitness",
+    "forget_answers",
     "is_there",
     "judged",
     "keep",
     "know_at_site",
+    "leave",
     "live",
     "lock_patients",
     "lock_resources",
@@ -298,3 +302,30 @@ def know_at_site(patient: Patient, site: Site, at: datetime) -> None:
     """Leave the row by which the site's staff see this patient."""
     row = PatientSite(patient=patient, site=site, because=PatientSite.Because.APPOINTMENT, since=at)
     statements.insert(row, unless="patient_site_because_once")
+
+
+def forget_answers(case: Appointment) -> None:
+    """Take back what the patient gave as the last dose before a case whose time is given up; the row history keeps it.
+
+    The prescriber's word stays, for it was about times. The patient's was about what was taken until then: once the plan is over
+    the medicine is taken again.
+    """
+    told = Clearance.objects.filter(case=case.public_id).exclude(told_last_at=None).order_by("pk")
+    for row in told.select_for_update(no_key=True):
+        row.told_last_at, row.version = None, row.version + 1
+        row.save(update_fields=["told_last_at", "version"])
+
+
+def forget_day(case: Appointment, stage: Scene) -> None:
+    """Take back what was asked and written down on a day on which the case is not done; the row history keeps it."""
+    Check.objects.filter(appointment=case, moment=CheckMoment.BEFORE).delete()
+    CaseDetails.objects.filter(appointment=case).exclude(intake={}).update(intake={})
+    stage.target = dataclasses.replace(stage.target, details=dataclasses.replace(stage.target.details, intake=()))
+
+
+def leave(case: Appointment, stage: Scene) -> None:
+    """Forget what was said for the time, and asked on the day, that a case leaves for another."""
+    if stage.starts_at != case.starts_at:
+        forget_answers(case)
+    if stage.starts_at.astimezone(ZoneInfo(stage.site.time_zone)).date() != case.local_date:
+        forget_day(case, stage)

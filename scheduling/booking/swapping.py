@@ -121,6 +121,7 @@ def _staged(first: Appointment, second: Appointment, versions: Versions, at: dat
             needs=needs_of(case.procedure, case.guidance),
         )
         _cast(stage, units[case.pk])
+        staging.leave(case, stage)
         stages.append((case, stage))
     taking.give_back([row for rows in own.values() for row in rows], at)
     with connection.cursor() as cursor:  # two cases of one patient pass each other: look at the end, not half-way

@@ -141,6 +141,7 @@ def reschedule(
         staging.must_be_before_arrival(case)
         if staging.is_there(case, stage, own):
             raise NotMoved
+        staging.leave(case, stage)
         taking.give_back(own, at)
         findings, board = staging.judged(stage, at, leaving_out=case)
         lifted = judging.refuse_unless_waived(findings, waivers, by)
@@ -200,6 +201,7 @@ def cancel(
         )  # fmt: skip
         taking.give_back(own, at)
         taking.ask_again(case, at)
+        staging.forget_answers(case)
         readiness.drop(case, by, at)
         messages.lay_down(appointment=case, kind=MessageKind.CANCELLATION, at=at)
         staging.record("scheduling.cancel", case, by, reason_code=reason, details={"asked_by": asked_by, "is_late": case.is_late})
@@ -227,6 +229,7 @@ def reinstate(
         stage = staging.stage(locked, appointment.procedure, staging.target_of(appointment), place, at)
         case = staging.locked_case(appointment, version)
         case.move_to(Status.BOOKED)
+        staging.leave(case, stage)
         findings, board = staging.judged(stage, at, leaving_out=case)
         lifted = judging.refuse_unless_waived(findings, waivers, by)
         case.site = stage.site

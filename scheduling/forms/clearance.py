@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 
-from pain_clinic.texts import PlainField
+from pain_clinic.texts import PlainField, WallField
 
 WALL = "%Y-%m-%dT%H:%M"
 HOW = [("telephone", "By telephone"), ("letter", "By letter"), ("fax", "By fax"), ("message", "By secure message")]
@@ -26,13 +26,16 @@ class ClearanceForm(forms.Form):
 
 
 class LastDoseForm(forms.Form):
-    told_last_at = forms.DateTimeField(
-        label="Last taken, as the patient says",
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=WALL),
-        input_formats=[WALL],
-    )
+    """When a medicine was last taken, on the wall clock of the site."""
 
-    def moment(self, zone: ZoneInfo) -> datetime:
-        """Return what was typed on the wall clock of the site, as an instant."""
+    def __init__(self, *args: Any, zone: ZoneInfo, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=WALL)
+        self.fields["told_last_at"] = WallField(
+            zone=zone, label="Last taken, as the patient says", widget=widget, input_formats=[WALL]
+        )
+
+    def moment(self) -> datetime:
+        """Return what was typed, as an instant."""
         typed: datetime = self.cleaned_data["told_last_at"]
-        return typed.replace(tzinfo=zone).astimezone(UTC)
+        return typed.astimezone(UTC)

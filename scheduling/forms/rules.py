@@ -158,6 +158,8 @@ def _list_field(one: Listed) -> forms.Field:
 
 def _shaped(shape: re.Pattern[str]) -> Callable[[str], None]:
     def check(value: str) -> None:
+        if not _words(value):
+            raise forms.ValidationError("Give at least one.")
         for word in _words(value):
             if not shape.fullmatch(word):
                 raise forms.ValidationError(

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.http import QueryDict
 
-from pain_clinic.texts import PlainField, clean_lines
+from pain_clinic.texts import PlainField, WallField, clean_lines
 from patients import notes
 from patients.models import Aspect, ComplicationKind, ComplicationSeverity, DrugKind, Phase, Role
 from procedures import levels as targets
@@ -261,9 +261,9 @@ class FastingForm(forms.Form):
 
     def __init__(self, *args: Any, kinds: Iterable[str], zone: ZoneInfo, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.zone = zone
         for what in kinds:
-            self.fields[f"intake_{what}"] = forms.DateTimeField(
+            self.fields[f"intake_{what}"] = WallField(
+                zone=zone,
                 label=what.replace("_", " ").capitalize(),
                 required=False,
                 widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=WALL),
@@ -278,7 +278,7 @@ class FastingForm(forms.Form):
     def values(self) -> dict[str, datetime | None]:
         """Return what was typed, as instants."""
         return {
-            name.removeprefix("intake_"): None if typed is None else typed.replace(tzinfo=self.zone).astimezone(UTC)
+            name.removeprefix("intake_"): None if typed is None else typed.astimezone(UTC)
             for name, typed in self.cleaned_data.items()
         }
 

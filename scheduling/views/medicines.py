@@ -61,11 +61,11 @@ def clearance(request: HttpRequest, public_id: uuid.UUID, drug: str) -> HttpResp
 
 def _confirm(request: HttpRequest, case: Appointment, drug: str, by: Actor, at: datetime) -> HttpResponse:
     """Write down what the patient gives as the last dose."""
-    form = LastDoseForm(request.POST, prefix=f"{drug}-last")
+    form = LastDoseForm(request.POST, prefix=f"{drug}-last", zone=ZoneInfo(case.site.time_zone))
     if not form.is_valid():
         return _page(request, case, drug=drug, dose=form, status=422)
     try:
-        moment = form.moment(ZoneInfo(case.site.time_zone))
+        moment = form.moment()
         clearing.confirm(appointment=case, drug=drug, told_last_at=moment, by=by, at=at)
     except DomainError as error:
         doors.refused(request, error, act="scheduling.confirm_dose", case=case)
@@ -128,7 +128,9 @@ def _page(
         {
             "line": line,
             "form": form if form is not None and line.held.drug == drug else ClearanceForm(prefix=line.held.drug),
-            "dose": (dose if dose is not None and line.held.drug == drug else LastDoseForm(prefix=f"{line.held.drug}-last"))
+            "dose": (
+                dose if dose is not None and line.held.drug == drug else LastDoseForm(prefix=f"{line.held.drug}-last", zone=zone)
+            )
             if line.begins_at is not None and line.begins_at <= at and case.status in BEFORE_ARRIVAL
             else None,
             "told_last": line.clearance.told_last_at.astimezone(zone)

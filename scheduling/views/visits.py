@@ -24,7 +24,7 @@ from scheduling.forms import CompleteForm, FastingForm, LeavingForm, answers_in
 from scheduling.models import Appointment, CheckAnswer, CheckItem, CheckMoment, Completion, Discharge
 from scheduling.views import doors
 from scheduling.visits.checking import LABELS
-from scheduling.visits.fasting import applies, kinds
+from scheduling.visits.fasting import IntakeStale, applies, kinds
 
 TIMES_KEPT = "The times are written down; no answer was."
 
@@ -130,7 +130,8 @@ def checklist(request: HttpRequest, public_id: uuid.UUID, moment: str) -> HttpRe
 
     try:
         if fast is not None:  # kept although an answer may be refused for it
-            visits.record_intake(appointment=row, intake=fast.values(), by=by, at=web.now())
+            shown = request.POST.get("intake_shown")
+            visits.record_intake(appointment=row, intake=fast.values(), shown=shown, by=by, at=web.now())
         doors.act_once(request, f"scheduling.checklist.{moment}", answer)
     except DomainError as error:
         doors.refused(request, error, act="scheduling.answer_checklist", case=row)
@@ -140,6 +141,13 @@ def checklist(request: HttpRequest, public_id: uuid.UUID, moment: str) -> HttpRe
     complete_url = reverse("scheduling:complete", args=[row.public_id])
     is_waiting = by.may("scheduling.complete_case") and web.is_typed_kept(request, complete_url)
     return web.redirect_to(request, complete_url if is_waiting else row_address(row))
+
+
+def _written_down(fast: FastingForm | None, said: visits.Fast | None, zone: ZoneInfo) -> tuple[tuple[str, str], ...]:
+    """Return what somebody else wrote down meanwhile, in words, beside what this person typed."""
+    intake = said.intake if said is not None else {}
+    names = [(name.removeprefix("intake_"), str(field.label)) for name, field in fast.fields.items()] if fast is not None else []
+    return tuple((label, f"{intake[what].astimezone(zone):%d %b %H:%M}" if what in intake else "none") for what, label in names)
 
 
 def _checklist_page(
@@ -169,6 +177,8 @@ def _checklist_page(
         fast = FastingForm(kinds=kinds(), zone=zone, initial=FastingForm.starting_with(said_fast.intake, zone))
     context = {
         "fast": fast,
+        "intake_shown": said_fast.mark if said_fast else "",
+        "intake_written": _written_down(fast, said_fast, zone) if isinstance(error, IntakeStale) else (),
         "fast_lines": [doors.line_of(one, Actor.of(request), {}) for one in said_fast.findings] if said_fast else [],
         "is_fast_waived": said_fast is not None and bool(said_fast.findings) and not said_fast.standing,
         "rules_url": reverse("scheduling:case_rules", args=[row.public_id]),

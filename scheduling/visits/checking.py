@@ -113,12 +113,12 @@ def answer_checks(
     for item, (answer, _) in answers.items():
         if item not in items_of(appointment, moment) or answer not in CheckAnswer.values:
             raise Refused("check_unknown", "There is no such question or answer.", {"item": item})
-    if answers.get(SedatedItem.FASTING, ("",))[0] == CheckAnswer.YES:
-        standing = fasting.fast_of(appointment=appointment, at=at).standing
-        if standing:
-            raise fasting.FastTooShort(standing)
     with transaction.atomic():
         Appointment.objects.select_for_update(no_key=True).get(pk=appointment.pk)
+        if answers.get(SedatedItem.FASTING, ("",))[0] in fasting.LETS_ON:
+            standing = fasting.fast_of(appointment=appointment, at=at).standing
+            if standing:
+                raise fasting.FastTooShort(standing)
         known = checklist(appointment, moment).answers
         changed = []
         for item, (answer, note) in sorted(answers.items()):

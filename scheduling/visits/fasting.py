@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +11,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from pain_clinic.accounts.actors import Actor
-from pain_clinic.errors import Forbidden, Refused
+from pain_clinic.errors import Conflict, Forbidden, Refused
 from procedures import fasting, rulebook
 from procedures.rules import Finding
 from scheduling import rechecking
@@ -21,6 +23,7 @@ from scheduling.models import BEFORE_ARRIVAL, Appointment, CaseDetails, Check, C
 ANSWER = "scheduling.answer_checklist"
 CODE = "fasting_"
 NOT_IN_THE_ROOM = frozenset({*BEFORE_ARRIVAL, Status.ARRIVED, Status.PREPARING, Status.READY})
+LETS_ON = (CheckAnswer.YES, CheckAnswer.NOT_APPLICABLE)  # with these answers nobody is held back
 LONGEST = timedelta(days=3)  # nobody fasts longer: a slip of the pen
 
 
@@ -29,6 +32,13 @@ class IntakeUnusable(Refused):
 
     def __init__(self, message: str, what: str) -> None:
         super().__init__("intake_unusable", message, {"field": what})
+
+
+class IntakeStale(Conflict):
+    """Somebody else wrote down what was eaten or drunk meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("stale", "Somebody else wrote down food or drink meanwhile: see below. Look, then send again.")
 
 
 class FastTooShort(Refused):
@@ -45,6 +55,7 @@ class Fast:
     """What is written down of a case, and what the rules say of it; `standing` is what nobody has waived."""
 
     intake: Mapping[str, datetime]
+    mark: str
     findings: tuple[Finding, ...]
     standing: tuple[Finding, ...]
 
@@ -52,6 +63,11 @@ class Fast:
 def applies(appointment: Appointment) -> bool:
     """Say whether the patient has to fast for this case."""
     return fasting.applies(appointment.sedation)
+
+
+def mark_of(intake: Mapping[str, str]) -> str:
+    """Return a short text that tells what is written down from anything else that could be."""
+    return hashlib.sha256(json.dumps(dict(intake), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def kinds() -> tuple[str, ...]:
@@ -65,18 +81,24 @@ def fast_of(*, appointment: Appointment, at: datetime) -> Fast:
     """Return what is written down of a case now, and what the rules say of it."""
     row = CaseDetails.objects.filter(appointment=appointment).first()
     written = {what: datetime.fromisoformat(ended) for what, ended in row.intake.items()} if row is not None else {}
+    mark = mark_of(row.intake if row is not None else {})
     if not written or not applies(appointment):
-        return Fast(written, (), ())
+        return Fast(written, mark, (), ())
     found = tuple(one for one in rechecking.look(appointment=appointment, at=at).findings if one.code.startswith(CODE))
     waived = set(appointment.overrides.filter(ended_at=None).values_list("code", flat=True))
-    return Fast(written, found, tuple(one for one in found if one.refuses and one.key not in waived))
+    return Fast(written, mark, found, tuple(one for one in found if one.refuses and one.key not in waived))
 
 
-def record_intake(*, appointment: Appointment, intake: Mapping[str, datetime | None], by: Actor, at: datetime) -> CaseDetails:
+def record_intake(
+    *, appointment: Appointment, intake: Mapping[str, datetime | None], shown: str | None = None, by: Actor, at: datetime
+) -> CaseDetails:
     """Write down when what was last eaten or drunk ended, by the table's names; None takes back what was written.
+
+    `shown` is the mark (`mark_of`) of what stood there when it was typed; left out, nobody looked.
 
     Raises:
         Forbidden: the actor may not answer checklists.
+        IntakeStale: somebody wrote down something else meanwhile.
         IntakeUnusable: there is no such intake, or its time lies ahead or days ago.
         Refused: the patient is in the room already, or away.
     """
@@ -97,6 +119,8 @@ def record_intake(*, appointment: Appointment, intake: Mapping[str, datetime | N
         changed = sorted(what for what in {*told, *row.intake} if told.get(what) != row.intake.get(what))
         if not changed:
             return row
+        if shown is not None and shown != mark_of(row.intake):
+            raise IntakeStale
         if case.status not in NOT_IN_THE_ROOM:
             raise Refused("too_late", "This is written down before the patient goes into the room.")
         row.intake = told
@@ -105,6 +129,6 @@ def record_intake(*, appointment: Appointment, intake: Mapping[str, datetime | N
         rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])
         case.overrides.filter(code__in=[CODE + what for what in changed], ended_at=None).update(ended_at=at)
         if fast_of(appointment=case, at=at).standing:  # what was answered before is not true of this
-            fasted = Check.objects.filter(appointment=case, item=SedatedItem.FASTING, answer=CheckAnswer.YES)
+            fasted = Check.objects.filter(appointment=case, item=SedatedItem.FASTING, answer__in=LETS_ON)
             fasted.update(answer=CheckAnswer.NO, answered_at=at, answered_by_id=by.user_id)
         return row

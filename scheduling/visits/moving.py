@@ -50,6 +50,7 @@ def move_on(
         case.version += 1
         case.save(update_fields=["status", "version"])
         if to in AWAY:
+            staging.forget_answers(case)
             taking.give_back(own, at)
         elif to in LEFT_THE_ROOM and Completion.objects.filter(appointment=case).exists():
             releasing.release_rest(case, own, at)

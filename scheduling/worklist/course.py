@@ -42,7 +42,7 @@ def course_page(*, course: Course, by: Actor, at: datetime) -> CourseShown:
         status_told=_status_told(course),
         version=course.version,
         stops=stops(course, planned, at=at),
-        facts=_facts(course, today),
+        facts=_facts(course, today, by),
         row=rows_of([planned], by=by, today=today)[0] if planned is not None else None,
         calls=tuple(call_told(call, zone) for call in calls),
         earlier=tuple(
@@ -120,8 +120,10 @@ def problem_told(row: Presentation) -> str:
     return ", ".join(part for part in (row.name, row.icd10, where, since, ended) if part)
 
 
-def _facts(course: Course, today: date) -> tuple[Pair, ...]:
-    """Return what was ordered, as far as something was."""
+def _facts(course: Course, today: date, by: Actor) -> tuple[Pair, ...]:
+    """Return what was ordered, as far as something was. Who does not read histories gets a problem by its name alone."""
+    problem = course.problem
+    told = "" if problem is None else problem_told(problem) if by.may("patients.view_history") else problem.name
     names = {one.code: one.name for one in Procedure.objects.filter(code__in=course.works.values()).order_by("pk")}
     bounds = [
         f"not before {words.short_day(course.not_before, today)}" if course.not_before else "",
@@ -133,7 +135,7 @@ def _facts(course: Course, today: date) -> tuple[Pair, ...]:
         Pair("Where", target_of(course)),
         Pair("Procedures", ", ".join(dict.fromkeys(names.get(code, code) for code in course.works.values()))),
         Pair("Steroid", course.drug.replace("_", " ")),
-        Pair("Problem treated", problem_told(course.problem) if course.problem is not None else ""),
+        Pair("Problem treated", told),
         Pair("Diagnosis", course.diagnosis),
         Pair("Goal", course.goal),
         Pair("Limits", ", ".join(bound for bound in bounds if bound)),

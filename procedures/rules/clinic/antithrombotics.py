@@ -338,9 +338,15 @@ def last_dose(taken: Medication, facts: Facts) -> date | datetime:
 
 
 def as_told(taken: Medication) -> Medication:
-    """Return a medicine with the last dose that the patient gave, unless a later one is on file."""
-    if taken.told_last is None or _is_after(taken.last_dose, taken.told_last):
+    """Return a medicine with the last dose that the patient gave, or with a later one on file.
+
+    One on file that is later than what was agreed speaks against the answer; up to that it was planned, and the later counts.
+    """
+    if taken.told_last is None:
         return taken
+    if _is_after(taken.last_dose, taken.told_last):
+        is_against = _is_after(taken.last_dose, (taken.cleared_for or (None,))[0])
+        return taken if is_against or taken.cleared_for is None else replace(taken, is_taken=False)
     return replace(taken, last_dose=taken.told_last, is_taken=False)
 
 

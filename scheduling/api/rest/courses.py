@@ -63,7 +63,7 @@ def _terms(request: Request, patient: Patient, pathway: str, values: dict[str, A
     physician = one_of(mine, "physician", values["physician"]) if values["physician"] else None
     problem = one_of(Presentation.objects.of(patient), "problem", values["problem"]) if values["problem"] else None
     names = ("works", "side", "is_staged", "first_side", "diagnosis", "goal", "most_sessions", "not_before", "not_after",
-             "gap_days", "rationale")  # fmt: skip
+             "gap_days", "rationale", "drug")  # fmt: skip
     said: dict[str, Any] = {name: values[name] for name in names}
     said |= {name: tuple(values[name]) for name in ("levels", "regions", "wishes")}
     return Terms(pathway=pathway, physician=physician, problem=problem, **said)

@@ -119,3 +119,10 @@ def test_who_may_only_read_sees_no_way_to_make_one(clinic: SmallClinic, signed_i
     biller = signed_in("biller", clinic.site)
     assert "Make another rule" not in biller.get(f"/rules/{row(CAP).public_id}/").content.decode()
     assert biller.post(f"/rules/{row(CAP).public_id}/copy/", {"row_id": OWN, "payer": "uhc_commercial_2026"}).status_code == 403
+
+
+@pytest.mark.parametrize("row_id", ["antithrombotic_hold", "fasting_clear_liquids", "diabetes_a1c", "clopidogrel"])
+def test_a_finding_is_known_by_its_id_alone_so_none_is_given_twice(by: Actor, row_id: str) -> None:
+    with pytest.raises(rulerows.UnusableRow) as refusal:
+        made(by, row_id=row_id)
+    assert refusal.value.details["field"] == "row_id"

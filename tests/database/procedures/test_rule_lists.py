@@ -120,3 +120,10 @@ def test_a_drug_is_held_where_it_was_decided_together(manager: Client) -> None:
 
     assert book().thinners_on(NOW.date()).drugs["clopidogrel"].holds["low"].days == 5
     assert [name for name, _, _ in rulerows.edits(row("clopidogrel"))] == ["holds from", "hold low days", "hold low action"]
+
+
+def test_a_typed_list_of_commas_is_none(manager: Client) -> None:
+    rows = [one for one in RuleRow.objects.filter(section="rules") if any(held.shape for held in rulelists.listed(one))]
+    page = Page(manager, rows[0].row_id)
+    name = page.field(next(held.path for held in rulelists.listed(rows[0]) if held.shape))
+    assert list(page.save(**{name: " , ; "}).context["form"].errors) == [name]

@@ -237,3 +237,31 @@ def test_the_page_says_which_day_cannot_be(manager: Client) -> None:
     assert "itself begins on 2024-04-01" in early.context["form"].errors["starts_on"][0]
     assert "empty the day of a new version" in both.context["form"].errors["effective_from"][0]
     assert len(versions("mcr_tpi_cap")) == 1
+
+
+def test_a_policy_that_a_newer_table_brings_forward_ends_the_one_before_earlier(altered: Altered) -> None:
+    load(altered("payer_rules", policy))
+    report = load(altered("payer_rules", lambda content: policy(content, effective_from=f"{TURN - 30 * DAY}")))
+
+    assert [(one.effective_from, one.effective_to) for one in versions()] == [
+        (None, TURN - 31 * DAY), (TURN - 30 * DAY, None),
+    ]  # fmt: skip
+    assert {one.name for one in report.changed} == {"effective_to", "effective_from"}
+
+
+def test_a_file_may_name_the_later_version_first(altered: Altered) -> None:
+    def later_first(content: dict[str, Any]) -> None:
+        old = row_of(content, CAP)
+        new = {**old, "params": {**old["params"], "max_sessions": 3}, "effective_from": f"{TURN}"}
+        old["effective_to"] = f"{TURN - DAY}"
+        content["rules"].insert(0, new)
+
+    load(altered("payer_rules", later_first))
+    assert (cap(TURN - DAY), cap(TURN)) == ([4], [3])
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_version_that_begins_in_no_year_of_ours_is_refused(manager: Client, day: str) -> None:
+    address = f"/rules/{versions()[0].public_id}/change/"
+    answer = manager.post(address, typed(manager.get(address), severity="warn", starts_on=day, act="save"))
+    assert (answer.status_code, list(answer.context["form"].errors)) == (422, ["starts_on"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, time, timedelta
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -16,8 +17,10 @@ from procedures import tables
 from procedures.rules import Waiver
 from procedures.tables.reports import RuleReport
 from procedures.tables.rows import load_rules
-from scheduling import rechecking, visits
+from scheduling import booking, rechecking, visits
+from scheduling.booking import staging
 from scheduling.models import Appointment, CaseDetails, Check, CheckItem, CheckMoment, Status
+from scheduling.visits.fasting import IntakeStale
 from tests import factories
 from tests.factories import TODAY, SmallClinic, local
 
@@ -161,3 +164,78 @@ def test_page_asks_says_when_it_is_long_enough_and_keeps_the_times(
     assert bad.status_code == 422
     Appointment.objects.filter(pk=case.pk).update(sedation="none")
     assert b"Last food and drink" not in client.get(url).content
+
+
+def test_does_not_apply_is_no_way_round_what_is_written_down(clinic: SmallClinic, nurse: Actor) -> None:
+    case = case_of(clinic)
+    away = {"fasting": ("na", "")}
+    visits.answer_checks(appointment=case, moment=CheckMoment.BEFORE, answers=away, by=nurse, at=AT)
+    record(case, nurse, **{LIQUIDS: AT})
+    assert "fasting" in visits.checklist(case).open_items
+    with pytest.raises(visits.FastTooShort):
+        visits.answer_checks(appointment=case, moment=CheckMoment.BEFORE, answers=away, by=nurse, at=AT)
+
+
+def test_what_somebody_else_wrote_down_meanwhile_is_not_taken_back_unseen(clinic: SmallClinic, nurse: Actor) -> None:
+    case = case_of(clinic)
+    seen = visits.fast_of(appointment=case, at=AT).mark
+    record(case, nurse, **{LIGHT: local(TODAY, "8:00")})
+    with pytest.raises(IntakeStale):
+        visits.record_intake(appointment=case, intake={LIGHT: None, LIQUIDS: AT}, shown=seen, by=nurse, at=AT)
+    assert CaseDetails.objects.get().intake == {LIGHT: local(TODAY, "8:00").isoformat()}
+    same = {LIGHT: local(TODAY, "8:00"), LIQUIDS: None}
+    visits.record_intake(appointment=case, intake=same, shown=seen, by=nurse, at=AT)  # a form sent twice
+    now = visits.fast_of(appointment=case, at=AT).mark
+    visits.record_intake(appointment=case, intake={LIGHT: None}, shown=now, by=nurse, at=AT)
+    assert CaseDetails.objects.get().intake == {}
+
+
+def test_the_page_shows_what_somebody_else_wrote_down_and_keeps_what_was_typed(
+    clinic: SmallClinic, nurse: Actor, signed_in: Callable[..., Client], stand_at: Callable[[datetime], None]
+) -> None:
+    stand_at(AT)
+    case = case_of(clinic)
+    url = f"/appointments/{case.public_id}/checklist/before/"
+    client = signed_in("nurse", clinic.site)
+    seen = client.get(url).context["intake_shown"]
+    record(case, nurse, **{LIGHT: local(TODAY, "8:00")})
+    typed = {f"intake_{LIQUIDS}": f"{TODAY}T07:00", "act": "all", "intake_shown": seen, "request_key": "a" * 32}
+
+    answer = client.post(url, typed)
+
+    page = answer.content.decode()
+    assert (answer.status_code, visits.checklist(case).answers) == (409, {})
+    assert "14 Sep 08:00" in page
+    assert f'value="{TODAY}T07:00"' in page
+    again = {
+        **typed,
+        "intake_shown": answer.context["intake_shown"],
+        f"intake_{LIGHT}": f"{TODAY}T04:00",
+        "request_key": "b" * 32,
+    }
+    assert client.post(url, again).status_code in (302, 303)
+    assert set(CaseDetails.objects.get().intake) == {LIGHT, LIQUIDS}
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59", "0001-01-01T00:00", "2026-03-08T02:30"])
+def test_a_time_that_cannot_be_is_refused_at_its_field(
+    clinic: SmallClinic, nurse: Actor, signed_in: Callable[..., Client], stand_at: Callable[[datetime], None], moment: str
+) -> None:
+    stand_at(AT)
+    url = f"/appointments/{case_of(clinic).public_id}/checklist/before/"
+    answer = signed_in("nurse", clinic.site).post(url, {f"intake_{LIQUIDS}": moment, "request_key": "a" * 32})
+    assert (answer.status_code, list(answer.context["fast"].errors)) == (422, [f"intake_{LIQUIDS}"])
+
+
+@pytest.mark.parametrize(("day", "is_kept"), [(TODAY, True), (TODAY + timedelta(days=1), False)])
+def test_what_was_asked_on_a_day_counts_on_that_day_alone(clinic: SmallClinic, nurse: Actor, day: date, is_kept: bool) -> None:
+    case = case_of(clinic)
+    record(case, nurse, **{FATTY: local(TODAY, "1:00")})
+    visits.answer_checks(appointment=case, moment=CheckMoment.BEFORE, answers=YES, by=nurse, at=AT)
+    place = staging.old_place(case)
+    booking.cancel(appointment=case, reason="equipment", asked_by="clinic", by=Actor.system("tests"), at=AT)
+
+    there = replace(place, starts_at=local(day, "14:00"))
+    booking.reinstate(appointment=case, opening=there, by=Actor.system("tests"), at=AT)
+
+    assert bool(CaseDetails.objects.get().intake) == bool(visits.checklist(case).answers) == is_kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from datetime import date, timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -144,3 +145,31 @@ def test_a_limit_that_a_drug_needs_must_count_on_every_day(content: Content) -> 
     assert told(content)[0].startswith(
         "antithrombotics.yaml: row drugs: field effective_from: expected a row that holds on every day"
     )
+
+
+@pytest.mark.parametrize(
+    "change", [{"enabled_by_default": False}, {"effective_to": "2027-01-31"}, {"effective_from": "2027-12-01"}]
+)
+def test_what_a_steroid_weighs_is_never_away(content: Content, change: dict[str, Any]) -> None:
+    row(content, "steroids", "drugs", "triamcinolone").update(change)
+    book = Book(content)
+    had = Session(date(2027, 1, 4), "esi_caudal", "esi", "performed", drug="triamcinolone", dose_mg=Fraction(40))
+    facts = live(want("esi_tf_cervical", levels=("C5-C6",), side="left", drug="triamcinolone"), sessions=(had,), medications=())
+    found = said(book, facts, TURN)
+    assert any("articulate" in one.message and one.refuses for one in found.values())
+
+
+def test_a_steroid_weighs_what_the_version_of_the_day_says(content: Content) -> None:
+    renewed(content, "steroids", "drugs", "triamcinolone", lambda new: new.update(mg_equal_to_4mg_methylprednisolone=8))
+    book = Book(content)
+    facts = live(want("esi_caudal"), medications=())
+    weights = [
+        {rule.equal_mg["triamcinolone"] for rule in book.rules(facts, on) if hasattr(rule, "equal_mg")}
+        for on in (TURN - DAY, TURN)
+    ]
+    assert weights == [{4}, {8}]
+
+
+def test_of_an_intake_with_two_versions_the_longest_fast_says_whether_it_is_asked_about(content: Content) -> None:
+    renewed(content, "fasting", "minimum_hours", "clear_liquids", lambda new: new.update(hours=0))
+    assert Book(content).fasting_hours["clear_liquids"] == 2

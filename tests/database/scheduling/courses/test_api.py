@@ -73,9 +73,10 @@ def test_terms_that_do_not_go_together_are_refused_in_words(ward: Ward, doctor: 
 def test_changing_stopping_and_restarting_need_the_version(ward: Ward, doctor: Client) -> None:
     course = ward.start(since=TODAY)
     path = f"courses/{course.public_id}"
-    terms = {"works": WORKS, "side": "right", "levels": ["L4-L5", "L5-S1"], "not_before": "2026-10-05"}
+    terms = {"works": WORKS, "side": "right", "levels": ["L4-L5", "L5-S1"], "not_before": "2026-10-05", "drug": "none"}
     assert send(doctor, f"{path}/change/", terms).status_code == 428
     changed = send(doctor, f"{path}/change/", terms, **{"If-Match": '"1"'})
+    assert Course.objects.get(pk=course.pk).drug == "none"
     assert (changed.status_code, changed.json()["plan"]["earliest"], changed["ETag"]) == (200, "2026-10-05", '"2"')
     assert send(doctor, f"{path}/change/", terms, **{"If-Match": '"1"'}).status_code == 412
     stopped = send(doctor, f"{path}/stop/", {"reason": "Goal reached"}, **{"If-Match": '"2"'})

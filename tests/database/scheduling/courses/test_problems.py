@@ -60,6 +60,11 @@ def test_a_course_is_started_for_a_problem_on_record_and_its_page_says_which(war
     assert (course.problem, course.diagnosis) == (problem, "")
     page = client.get(reverse("scheduling:course", args=[course.public_id])).content.decode()
     assert "Facet pain, M47.816, L4-L5, right, since Jan 2026" in page
+    desk = Client()
+    desk.force_login(factories.user(role="desk", sites=(ward.clinic.site,)))
+    seen = desk.get(reverse("scheduling:course", args=[course.public_id])).content.decode()
+    assert "Facet pain" in seen
+    assert "M47.816" not in seen  # a code and its story are of the record, which a desk does not read
 
 
 def test_without_one_the_diagnosis_is_told_in_words(ward: Ward, problem: Presentation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,9 @@ from pain_clinic.accounts.actors import Actor
 from patients import records
 from patients.models import Clearance, Medication
 from patients.records import MayNotRecord
-from scheduling import clearing, rechecking
+from procedures.models import RuleRow
+from scheduling import booking, clearing, holdplan, rechecking
+from scheduling.booking import staging
 from scheduling.models import Appointment, AppointmentFinding, DeskTask
 from tests import factories
 from tests.database.scheduling.rules.ruling import ask_all
@@ -178,3 +181,70 @@ def test_page_and_api_take_the_patients_answer(
     (held,) = client.get(api).json()["medicines"]
     assert datetime.fromisoformat(held["told_last_at"]) == LAST - DAY
     assert datetime.fromisoformat(held["hold_begins_at"]) == LAST
+
+
+def given_up(case: Appointment, how: str) -> None:
+    """Let a case give up its time and come back to it."""
+    desk = Actor.system("tests")
+    if how == "cancelled":
+        booking.cancel(appointment=case, reason="transport", asked_by="patient", by=desk, at=LAST + DAY)
+        booking.reinstate(appointment=case, by=desk, at=LAST + DAY)
+        return
+    place = staging.old_place(case)
+    for day, back in ((SLOT + DAY, False), (SLOT, True)):
+        there = replace(place, starts_at=local(day, "10:00"))
+        booking.reschedule(
+            appointment=Appointment.objects.get(pk=case.pk), opening=place if back else there, by=desk, at=LAST + DAY
+        )
+
+
+@pytest.mark.parametrize("how", ["cancelled", "moved"])
+def test_an_answer_ends_with_the_time_that_it_was_given_for(case: Appointment, nurse: Actor, how: str) -> None:
+    night(case, LAST + MINUTE)
+    confirm(case, nurse, LAST, LAST + DAY)
+    assert night(case, LAST + DAY) is None
+
+    given_up(case, how)
+
+    assert Clearance.objects.get(answer="given").told_last_at is None
+    found = night(case, LAST + DAY + MINUTE)  # the prescriber's word stands for this slot; the patient is asked anew
+    assert found is not None
+    assert found.severity == "pending"
+
+
+def test_a_dose_planned_and_agreed_with_an_earlier_answer_is_no_contradiction(case: Appointment, nurse: Actor) -> None:
+    records.amend_fact(row=Medication.objects.get(), changes={"last_dose_at": LAST}, by=nurse, at=NOW)
+    assert night(case, LAST + DAY) is not None
+    confirm(case, nurse, LAST - 12 * 60 * MINUTE, LAST + DAY)
+    assert night(case, LAST + DAY) is None
+
+
+@pytest.mark.parametrize(("told", "is_taken"), [(-121 * DAY, False), (-119 * DAY, True), (timedelta(0), True), (MINUTE, False)])
+def test_an_answer_of_another_year_or_of_tomorrow_is_a_slip_of_the_pen(
+    case: Appointment, nurse: Actor, told: timedelta, is_taken: bool
+) -> None:
+    at = LAST + DAY
+    if is_taken:
+        assert confirm(case, nurse, at + told, at).told_last_at == at + told
+        return
+    with pytest.raises(clearing.DoseAhead):
+        confirm(case, nurse, at + told, at)
+    assert Clearance.objects.get(answer="given").told_last_at is None
+
+
+def test_a_late_patient_in_the_house_keeps_the_hold_that_was_agreed(case: Appointment, nurse: Actor) -> None:
+    night(case, LAST + MINUTE)
+    confirm(case, nurse, LAST, LAST + DAY)
+    Appointment.objects.filter(pk=case.pk).update(status="preparing")
+    late = case.starts_at + 5 * MINUTE
+    found = rechecking.look(appointment=case, at=late).findings
+    assert [one.key for one in found if one.code in ("antithrombotic_hold", "antithrombotic_clearance")] == []
+
+
+def test_nothing_is_ready_for_the_patient_beside_a_medicine_that_the_table_does_not_know(case: Appointment, nurse: Actor) -> None:
+    assert holdplan.plan_of(case=case, at=NOW).is_cleared
+    RuleRow.objects.filter(row_id="clopidogrel").update(is_enabled=False)
+    given = {"kind": "antithrombotic", "drug": "clopidogrel", "name": "Clopidogrel"}
+    records.record(kind=Medication, patient=case.patient, values=given, by=nurse, at=NOW)
+    found = holdplan.plan_of(case=case, at=NOW)
+    assert (found.unknown, found.is_cleared) == (("clopidogrel",), False)

@@ -278,3 +278,14 @@ def test_cases_of_other_sites_are_not_counted(case: Appointment) -> None:
     stranger = factories.user(role="manager", sites=(factories.site(),))
 
     assert effects.effect_of(rows=[row("mcr_facet_dx_cap")], user=stranger, at=NOW).coming == 0
+
+
+def test_effect_asks_about_the_cases_of_a_family_just_added(case: Appointment, clinic: SmallClinic) -> None:
+    user = factories.user(role="manager", sites=(clinic.site,))
+    other = row("mcr_tpi_cap")
+    assert case.procedure.family not in other.data["applies_to"]
+    assert effects.effect_of(rows=[other], user=user, at=NOW).coming == 0
+
+    now, later = rulerows.wanted(other, {}, {"applies_to": ["tpi", case.procedure.family]}, starts_on=TOMORROW)
+
+    assert effects.effect_of(rows=[now, later], user=user, at=NOW).coming == 1
