@@ -188,7 +188,7 @@ def given_up(case: Appointment, how: str) -> None:
     desk = Actor.system("tests")
     if how == "cancelled":
         booking.cancel(appointment=case, reason="transport", asked_by="patient", by=desk, at=LAST + DAY)
-        booking.reinstate(appointment=case, by=desk, at=LAST + DAY)
+        booking.reinstate(appointment=Appointment.objects.get(pk=case.pk), by=desk, at=LAST + DAY)
         return
     place = staging.old_place(case)
     for day, back in ((SLOT + DAY, False), (SLOT, True)):
