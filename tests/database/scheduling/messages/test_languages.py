@@ -16,7 +16,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import translation
 
-from pain_clinic import languages
+from pain_clinic import catalogues, languages
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.catalogues import Unreadable, compiled, keys_of, read_compiled, read_source
 from patients import access_lists, records
@@ -411,3 +411,15 @@ msgstr ""
     assert read_source(source) == {"alt. month\x04May": "maio", "two lines": "duas linhas", "%d day\0%d days": "%d dia\0%d dias"}
     with pytest.raises(Unreadable, match="line 2 cannot be read"):
         read_source('msgid "a"\nmsgstr "b\n')
+
+
+@pytest.mark.parametrize(
+    ("key", "said", "is_fine"),
+    [
+        ("How are you?", "Como está?", True),
+        ("How are you?", '<a href="//x.example">?</a>', False),
+        ("Go", "A & B", False),
+    ],
+)
+def test_a_translation_that_brings_markup_is_held_back(key: str, said: str, is_fine: bool) -> None:
+    assert (catalogues.faults({key: said}) == []) is is_fine
