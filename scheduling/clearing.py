@@ -110,13 +110,16 @@ def confirm(*, appointment: Appointment, drug: str, told_last_at: datetime, by: 
         NothingToConfirm: no word for these times, or the hold has not begun. DoseAhead: the time lies ahead, or months ago.
     """
     with guarded(), transaction.atomic():
-        case, line = _line(appointment, drug, at)
+        case, line = _line(appointment, drug, at, in_house=True)
         if line.clearance is None or line.begins_at is None or at < line.begins_at:
             raise NothingToConfirm
         if not at - OLDEST <= told_last_at <= at:
             raise DoseAhead
         kept = records.amend_fact(row=line.clearance, changes={"told_last_at": told_last_at}, by=by, at=at)
-        rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])
+        if case.status in BEFORE_ARRIVAL:
+            rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])
+        else:
+            rechecking.ask_in_house(appointment=case, by=by, at=at)
     return kept
 
 
@@ -131,17 +134,19 @@ def tell_again(*, appointment: Appointment, by: Actor, at: datetime) -> bool:
         return True
 
 
-def _locked(appointment: Appointment, at: datetime) -> Appointment:
+def _locked(appointment: Appointment, at: datetime, *, in_house: bool = False) -> Appointment:
     staging.lock_patients([appointment.patient_id])
     staging.locked_case(appointment, None)
     case = Appointment.objects.select_related(*rechecking.JOINED).get(pk=appointment.pk)
+    if in_house and case.status in rechecking.WAITING_IN_HOUSE:
+        return case
     if case.status not in BEFORE_ARRIVAL or case.starts_at <= at:
         raise CaseOver
     return case
 
 
-def _line(appointment: Appointment, drug: str, at: datetime) -> tuple[Appointment, holdplan.Line]:
-    case = _locked(appointment, at)
+def _line(appointment: Appointment, drug: str, at: datetime, *, in_house: bool = False) -> tuple[Appointment, holdplan.Line]:
+    case = _locked(appointment, at, in_house=in_house)
     for line in holdplan.plan_of(case=case, at=at).lines:
         if line.held.drug == drug and line.held.needs_word:
             return case, line

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,9 @@ __all__ = [
 LOAD_LOCK = 7_305_501
 
 
+LAST_TO_END = timezone(timedelta(hours=-12))  # where a day ends last: what has ended there is over everywhere
+
+
 class _DryRun(Exception):
     """Carries a dry run out of its transaction, which is thereby undone."""
 
@@ -58,7 +61,7 @@ def load(*, by: Actor, at: datetime, folder: Path = DATA, is_dry_run: bool = Fal
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOAD_LOCK])
             _load_catalogue(found["catalogue"], found["short_names"], report)
-            load_rules(found, report.rules)
+            load_rules(found, report.rules, at.astimezone(LAST_TO_END).date())
             families = frozenset(row["family"] for row in found["catalogue"].content["procedures"])
             load_pathways(found["pathways"], folder, families, report.pathways, at)
             for table in found.values():

@@ -39,14 +39,19 @@ class NoTables(Refused):
     """The clinic has no rule rows yet."""
 
 
-def load_rules(found: Mapping[str, Table], report: RuleReport) -> None:
-    """Bring the clinic's rule rows up to the tables inside the caller's transaction; the clinic's edits stay."""
+def load_rules(found: Mapping[str, Table], report: RuleReport, on: date | None = None) -> None:
+    """Bring the clinic's rule rows up to the tables inside the caller's transaction; the clinic's edits stay.
+
+    What a table corrects reaches each version of its row that has not ended on `on`; without a day, the last one.
+    """
     rows: dict[Key, list[RuleRow]] = {}
     for row in RuleRow.objects.select_for_update(no_key=True).in_order():
         rows.setdefault(_key(row), []).append(row)
     fresh: list[RuleRow] = []
     written: set[Key] = set()
-    for key, position, values in _written(found):
+    listed = [*_written(found)]
+    days = {(key, _first_day(values)) for key, _, values in listed}
+    for key, position, values in listed:
         report.row_count += 1
         written.add(key)
         versions = rows.setdefault(key, [])
@@ -54,16 +59,19 @@ def load_rules(found: Mapping[str, Table], report: RuleReport) -> None:
         if not versions:
             fresh.append(_put(RuleRow(table=key[0], section=key[1], row_id=key[2], table_values=values), values, position))
             report.added.append(_name(key))
-        elif (
-            not same
-            and all(_first_day(row.table_values) < _first_day(values) for row in versions)
-            and _renew(versions, values, position, report)
-        ):
-            continue
+        elif same:
+            for row in same:
+                if row is same[-1] or (on is not None and (row.effective_to is None or row.effective_to >= on)):
+                    _merge(row, values, position, report)
+        elif all(_first_day(row.table_values) < _first_day(values) for row in versions):
+            is_named = (key, _first_day(versions[-1].table_values)) in days
+            if not is_named and on is not None and _postpone(versions, values, position, report, on):
+                continue
+            if not _renew(versions, values, position, report):
+                _merge(versions[-1], values, position, report)
         else:
-            if not same:
-                _bring_forward(versions, values, report)
-            _merge((same or versions)[-1], values, position, report)
+            _bring_forward(versions, values, report)
+            _merge(versions[-1], values, position, report)
     RuleRow.objects.bulk_create(fresh)
     left = (key for key in sorted(rows.keys() - written) if any(row.table_values for row in rows[key]))  # not the clinic's own
     report.missing.extend(map(_name, left))
@@ -84,6 +92,21 @@ def _bring_forward(versions: Sequence[RuleRow], values: Mapping[str, Any], repor
         before.effective_to = begins - DAY
         before.version += 1
         before.save(update_fields=["effective_to", "version"])
+
+
+def _postpone(versions: Sequence[RuleRow], values: dict[str, Any], position: int, report: RuleReport, on: date) -> bool:
+    """Let the last version begin later, where a newer table puts off what has not begun on `on`; say whether that was so."""
+    last, old, begins = versions[-1], _first_day(versions[-1].table_values), _first_day(values)
+    if not (on < old < begins and last.effective_from == old):
+        return False
+    _merge(last, values, position, report)
+    before = versions[-2] if len(versions) > 1 else None
+    if before is not None and before.effective_to == old - DAY:
+        report.changed.append(Change(_name(_key(before)), "effective_to", before.effective_to, begins - DAY))
+        before.effective_to = begins - DAY
+        before.version += 1
+        before.save(update_fields=["effective_to", "version"])
+    return True
 
 
 def _renew(versions: list[RuleRow], values: dict[str, Any], position: int, report: RuleReport) -> bool:

@@ -17,13 +17,14 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
-from scheduling import clearing, holdplan
+from scheduling import clearing, holdplan, rechecking
 from scheduling.agenda import words
 from scheduling.forms import ClearanceForm, LastDoseForm
 from scheduling.models import BEFORE_ARRIVAL, Appointment
 from scheduling.views import doors
 
 RECORD = "patients.record_clinical"
+MAY_BE_TOLD = frozenset({*BEFORE_ARRIVAL, *rechecking.WAITING_IN_HOUSE})  # the patient says when a medicine was last taken
 
 
 @require_GET
@@ -131,7 +132,7 @@ def _page(
             "dose": (
                 dose if dose is not None and line.held.drug == drug else LastDoseForm(prefix=f"{line.held.drug}-last", zone=zone)
             )
-            if line.begins_at is not None and line.begins_at <= at and case.status in BEFORE_ARRIVAL
+            if line.begins_at is not None and line.begins_at <= at and case.status in MAY_BE_TOLD
             else None,
             "told_last": line.clearance.told_last_at.astimezone(zone)
             if line.clearance is not None and line.clearance.told_last_at

@@ -167,13 +167,31 @@ def test_the_clinics_own_later_version_is_compared_with_the_table_and_kept(by: A
     }  # fmt: skip
 
 
-def test_a_correction_of_the_table_reaches_the_version_that_counts_last(by: Actor, altered: Altered) -> None:
-    renew(by)
+def test_a_correction_of_the_table_reaches_each_version_that_has_not_ended(by: Actor, altered: Altered) -> None:
+    renew(by, starts_on=TODAY - DAY)  # the first has ended everywhere on earth
+    renew(by, starts_on=TURN, severity="warn")
 
     load(altered("payer_rules", lambda content: row_of(content, CAP).update(notes="Seen again.")))
 
-    old, new = versions()
-    assert old.data.get("notes") != "Seen again." == new.data["notes"]
+    assert [one.data["notes"] == "Seen again." for one in versions()] == [False, True, True]
+
+
+def test_a_policy_that_is_put_off_before_it_began_moves_with_the_end_of_the_one_before(altered: Altered) -> None:
+    load(altered("payer_rules", policy))
+    load(altered("payer_rules", lambda content: policy(content, effective_from=f"{TURN + 31 * DAY}")))
+
+    assert [(one.effective_from, one.effective_to) for one in versions()] == [
+        (None, TURN + 30 * DAY), (TURN + 31 * DAY, None),
+    ]  # fmt: skip
+    assert (cap(TURN + 30 * DAY), cap(TURN + 31 * DAY)) == ([4], [3])
+
+
+def test_a_policy_that_has_begun_is_followed_by_the_next(altered: Altered) -> None:
+    tables.load(by=BY, at=NOW, folder=altered("payer_rules", policy))
+    later = altered("payer_rules", lambda content: policy(content, effective_from=f"{TURN + 31 * DAY}"))
+    tables.load(by=BY, at=NOW + 200 * DAY, folder=later)
+
+    assert [one.effective_from for one in versions()] == [None, TURN, TURN + 31 * DAY]
 
 
 def test_a_file_may_hold_several_versions_of_a_row(altered: Altered) -> None:

@@ -248,3 +248,22 @@ def test_nothing_is_ready_for_the_patient_beside_a_medicine_that_the_table_does_
     records.record(kind=Medication, patient=case.patient, values=given, by=nurse, at=NOW)
     found = holdplan.plan_of(case=case, at=NOW)
     assert (found.unknown, found.is_cleared) == (("clopidogrel",), False)
+
+
+@pytest.mark.parametrize("told", [LAST, LAST + MINUTE], ids=["as agreed", "later"])
+def test_what_a_patient_in_the_house_says_is_judged_at_once(case: Appointment, nurse: Actor, told: datetime) -> None:
+    night(case, LAST + MINUTE)
+    Appointment.objects.filter(pk=case.pk).update(status="arrived")
+    at = case.starts_at + 5 * MINUTE  # late
+
+    confirm(Appointment.objects.get(pk=case.pk), nurse, told, at)
+
+    found = AppointmentFinding.objects.filter(appointment=case, gone_at=None, code=KEY).first()
+    assert (found is None) if told == LAST else (found is not None and found.stands)
+    assert asking(case) == []
+
+
+def test_once_in_the_room_nothing_is_written_down_any_more(case: Appointment, nurse: Actor) -> None:
+    Appointment.objects.filter(pk=case.pk).update(status="in_room")
+    with pytest.raises(clearing.CaseOver):
+        confirm(Appointment.objects.get(pk=case.pk), nurse, LAST, LAST + DAY)
