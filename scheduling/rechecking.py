@@ -16,28 +16,31 @@ from zoneinfo import ZoneInfo
 import structlog
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q
 
 from pain_clinic import clock
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.errors import DomainError, Forbidden, Refused
 from patients import facts
-from patients.models import FactChange
+from patients.models import FactChange, Patient
 from patients.records import FieldRefused
 from procedures import rulebook
 from procedures.rules import Finding, Waiver, ordered, unwaived
-from scheduling import deaths, readiness, waiting
+from scheduling import deaths, desk_tasks, readiness, waiting
 from scheduling.assessing import Judged, details_row, is_fixed_ahead, judge, open_cases, wish_of
 from scheduling.booking import RulesRefused, staging
 from scheduling.booking.judging import OVERRIDES
 from scheduling.booking.words import guarded
-from scheduling.models import AWAY, BEFORE_ARRIVAL, Appointment, CaseDetails, DeskTask, RuleCheck, Status, TaskOutcome
+from scheduling.models import AWAY, BEFORE_ARRIVAL, Appointment, CaseDetails, DeskTask, RuleCheck, Status, TaskKind, TaskOutcome
 
 BY = Actor.system("rules")
 BATCH = 50  # cases that are asked about in one transaction, whose patients are locked meanwhile
 AT_ONCE = 200  # changed facts that are looked at in one go
 BUDGET = timedelta(seconds=45)  # for one call; the next goes on
 NIGHT = time(2)
+AGAIN = "recheck"  # the kind of a change that is none: the rules broke down and are asked again
+NOT_ASKED = "The rules could not be asked about this case: the product broke down on what is on file. Look at it by hand."
 WAITING_IN_HOUSE = frozenset({Status.ARRIVED, Status.PREPARING, Status.READY})
 JOINED = ("procedure", "site", "patient", "details")
 log = structlog.get_logger(__name__)
@@ -45,13 +48,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How many cases were asked about, and about how many something else is said now."""
+    """How many cases were asked about, about how many something else is said now, and on how many patients it broke down."""
 
     seen: int = 0
     changed: int = 0
+    failed: int = 0
 
     def __add__(self, other: Asked) -> Asked:
-        return Asked(self.seen + other.seen, self.changed + other.changed)
+        return Asked(self.seen + other.seen, self.changed + other.changed, self.failed + other.failed)
 
 
 def recheck(patients: Iterable[int], *, at: datetime, by: Actor = BY, cases: Iterable[int] | None = None) -> Asked:
@@ -249,20 +253,64 @@ def _fill(row: CaseDetails, values: Mapping[str, Any]) -> None:
 # --- facts that changed ----------------------------------------------------------------------------------------------
 
 
-def follow_changes(*, at: datetime) -> Asked:
-    """Ask again about the cases of everybody about whom a fact has changed; one patient's failure stops no other's."""
-    waiting = FactChange.objects.filter(done_at=None).order_by("pk")[:AT_ONCE]
+def follow_changes(*, at: datetime, budget: timedelta = BUDGET, now: Callable[[], datetime] = clock.now) -> Asked:
+    """Ask again about the cases of everybody about whom a fact has changed; one patient's failure stops no other's.
+
+    Each patient is a transaction; one that broke down keeps its word, comes after the others and is asked again next time.
+    """
+    queue = FactChange.objects.filter(done_at=None).order_by("failures", "pk")[:AT_ONCE]
+    ends = now() + budget
     total = Asked()
-    for patient in dict.fromkeys(waiting.values_list("patient_id", flat=True)):
-        try:
-            with guarded(), transaction.atomic():
-                (locked,) = staging.lock_patients([patient]).values()
-                deaths.follow(patient=locked, at=at)
-                total += recheck([patient], at=at)
-                FactChange.objects.filter(patient=patient, done_at=None).update(done_at=at)
-        except DomainError as error:
-            log.warning("recheck_failed", code=error.code)
+    for patient in dict.fromkeys(queue.values_list("patient_id", flat=True)):
+        total += _ask_alone(patient, at, lambda patient=patient: _follow(patient, at))  # type: ignore[misc]
+        if now() >= ends:
+            break
     return total
+
+
+def _follow(patient: int, at: datetime) -> Asked:
+    (locked,) = staging.lock_patients([patient]).values()
+    deaths.follow(patient=locked, at=at)
+    step = recheck([patient], at=at)
+    FactChange.objects.filter(patient=patient, done_at=None).update(done_at=at)
+    return step
+
+
+def _ask_alone(patient: int, at: datetime, ask: Callable[[], Asked]) -> Asked:
+    """Ask about one patient in a transaction of its own; if that fails, leave the word that it is to be done again."""
+    try:
+        with guarded(), transaction.atomic():
+            return ask()
+    except DomainError as error:  # somebody has the patient in hand
+        log.warning("recheck_failed", code=error.code)
+        with guarded(), transaction.atomic():
+            _come_back(patient, at)
+        return Asked()
+    except Exception as error:  # one patient on whom the rules break down must not stop the others; counted and shown
+        held = Patient.objects.get(pk=patient)
+        log.error("recheck_broke_down", patient=str(held.public_id), exc_info=error)
+        with guarded(), transaction.atomic():
+            _come_back(patient, at)
+            _note_failure(held, at)
+        return Asked(failed=1)
+
+
+def _come_back(patient: int, at: datetime) -> None:
+    if not FactChange.objects.filter(patient=patient, done_at=None).exists():
+        FactChange.objects.create(patient_id=patient, kind=AGAIN, at=at, planned_at=at)  # for the rules, not for the planner
+
+
+def _note_failure(patient: Patient, at: datetime) -> None:
+    """Count that the rules broke down on a patient, and open a task for each coming case; it closes once they can be asked."""
+    FactChange.objects.filter(patient=patient, done_at=None).update(failures=F("failures") + 1)
+    coming = Appointment.objects.filter(patient=patient, status__in=BEFORE_ARRIVAL, is_history=False, starts_at__gt=at)
+    seen = Q(done_at=None) | Q(done_by__isnull=False, done_at__gt=at - waiting.AT_LEAST)  # whoever closed it is told once a day
+    told = DeskTask.objects.filter(seen, kind=TaskKind.RULES, appointment=OuterRef("pk"), note__contains=NOT_ASKED)
+    for case in coming.exclude(Exists(told)).select_related("site").order_by("pk"):
+        due = min(at + waiting.AT_LEAST, case.arrives_at)
+        desk_tasks.open_task(
+            kind=TaskKind.RULES, patient=patient, appointment=case, by=BY, at=at, due_at=due, reason="not_asked", note=NOT_ASKED
+        )
 
 
 # --- every night -----------------------------------------------------------------------------------------------------
@@ -320,12 +368,29 @@ def _next_batch(run: int, at: datetime) -> Asked | None:
             row.save(update_fields=["done_at"])
             _tidy(at)
             return None
-        step = recheck([patient for _, patient in batch], at=at, cases=[case for case, _ in batch])
+        step = _ask_batch(batch, at)
         row.cursor = batch[-1][0]
         row.seen += step.seen
         row.changed += step.changed
-        row.save(update_fields=["cursor", "seen", "changed"])
+        row.failed += step.failed
+        row.save(update_fields=["cursor", "seen", "changed", "failed"])
         return step
+
+
+def _ask_batch(batch: Sequence[tuple[int, int]], at: datetime) -> Asked:
+    """Ask about cases (key and patient) at once; if that breaks down, patient by patient, and note on whom it does."""
+    try:
+        with transaction.atomic():
+            return recheck([patient for _, patient in batch], at=at, cases=[case for case, _ in batch])
+    except Exception as error:  # on one of them; on whom shows when each is asked about alone
+        log.warning("recheck_batch_broke_down", count=len(batch), exc_info=error)
+    cases: dict[int, list[int]] = defaultdict(list)
+    for case, patient in batch:
+        cases[patient].append(case)
+    total = Asked()
+    for patient in sorted(cases):  # in key order, as patients are locked
+        total += _ask_alone(patient, at, lambda patient=patient: recheck([patient], at=at, cases=cases[patient]))  # type: ignore[misc]
+    return total
 
 
 def _tidy(at: datetime) -> None:

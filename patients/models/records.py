@@ -83,6 +83,7 @@ class FactChange(models.Model):
     """The word that something recorded about a patient has changed, for floors above: rules are asked again, plans renewed.
 
     Left by the verb in its own transaction. Whoever asks the rules again sets ``done_at``, the planner ``planned_at``.
+    ``failures`` counts how often asking the rules broke down on this patient since.
     """
 
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
@@ -90,6 +91,7 @@ class FactChange(models.Model):
     at = models.DateTimeField()
     done_at = models.DateTimeField(null=True, blank=True)
     planned_at = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         default_permissions = ()

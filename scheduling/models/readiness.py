@@ -110,6 +110,7 @@ class RuleCheck(models.Model):
     cursor = models.BigIntegerField(default=0)  # the last case that was asked about, by key
     seen = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0, db_default=0)  # patients on whom asking broke down; they are asked again
     done_at = models.DateTimeField(null=True)
 
     class Meta:
