@@ -264,7 +264,14 @@ class Known:
         )
 
     def _problem(self, request: Request) -> Sequence[Any] | None:
-        """Return the problem that is treated: at these levels or this side before any other, the newest of several."""
+        """Return the problem that is treated: the one that is named, else at these levels or this side before any other.
+
+        Of several it is the newest. A named one counts though it has ended: somebody says that it is meant, whatever the date.
+        """
+        if request.problem is not None:
+            named = next((row for row in self._of("presentation") if row[0] == request.problem), None)
+            if named is not None:  # else it was written down by mistake
+                return named
         levels = {level for one in request.wanted for level in one.levels}
         sides = {one.side for one in request.wanted}
         best: tuple[tuple[bool, bool, int], Sequence[Any]] | None = None

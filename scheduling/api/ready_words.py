@@ -51,6 +51,13 @@ class PlannedOut(serializers.Serializer[object]):
     temperature_c = serializers.DecimalField(max_digits=4, decimal_places=1, allow_null=True)
     modic_type = serializers.IntegerField(allow_null=True)
     contrast = serializers.CharField()
+    course = serializers.UUIDField(
+        source="course.public_id", allow_null=True, default=None, help_text="From which the case was booked."
+    )
+    problem = serializers.UUIDField(
+        source="problem.public_id", allow_null=True, default=None,
+        help_text="On record, that this course is for: rules read it. Null: they choose one by level and side.",
+    )  # fmt: skip
 
 
 class FindingOut(serializers.Serializer[object]):

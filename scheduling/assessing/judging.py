@@ -60,6 +60,8 @@ class Details:
     modic_type: int | None = None
     contrast: str = ""
     intake: tuple[tuple[str, datetime], ...] = ()
+    course_id: int | None = None  # from which it was booked
+    problem_id: int | None = None  # which that course is for
 
     @staticmethod
     def of(row: CaseDetails | None) -> Details:
@@ -82,6 +84,8 @@ class Details:
             modic_type=row.modic_type,
             contrast=row.contrast,
             intake=tuple((what, datetime.fromisoformat(ended)) for what, ended in sorted(row.intake.items())),
+            course_id=row.course_id,
+            problem_id=row.problem_id,
         )
 
 
@@ -236,6 +240,7 @@ def request_of(wish: Wish, book: Book | None, known: Known) -> Request:
         premedication={"": None, "none": ""}.get(said.premedication, said.premedication),
         rationale=said.rationale,
         site_reason=said.site_reason,
+        problem=said.problem_id,
         case=str(wish.case or ""),
         is_booked=wish.is_booked,
         is_planned_series=wish.is_series,
@@ -295,6 +300,8 @@ def _fingerprint(key: str, rests: Rests, facts: Facts, known: Known) -> str:
         told += [request.sedation, request.guidance, str(request.place_of_service), str(request.state)]
         told += [str(request.has_driver), str(request.premedication), request.rationale, request.site_reason]
         told += [repr(one) for one in request.intake if key == f"fasting_{one.what}"]
+    if "presentation" in names and facts.request.problem is not None:
+        told.append(f"problem {facts.request.problem}")
     if "sessions" in names:
         kept = set(known.sessions)
         told += sorted(repr(one) for one in facts.sessions if one not in kept)

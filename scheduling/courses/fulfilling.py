@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -95,6 +96,7 @@ def what(row: PlannedSession, course: Course, code: str, side: str) -> tuple[Pro
     procedure = Procedure.objects.get(code=code)
     spot = spot_of(procedure, side or course.side, course.levels, course.regions)
     details = _said(course, row, procedure) if code == row.procedure else Details()
+    details = replace(details, course_id=course.pk, problem_id=course.problem_id)
     target = Target(
         side=spot.side, levels=spot.levels, sedation=procedure.planned_sedation, regions=spot.regions, details=details
     )

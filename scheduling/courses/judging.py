@@ -85,6 +85,7 @@ class World:
             place_of_service=place or course.site.place_of_service,
             state=state or course.site.state or None,
             premedication=None,
+            problem=course.problem_id,
         )
         others = [
             session_of(case, self.reading.book)

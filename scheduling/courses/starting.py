@@ -29,7 +29,8 @@ from scheduling.courses.words import (
     must_order,
     must_work,
 )
-from scheduling.models import CallOutcome, Course, CourseCall, CourseStatus
+from scheduling.models import AWAY, BEFORE_ARRIVAL, CallOutcome, CaseDetails, Course, CourseCall, CourseStatus
+from scheduling.rechecking import WAITING_IN_HOUSE, recheck
 
 TERM_FIELDS = (
     "works", "side", "levels", "regions", "drug", "is_staged", "first_side", "physician", "problem", "diagnosis", "goal",
@@ -81,7 +82,7 @@ def start(
 
 
 def change(*, course: Course, terms: Terms, by: Actor, at: datetime, version: int | None = None) -> Course:
-    """Change what a course asks for; its pathway stays.
+    """Change what a course asks for; its pathway stays. For another problem its cases ahead are judged by that one at once.
 
     Raises:
         Forbidden, TermsRefused: as for `start`.
@@ -94,10 +95,13 @@ def change(*, course: Course, terms: Terms, by: Actor, at: datetime, version: in
     _check_problem(terms, course.patient_id)
     with guarded(), transaction.atomic():
         row = _locked(course, version)
+        before = row.problem_id
         _put(row, terms)
         row.version += 1
         row.save(update_fields=[*TERM_FIELDS, "version"])
         _record("scheduling.change_course", row, by)
+        if row.problem_id != before:
+            _carry_problem(row, by, at)
         plan([row.pk], at=at)
     row.refresh_from_db()
     return row
@@ -234,6 +238,16 @@ def _check_work(step: Step | None, procedure: Procedure | None, terms: Terms) ->
     findings = validate_target(procedure, spot.side, spot.levels, spot.regions)
     if findings:
         raise TermsRefused("works", f"{step.name}: {findings[0].message}", findings)
+
+
+def _carry_problem(course: Course, by: Actor, at: datetime) -> None:
+    """Let the cases booked from a course that have not begun be for the problem that it is for now, and ask about them again."""
+    cases = CaseDetails.objects.filter(course=course, appointment__is_history=False)
+    ahead = cases.filter(appointment__status__in=(*BEFORE_ARRIVAL, *WAITING_IN_HOUSE, *AWAY))
+    keys = list(ahead.order_by("pk").values_list("pk", flat=True))
+    if keys:
+        CaseDetails.objects.filter(pk__in=keys).update(problem=course.problem_id)
+        recheck([course.patient_id], at=at, by=by, cases=keys)
 
 
 def _put(course: Course, terms: Terms) -> None:

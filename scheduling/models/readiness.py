@@ -6,6 +6,7 @@ import pghistory
 from django.db import models
 from django.db.models import Q
 
+from patients.models import Presentation
 from scheduling.models.appointments import Appointment
 
 
@@ -59,7 +60,9 @@ COLDEST_C, HOTTEST_C = -90, 110  # that a lesion may be made at
 class CaseDetails(models.Model):
     """What is said about a case beyond its target; what is empty nobody has said yet.
 
-    ``drug`` is a row id of the steroid table, or ``none``. Old values are in the row history.
+    ``drug`` is a row id of the steroid table, or ``none``. ``course`` is the one from which it was booked, ``problem`` the one
+    on record that this course is for: rules read it, and choose one by level and side where it is empty. Old values are in
+    the row history.
     """
 
     appointment = models.OneToOneField(Appointment, on_delete=models.PROTECT, related_name="details", primary_key=True)
@@ -79,6 +82,10 @@ class CaseDetails(models.Model):
     contrast = models.CharField(max_length=10, choices=PlannedContrast.choices, blank=True, default="", db_default="")
     # On the day: when each intake of the fasting table ended, by its name, as ISO 8601 writes instants.
     intake = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()), blank=True)
+    course = models.ForeignKey("scheduling.Course", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    problem = models.ForeignKey(
+        Presentation, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )  # fmt: skip
 
     class Meta:
         default_permissions = ()

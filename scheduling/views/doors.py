@@ -84,7 +84,7 @@ class OpeningOld(Conflict):
 def the_case(request: HttpRequest, public_id: uuid.UUID) -> Appointment:
     """Return an appointment at a site of this user, its patient, procedure and site joined; 404 otherwise."""
     mine = Appointment.objects.visible_to(request.user)  # type: ignore[arg-type]
-    rows = mine.select_related("patient", "procedure", "site", "completion", "details")
+    rows = mine.select_related("patient", "procedure", "site", "completion", "details__problem")
     found: Appointment = get_object_or_404(rows, public_id=public_id)
     web.show_site(request, found.site)
     return found

@@ -91,6 +91,7 @@ class Request:
     rationale: str = field(default="", kw_only=True)
     site_reason: str = field(default="", kw_only=True)
     is_planned_series: bool = field(default=False, kw_only=True)
+    problem: int | None = field(default=None, kw_only=True)  # key of the one on record that is meant; None: it is chosen
     case: str = field(default="", kw_only=True)  # the booked case, to which an authorization may be bound
     is_booked: bool = field(default=False, kw_only=True)  # it stands on this date already
 

@@ -102,6 +102,7 @@ def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reaso
         guidance=MODALITIES[appointment.guidance or usual(appointment.procedure)],
         where=target_words.regions_in_words(appointment.regions),
         role=_role(appointment),
+        problem=_problem(appointment) if by.may("scheduling.view_course") else "",
         otherwise=_otherwise(appointment) if by.may("patients.view_history") else "",
         uses=_uses(standing, zone),
         legs=_legs(appointment, standing, zone),
@@ -137,6 +138,12 @@ def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reaso
 def _role(appointment: Appointment) -> str:
     details = getattr(appointment, "details", None)
     return str(PlannedRole(details.role).label) if details is not None and details.role else ""
+
+
+def _problem(appointment: Appointment) -> str:
+    """Return the name of the problem that the course of a case is for, as the course's own page shows it to everybody."""
+    details = getattr(appointment, "details", None)
+    return details.problem.name if details is not None and details.problem is not None else ""
 
 
 # What a completion says differs from the booking, in the words of the page.

@@ -188,6 +188,7 @@ class Case:
     guidance: str
     where: str = ""  # on the body, where no level says it
     role: str = ""  # what it is done for, where somebody has said so
+    problem: str = ""  # on record, that the course it was booked from is for
     otherwise: str = ""  # what was done otherwise than booked, for who may know what was done
     uses: tuple[Use, ...] = ()
     legs: tuple[LegLine, ...] = ()

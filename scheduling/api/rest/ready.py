@@ -38,7 +38,9 @@ class _OfCase(rest.View):
 
     def case(self, request: Request, public_id: str) -> Appointment:
         """Return a case that the asker may see, with what is said about it."""
-        found: Appointment = get_object_or_404(cases(request).select_related("details"), public_id=public_id)
+        found: Appointment = get_object_or_404(
+            cases(request).select_related("details__course", "details__problem"), public_id=public_id
+        )
         return found
 
     def read(self, case: Appointment) -> None:

@@ -165,8 +165,11 @@ class Scene:
 
 def details_of(session: SeriesSession) -> Details:
     """Return what the order says about a case beyond its target."""
-    rationale = session.course.rationale if session.course is not None else ""
-    return Details(role=session.role, drug=session.drug, rationale=rationale)
+    said = Details(role=session.role, drug=session.drug)
+    course = session.course
+    if course is None:
+        return said
+    return replace(said, rationale=course.rationale, course_id=course.pk, problem_id=course.problem_id)
 
 
 def is_booked(session: SeriesSession) -> bool:

@@ -219,6 +219,17 @@ def test_problem_of_the_same_levels_comes_before_any_other_and_one_of_the_other_
     assert other.icd10 == "M79.7"
 
 
+@pytest.mark.parametrize("values", [{}, {"ended_on": TODAY}], ids=["runs", "ended"])
+def test_problem_that_is_named_comes_before_the_nearest_whether_it_has_ended_or_not(patient: Patient, values: Any) -> None:
+    put(Presentation, patient, name="Left leg", side="left", levels=["L4-L5"], icd10="M54.17")
+    meant = put(Presentation, patient, name="Neck", side="right", levels=["C5-C6"], icd10="M54.12", **values)
+    wanted = (told.Wanted("esi_tf_lumbar", "esi", "left", ("L4-L5",)),)
+    assert filled(patient, several=wanted).presentation.icd10 == "M54.17"
+    assert filled(patient, several=wanted, problem=meant.pk).presentation.icd10 == "M54.12"
+    Presentation.objects.filter(pk=meant.pk).update(is_in_error=True, error_reason="Another patient")
+    assert filled(patient, several=wanted, problem=meant.pk).presentation.icd10 == "M54.17"
+
+
 def test_one_statement_reads_one_patient_and_many(patient: Patient, django_assert_num_queries: Any) -> None:
     people = [patient, *(factories.patient(home=patient.home_site) for _ in range(4))]
     for number, one in enumerate(people):

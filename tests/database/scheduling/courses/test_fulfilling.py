@@ -140,7 +140,7 @@ def test_a_step_is_booked_with_its_role_where_its_procedure_may_be_done_for_eith
     courses.refresh(at=NOW)
     first = FoundOpenings.objects.get(planned=current(facet)).openings[0]
     plain = courses.book_next(planned=current(facet), opening=opened(ward, first), by=ward.desk, at=NOW)
-    assert not hasattr(plain, "details")
+    assert (plain.details.role, plain.details.course) == ("", facet)
 
 
 def test_a_taken_opening_books_nothing(ward: Ward) -> None:
