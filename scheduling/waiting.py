@@ -86,6 +86,7 @@ class Group:
     role: TaskRole
     due_at: datetime
     texts: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 def grouped(findings: Iterable[Finding], arrives_at: datetime, at: datetime) -> tuple[Group, ...]:
@@ -97,7 +98,7 @@ def grouped(findings: Iterable[Finding], arrives_at: datetime, at: datetime) -> 
         work, due = work_of(finding), finding.due_at or due_at(finding, arrives_at, at)
         held = found.get(work.kind) or Group(work.kind, work.role, due, ())
         texts = tuple(dict.fromkeys((*held.texts, finding.message)))
-        found[work.kind] = replace(held, due_at=min(held.due_at, due), texts=texts)
+        found[work.kind] = replace(held, due_at=min(held.due_at, due), texts=texts, findings=(*held.findings, finding))
     return tuple(sorted(found.values(), key=lambda group: (group.due_at, group.kind)))
 
 

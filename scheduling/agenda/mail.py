@@ -15,6 +15,7 @@ from django.urls import reverse
 from pain_clinic import health
 from pain_clinic.accounts.models import Site
 from patients.pages import spoken
+from procedures.rules import Finding
 from scheduling.agenda import cases, words
 from scheduling.agenda.shapes import Page, Pair, Tab
 from scheduling.intervals import local_day
@@ -72,7 +73,7 @@ class TaskRow:
     case: str
     case_url: str
     message_url: str
-    work_url: str
+    ways: tuple[Pair, ...]  # label and address of the pages on which it is seen to
     opened_at: datetime
     due_at: datetime
     role: str
@@ -199,6 +200,7 @@ def tasks(
         rows = {CASES: rows.before_a_case, AFTER: rows.after_a_visit}.get(kind, rows.by_telephone)()
     joined = rows.select_related("patient", "appointment__procedure", "site", "owner", "message")
     found = Paginator(joined, PER_PAGE).get_page(number)
+    behind = cases.findings_behind(found.object_list)
     tabs = [
         *([("", "By telephone")] if shown in (TaskRole.DESK, ALL) else []),
         (CASES, "Before the visit"),
@@ -216,7 +218,7 @@ def tasks(
         title="To do",
         roles=tuple(Tab(str(label), address(role=value, kind=CASES), value == shown) for value, label in roles) if kind else (),
         tabs=tuple(Tab(label, address(role=role, kind=str(key)), str(key) == kind) for key, label in tabs),
-        rows=tuple(_task(row, user, at, reasons) for row in found.object_list),
+        rows=tuple(_task(row, user, at, reasons, behind.get(row.pk, ())) for row in found.object_list),
         outcomes=tuple(Pair(value, str(label)) for value, label in TaskOutcome.choices),
         page=words.paged(found, url, kind=kind, role=role),
         empty=EMPTY.get(kind, "Nobody is to be called."),
@@ -252,7 +254,7 @@ SHORT = {
 OF_A_MAIL = (TaskKind.NO_EMAIL, TaskKind.MAIL_FAILED, TaskKind.ADDRESS_BOUNCES)
 
 
-def _task(row: DeskTask, user: User, at: datetime, reasons: cases.Reasons) -> TaskRow:
+def _task(row: DeskTask, user: User, at: datetime, reasons: cases.Reasons, behind: Sequence[Finding]) -> TaskRow:
     zone = ZoneInfo(row.site.time_zone)
     phone = str(row.patient.phone or "")
     is_of_a_mail = row.kind in OF_A_MAIL and bool(row.reason)
@@ -267,7 +269,7 @@ def _task(row: DeskTask, user: User, at: datetime, reasons: cases.Reasons) -> Ta
         case=f"{words.case_title(case)}, {words.stamp(case.starts_at.astimezone(zone))}" if case else "",
         case_url=words.case_url(case.public_id) if case else "",
         message_url=reverse("scheduling:message", args=[row.message.public_id]) if row.message else "",
-        work_url=cases.work_url(TaskKind(row.kind), row.patient, user.has_perm),
+        ways=cases.ways_of(TaskKind(row.kind), behind, case, row.patient, user.has_perm),
         opened_at=row.opened_at.astimezone(zone),
         due_at=row.due_at.astimezone(zone),
         role=str(TaskRole(row.role).label),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ from pain_clinic.errors import DomainError
 from patients.records import FieldRefused
 from procedures import rulebook
 from scheduling import agenda, booking, rechecking, waiting
+from scheduling.agenda.shapes import Wait
 from scheduling.assessing import Details
 from scheduling.forms import DetailsForm, asked_of, initial, typed_waivers, waivers_in
 from scheduling.models import Appointment
@@ -54,7 +56,16 @@ def case_rules(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         doors.refused(request, error, act=act, case=row)
         return _page(request, row, form, error=error, status=error.status)
     toasts.success(request, told)
-    return web.redirect_to(request, reverse("scheduling:case_rules", args=[row.public_id]))
+    return web.redirect_to(request, _address(row))
+
+
+def _address(row: Appointment) -> str:
+    return reverse("scheduling:case_rules", args=[row.public_id])
+
+
+def _elsewhere(wait: Wait, row: Appointment) -> Wait:
+    """Leave out the way to this very page."""
+    return replace(wait, ways=tuple(way for way in wait.ways if way.value != _address(row)))
 
 
 def _details(row: Appointment) -> Any:
@@ -71,6 +82,7 @@ def _page(
     held = {override.code for override in row.overrides.filter(ended_at=None)}
     said = Details.of(_details(row))
     asked = asked_of(row.procedure, row.sedation, rulebook.usable_book(), asks=looked.asks, said=said)
+    groups = waiting.grouped(findings, row.arrives_at, at)
     context = {
         "case": doors.shown(request, row),
         "lines": tuple(
@@ -83,11 +95,11 @@ def _page(
             for finding in findings
             if not finding.pending and (finding.key in held or not finding.severity.refuses)
         ),
-        "waits": tuple(agenda.wait_line(group, row.patient, zone, by) for group in waiting.grouped(findings, row.arrives_at, at)),
+        "waits": tuple(_elsewhere(agenda.wait_line(group, row, zone, by), row) for group in groups),
         "form": form,
         "fields": tuple(form[name] for name in form.fields if name in asked or name in ALWAYS),
         "refusal": doors.refusal_of(error) if error is not None else None,
-        "action": reverse("scheduling:case_rules", args=[row.public_id]),
+        "action": _address(row),
     }
     return web.respond(request, "scheduling/case_rules.html", context, status=status)
 

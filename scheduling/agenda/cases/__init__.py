@@ -1,7 +1,7 @@
 """One case: who, what, when, with what, what is possible now, and its story."""
 
 from scheduling.agenda.cases.acts import STATUS_ACTS, acts, consent_url, ways_to_leave
-from scheduling.agenda.cases.lines import Reasons, lines_of, message_line, wait_line, where, work_url
+from scheduling.agenda.cases.lines import Reasons, findings_behind, lines_of, message_line, wait_line, ways_of, where
 from scheduling.agenda.cases.page import (
     PREVIEWED,
     READ,
@@ -24,6 +24,7 @@ __all__ = [
     "case",
     "changes_since",
     "consent_url",
+    "findings_behind",
     "lines_of",
     "message_line",
     "reason_word",
@@ -31,7 +32,7 @@ __all__ = [
     "sedation_word",
     "twins_of",
     "wait_line",
+    "ways_of",
     "ways_to_leave",
     "where",
-    "work_url",
 ]

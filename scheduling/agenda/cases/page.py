@@ -291,7 +291,7 @@ def _lines(rows: _Rows, by: Actor) -> tuple[Line, ...]:
 
 def _waits(rows: _Rows, appointment: Appointment, at: datetime, zone: ZoneInfo, by: Actor) -> tuple[Wait, ...]:
     groups = waiting.grouped(map(waiting.as_finding, _seen(rows, by)), appointment.arrives_at, at)
-    return tuple(wait_line(one, appointment.patient, zone, by) for one in groups)
+    return tuple(wait_line(one, appointment, zone, by) for one in groups)
 
 
 def _seen(rows: _Rows, by: Actor) -> list[AppointmentFinding]:

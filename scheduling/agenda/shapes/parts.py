@@ -61,7 +61,7 @@ class Wait:
     role: str
     due: datetime
     texts: tuple[str, ...]
-    url: str = ""  # where whoever looks can see to it
+    ways: tuple[Pair, ...] = ()  # label and address of the pages on which whoever looks can see to it
 
 
 @dataclass(frozen=True, slots=True)

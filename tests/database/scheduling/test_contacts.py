@@ -217,7 +217,8 @@ def test_the_nurse_finds_writes_down_and_closes_the_call(clinic: SmallClinic, do
     page = nurse.get("/tasks/?kind=after").context["page"]
     assert [row.note.partition(".")[0] for row in page.rows] == ["Call, day 2 after it", "Visit, day 42 after it"]
     assert "After the visit" in [tab.label for tab in page.tabs]
-    assert {row.work_url for row in page.rows} == {f"/patients/{clinic.patient.public_id}/scores/new/"}
+    scores = f"/patients/{clinic.patient.public_id}/scores/new/"
+    assert [[way.value for way in row.ways] for row in page.rows] == [[scores], [scores]]
     assert desk.get("/tasks/").context["page"].rows == ()
     assert nurse.post(page.rows[0].close_url, {"outcome": "reached", "note": "No complaints"}).status_code == 303
     closed = DeskTask.objects.get(reason="score-2d")

@@ -11,13 +11,14 @@ import pytest
 from django.test import Client
 
 from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import User
 from pain_clinic.audit.models import AuditEvent
 from pain_clinic.errors import Forbidden, Refused
 from procedures import tables
 from procedures.rules import Waiver
 from procedures.tables.reports import RuleReport
 from procedures.tables.rows import load_rules
-from scheduling import booking, rechecking, visits
+from scheduling import agenda, booking, rechecking, visits
 from scheduling.booking import staging
 from scheduling.models import Appointment, CaseDetails, Check, CheckItem, CheckMoment, Status
 from scheduling.visits.fasting import IntakeStale
@@ -239,3 +240,12 @@ def test_what_was_asked_on_a_day_counts_on_that_day_alone(clinic: SmallClinic, n
     booking.reinstate(appointment=Appointment.objects.get(pk=case.pk), opening=there, by=Actor.system("tests"), at=AT)
 
     assert bool(CaseDetails.objects.get().intake) == bool(visits.checklist(case).answers) == is_kept
+
+
+def test_the_task_about_a_short_fast_leads_to_the_checklist_where_the_times_stand(clinic: SmallClinic, nurse: Actor) -> None:
+    case = case_of(clinic, status=Status.BOOKED)
+    record(case, nurse, **{LIQUIDS: local(TODAY, "9:00")})
+    user = User.objects.get(pk=nurse.user_id)
+    (row,) = agenda.tasks(user=user, at=AT, kind="rules", number="1", role="desk").rows
+    case_url = f"/appointments/{case.public_id}"
+    assert [way.value for way in row.ways] == [f"{case_url}/checklist/before/", f"{case_url}/rules/"]  # more stands than the fast

@@ -11,11 +11,12 @@ import pytest
 from django.test import Client
 
 from pain_clinic.accounts.actors import Actor
+from pain_clinic.accounts.models import User
 from patients import records
-from patients.models import Clearance, Medication
+from patients.models import Asked, Clearance, Medication
 from patients.records import MayNotRecord
 from procedures.models import RuleRow
-from scheduling import booking, clearing, holdplan, rechecking
+from scheduling import agenda, booking, clearing, holdplan, rechecking
 from scheduling.booking import staging
 from scheduling.models import Appointment, AppointmentFinding, DeskTask
 from tests import factories
@@ -267,3 +268,25 @@ def test_once_in_the_room_nothing_is_written_down_any_more(case: Appointment, nu
     Appointment.objects.filter(pk=case.pk).update(status="in_room")
     with pytest.raises(clearing.CaseOver):
         confirm(Appointment.objects.get(pk=case.pk), nurse, LAST, LAST + DAY)
+
+
+def test_the_task_leads_to_the_blood_thinners_of_the_case_and_other_questions_to_the_record(
+    case: Appointment, nurse: Actor
+) -> None:
+    night(case, LAST + MINUTE)
+    thinners = f"/appointments/{case.public_id}/medicines/"
+    person = User.objects.get(pk=nurse.user_id)
+
+    def ways(kind: str, role: str = "nurse") -> list[tuple[list[str], list[str]]]:
+        page = agenda.tasks(user=person, at=LAST + MINUTE, kind=kind, number="1", role=role)
+        return [([way.label for way in row.ways], [way.value for way in row.ways]) for row in page.rows]
+
+    assert ways("ask") == [(["Blood thinners for this case"], [thinners])]
+    Asked.objects.filter(topic="vaccines").delete()
+    Asked.objects.filter(topic="infection").delete()
+    night(case, LAST + MINUTE)
+    ((labels, _),) = ways("ask")
+    assert sorted(labels) == ["Blood thinners for this case", "Record"]
+    night(case, case.arrives_at - MINUTE)  # nobody asked in time: it stands, and is answered at the same place
+    ((labels, addresses),) = ways("rules", "desk")
+    assert (sorted(labels), addresses[0]) == (["Blood thinners for this case", "Rules and plan"], thinners)
