@@ -11,6 +11,7 @@ from scheduling.agenda.cases import (
     lines_of,
     wait_line,
     ways_to_leave,
+    ways_to_start,
 )
 from scheduling.agenda.lists import findings, home, patient_dates, patient_messages, person, swappable
 from scheduling.agenda.mail import AFTER, CASES, DONE, alerts, next_day, one_message, tasks, unconfirmed
@@ -51,4 +52,5 @@ __all__ = [
     "unconfirmed",
     "wait_line",
     "ways_to_leave",
+    "ways_to_start",
 ]

@@ -37,6 +37,7 @@ urlpatterns = [
     path("appointments/<uuid:public_id>/complete/", visits.Complete.as_view(), name="api_complete"),
     path("appointments/<uuid:public_id>/checklists/before/", visits.BeforeTheNeedle.as_view(), name="api_check_before"),
     path("appointments/<uuid:public_id>/checklists/leaving/", visits.BeforeLeaving.as_view(), name="api_check_leaving"),
+    path("appointments/<uuid:public_id>/intake/", visits.FoodAndDrink.as_view(), name="api_intake"),
     path("appointments/<uuid:public_id>/rules/", rest.Rules.as_view(), name="api_case_rules"),
     path("appointments/<uuid:public_id>/waive/", rest.Waive.as_view(), name="api_waive"),
     path("appointments/<uuid:public_id>/plan/", rest.Plan.as_view(), name="api_plan_case"),

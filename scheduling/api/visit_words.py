@@ -16,6 +16,7 @@ from procedures.guidance import MODALITIES
 from procedures.levels import ALL_REGIONS, BODY
 from procedures.models import Sedation
 from procedures.rules.places import is_level
+from scheduling.api.ready_words import FindingOut
 from scheduling.models import CheckAnswer, Side
 from scheduling.visits.checking import LABELS
 
@@ -167,6 +168,21 @@ class CheckOut(serializers.Serializer[object]):
 class ChecklistOut(serializers.Serializer[object]):
     answers = CheckOut(many=True)
     open = serializers.ListField(child=serializers.CharField(), help_text="Items not answered with yes or does not apply.")
+
+
+class IntakeIn(serializers.Serializer[object]):
+    """When what was last eaten or drunk ended, by kind; null takes back what was written, kinds left out stay."""
+
+    intake = serializers.DictField(child=rest.Instant(allow_null=True), allow_empty=False)
+
+
+class IntakeOut(serializers.Serializer[object]):
+    """What is written down of a case, and what the rules say of it for its start, or for now once that is past."""
+
+    is_asked = serializers.BooleanField(help_text="The patient will be sedated and has to fast.")
+    kinds = serializers.ListField(child=serializers.CharField(), help_text="What may be written down, the shortest fast first.")
+    intake = serializers.DictField(child=serializers.DateTimeField())
+    findings = FindingOut(many=True)
 
 
 class LeavingOut(ChecklistOut):

@@ -178,7 +178,8 @@ class StatusIn(serializers.Serializer[object]):
         required=False,
         allow_blank=True,
         default="",
-        help_text="To discharge a patient who was sedated, or must not drive, without a complete leaving checklist.",
+        help_text="To discharge a patient who was sedated, or must not drive, without a complete leaving checklist; or, of a "
+        "physician, to take one into the room whose fast is too short for a start now (`fast_too_short`).",
     )
 
 

@@ -16,8 +16,9 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import DomainError, Refused
 from scheduling import agenda, booking, visits
+from scheduling.agenda.shapes import Act, Choice, Pair, Refusal
 from scheduling.agenda.shapes import CancelForm as CancelPage
-from scheduling.agenda.shapes import Choice, Pair, Refusal
+from scheduling.booking.judging import OVERRIDES
 from scheduling.forms import ActForm, CancelForm, pairs
 from scheduling.models import Appointment, AskedBy, CancelReason, Status
 from scheduling.views import doors
@@ -86,9 +87,18 @@ def status(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         )
     except DomainError as error:
         doors.refused(request, error, act=f"scheduling.{to}", case=row)
-        ways = agenda.ways_to_leave(appointment=row, by=by) if isinstance(error, visits.LeavingOpen) else ()
-        return doors.not_changed(request, row, error, seen=version, ways=ways)
+        return doors.not_changed(request, row, error, seen=version, ways=_ways_on(error, row, by))
     return doors.changed(request, done)
+
+
+def _ways_on(error: DomainError, row: Appointment, by: Actor) -> tuple[Act, ...]:
+    """Return how to go on all the same after a refusal that a reason lifts."""
+    if isinstance(error, visits.LeavingOpen):
+        return agenda.ways_to_leave(appointment=row, by=by)
+    if isinstance(error, visits.FastTooShort):
+        may_override = all(by.may(OVERRIDES[finding.severity]) for finding in error.findings)
+        return agenda.ways_to_start(appointment=row, by=by, may_override=may_override)
+    return ()
 
 
 # --- cancel ----------------------------------------------------------------------------------------------------------

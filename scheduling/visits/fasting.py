@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,17 +13,21 @@ from django.db import transaction
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.errors import Conflict, Forbidden, Refused
 from procedures import fasting, rulebook
-from procedures.rules import Finding
+from procedures.rules import Finding, Waiver, unwaived
 from scheduling import rechecking
 from scheduling.assessing import details_row
 from scheduling.booking import staging
+from scheduling.booking.judging import OVERRIDES
 from scheduling.booking.words import guarded
-from scheduling.models import BEFORE_ARRIVAL, Appointment, CaseDetails, Check, CheckAnswer, SedatedItem, Status
+from scheduling.models import BEFORE_ARRIVAL, Appointment, CaseDetails, Check, CheckAnswer, RuleOverride, SedatedItem, Status
 
 ANSWER = "scheduling.answer_checklist"
 CODE = "fasting_"
+REASON = "clinical_judgement"  # the code of a reason that is given in words only
 NOT_IN_THE_ROOM = frozenset({*BEFORE_ARRIVAL, Status.ARRIVED, Status.PREPARING, Status.READY})
 LETS_ON = (CheckAnswer.YES, CheckAnswer.NOT_APPLICABLE)  # with these answers nobody is held back
+ANSWERED = "Wait, answer with no, or give the reason under the rules of this case."
+BEGUN = "Wait until then; a physician may begin all the same, with a reason."
 LONGEST = timedelta(days=3)  # nobody fasts longer: a slip of the pen
 
 
@@ -42,11 +46,11 @@ class IntakeStale(Conflict):
 
 
 class FastTooShort(Refused):
-    """Fasting is to be answered with yes, and what is written down says otherwise."""
+    """Fasting is to be answered with yes, or the patient to go into the room, and what is written down says otherwise."""
 
-    def __init__(self, findings: tuple[Finding, ...]) -> None:
+    def __init__(self, findings: tuple[Finding, ...], what: str = ANSWERED) -> None:
         told = " ".join(finding.message for finding in findings)
-        super().__init__("fast_too_short", f"{told} Wait, answer with no, or give the reason under the rules of this case.")
+        super().__init__("fast_too_short", f"{told} {what}", {"findings": [finding.as_json() for finding in findings]})
         self.findings = findings
 
 
@@ -77,16 +81,54 @@ def kinds() -> tuple[str, ...]:
     return tuple(sorted((what for what in hours if hours[what]), key=lambda what: (hours[what], what)))
 
 
-def fast_of(*, appointment: Appointment, at: datetime) -> Fast:
-    """Return what is written down of a case now, and what the rules say of it."""
+def fast_of(*, appointment: Appointment, at: datetime, is_begun: bool = False) -> Fast:
+    """Return what is written down of a case now, and what the rules say of it.
+
+    They judge it for the case's own start, or for now once that is past. `is_begun`: it begins now, however early.
+    """
     row = CaseDetails.objects.filter(appointment=appointment).first()
     written = {what: datetime.fromisoformat(ended) for what, ended in row.intake.items()} if row is not None else {}
     mark = mark_of(row.intake if row is not None else {})
     if not written or not applies(appointment):
         return Fast(written, mark, (), ())
-    found = tuple(one for one in rechecking.look(appointment=appointment, at=at).findings if one.code.startswith(CODE))
+    told = _as_begun(appointment, at)[0] if is_begun else rechecking.look(appointment=appointment, at=at).findings
+    found = tuple(one for one in told if one.code.startswith(CODE))
     waived = set(appointment.overrides.filter(ended_at=None).values_list("code", flat=True))
     return Fast(written, mark, found, tuple(one for one in found if one.refuses and one.key not in waived))
+
+
+def _as_begun(appointment: Appointment, at: datetime, keys: Sequence[str] = ()) -> tuple[tuple[Finding, ...], Mapping[str, str]]:
+    """Return what the rules say of a case as if it began now, and the fingerprints of some findings."""
+    case = Appointment.objects.select_related(*rechecking.JOINED).get(pk=appointment.pk)
+    case.starts_at = at  # never saved
+    return rechecking.judge_cases([case], at)[case.pk](keys)
+
+
+def let_in(*, appointment: Appointment, reason: str, by: Actor, at: datetime) -> tuple[str, ...]:
+    """Return which fasts are too short for a start now and were waived by this reason, which is kept with the case.
+
+    Joins the caller's transaction, which holds patient and case. A reason that nothing needs is not kept.
+
+    Raises:
+        FastTooShort: a fast is too short, and there is no reason of somebody who may override it.
+    """
+    if not applies(appointment):
+        return ()
+    standing = fast_of(appointment=appointment, at=at, is_begun=True).standing
+    keys = [finding.key for finding in standing]
+    left = unwaived(standing, [Waiver(key, REASON, reason) for key in keys], lambda severity: by.may(OVERRIDES[severity]))
+    if left:
+        raise FastTooShort(left, BEGUN)
+    if standing:
+        prints = _as_begun(appointment, at, keys)[1]
+        RuleOverride.objects.bulk_create(
+            RuleOverride(
+                appointment=appointment, code=one.key, fingerprint=prints.get(one.key, ""), severity=one.severity.value,
+                message=one.message, reason_code=REASON, text=reason[:500], by_id=by.user_id, at=at,
+            )
+            for one in standing
+        )  # fmt: skip
+    return tuple(keys)
 
 
 def record_intake(
@@ -114,7 +156,12 @@ def record_intake(
         staging.lock_patients([appointment.patient_id])
         case = staging.locked_case(appointment, None)
         row = details_row(case) or CaseDetails(appointment=case)
-        written = {what: ended_at.isoformat() for what, ended_at in intake.items() if ended_at is not None}
+        before = {what: datetime.fromisoformat(ended) for what, ended in row.intake.items()}
+        written = {  # the same instant, however it is written, is no change
+            what: row.intake[what] if before.get(what) == ended_at else ended_at.isoformat()
+            for what, ended_at in intake.items()
+            if ended_at is not None
+        }
         told = {**{what: ended for what, ended in row.intake.items() if what not in intake}, **written}
         changed = sorted(what for what in {*told, *row.intake} if told.get(what) != row.intake.get(what))
         if not changed:

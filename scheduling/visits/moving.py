@@ -13,7 +13,7 @@ from scheduling import messages
 from scheduling.booking import staging, taking
 from scheduling.booking.words import guarded
 from scheduling.models import AWAY, Appointment, Completion, Status
-from scheduling.visits import checking, releasing
+from scheduling.visits import checking, fasting, releasing
 
 LEFT_THE_ROOM = {Status.RECOVERY, Status.DISCHARGED}
 
@@ -27,13 +27,15 @@ def move_on(
     """Take the next status of the day; leaving before being seen and no-show give the room back.
 
     So does leaving the room when the physician had completed the case while the patient was still in it. A `reason` is
-    why a patient is discharged without a complete leaving checklist; where none is needed it is not kept.
+    why a patient is discharged without a complete leaving checklist, or goes into the room with a fast that is too short
+    for a start now; where none is needed it is not kept.
 
     Raises:
         Stale: the case is no longer at `version`.
         InvalidMove: it cannot go there from where it is.
         Refused: cancelling, confirming and reinstating have verbs of their own; a no-show needs the hour to have come.
         LeavingOpen: a sedated patient, or one who must not drive, has no complete leaving checklist, and no reason is given.
+        FastTooShort: a sedated patient ate or drank too late for a start now, and nobody who may override it gives a reason.
         Forbidden: a reason is given by somebody who may not answer checklists.
     """
     if to in {Status.CANCELLED, Status.CONFIRMED, Status.BOOKED}:
@@ -47,6 +49,7 @@ def move_on(
         if to == Status.NO_SHOW and at < case.arrives_at:
             raise Refused("not_yet_due", "A no-show can be recorded once the arrival time has passed.")
         lacking = _let_go(case, reason, by, at) if to == Status.DISCHARGED else ()
+        waived = fasting.let_in(appointment=case, reason=reason, by=by, at=at) if to == Status.IN_ROOM else ()
         case.version += 1
         case.save(update_fields=["status", "version"])
         if to in AWAY:
@@ -61,8 +64,12 @@ def move_on(
             subject=case,
             patient=case.patient.public_id,
             site_id=case.site_id,
-            reason_code=WITHOUT if lacking else "",
-            details={"version": case.version, **({"lacking": list(lacking)} if lacking else {})},
+            reason_code=WITHOUT if lacking else fasting.REASON if waived else "",
+            details={
+                "version": case.version,
+                **({"lacking": list(lacking)} if lacking else {}),
+                **({"overrides": len(waived)} if waived else {}),
+            },
         )
         return case
 

@@ -1,6 +1,6 @@
 """One case: who, what, when, with what, what is possible now, and its story."""
 
-from scheduling.agenda.cases.acts import STATUS_ACTS, acts, consent_url, ways_to_leave
+from scheduling.agenda.cases.acts import STATUS_ACTS, acts, consent_url, ways_to_leave, ways_to_start
 from scheduling.agenda.cases.lines import Reasons, findings_behind, lines_of, message_line, wait_line, ways_of, where
 from scheduling.agenda.cases.page import (
     PREVIEWED,
@@ -34,5 +34,6 @@ __all__ = [
     "wait_line",
     "ways_of",
     "ways_to_leave",
+    "ways_to_start",
     "where",
 ]

@@ -111,6 +111,25 @@ def ways_to_leave(*, appointment: Appointment, by: Actor) -> tuple[Act, ...]:
     )
 
 
+def ways_to_start(*, appointment: Appointment, by: Actor, may_override: bool) -> tuple[Act, ...]:
+    """Return where food and drink are written down, and for who may override a short fast the start all the same."""
+    public_id, version = appointment.public_id, appointment.version
+    found = []
+    if by.may("scheduling.answer_checklist"):
+        url = reverse("scheduling:checklist", args=[public_id, "before"])
+        found.append(Act("check", "Look at food and drink", url, method="get", is_main=True))
+    if may_override:
+        fields = (
+            Field("version", "", str(version), kind="hidden"),
+            Field("request_key", "", f"{public_id}-{version}-in-room-all-the-same", kind="hidden"),
+            Field("to", "", str(Status.IN_ROOM), kind="hidden"),
+            Field("reason", "Reason to begin all the same", is_required=True),
+        )
+        url = reverse("scheduling:status", args=[public_id])
+        found.append(Act("start", "Begin all the same", url, is_danger=True, fields=fields))
+    return tuple(found)
+
+
 def consent_url(appointment: Appointment) -> str:
     """Return where the consent to this case is written down, with what it is for."""
     asked = {

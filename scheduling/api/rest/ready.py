@@ -26,7 +26,9 @@ from scheduling.models import Appointment, CaseDetails, DeskTask, TaskRole
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class Said:
+    """A finding, and whether it is waived."""
+
     finding: Finding
     is_waived: bool
 
@@ -221,7 +223,7 @@ def rules_of(case: Appointment) -> dict[str, Any]:
     looked = rechecking.look(appointment=case, at=at)
     found = looked.findings
     waived = set(case.overrides.filter(ended_at=None).values_list("code", flat=True))
-    said = [_Said(finding, finding.key in waived) for finding in found if not finding.pending]
+    said = [Said(finding, finding.key in waived) for finding in found if not finding.pending]
     # What only the database fills in is said here: an unsaved row would tell of the default, not of nothing.
     planned = getattr(case, "details", None) or CaseDetails(appointment=case)
     waits = waiting.grouped(found, case.arrives_at, at)

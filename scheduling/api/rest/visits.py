@@ -19,7 +19,9 @@ from procedures.models import Procedure
 from scheduling import visits
 from scheduling.api import visit_words as words
 from scheduling.api.rest.asking import cases, procedure_of
+from scheduling.api.rest.ready import Said
 from scheduling.models import Appointment, CheckMoment, Completion, Discharge
+from scheduling.visits.fasting import applies, kinds
 
 
 def _case(request: Request, public_id: str) -> Appointment:
@@ -135,6 +137,47 @@ class BeforeTheNeedle(_Checklist):
     )  # fmt: skip
     def post(self, request: Request, public_id: str) -> Response:
         return self.answer(request, public_id, words.ChecklistIn)
+
+
+class FoodAndDrink(rest.View):
+    """When the patient ate and drank last, as the checklist before the needle asks it.
+
+    The ETag tells what is written down. Sent back in If-Match, the verb compares it under its lock: 409 as on the page, and
+    what stands there already may be sent again.
+    """
+
+    required = {"GET": "scheduling.answer_checklist", "POST": "scheduling.answer_checklist"}
+
+    @extend_schema(operation_id="appointments_intake", responses=words.IntakeOut)
+    def get(self, request: Request, public_id: str) -> Response:
+        case = _case(request, public_id)
+        trail.record(by=self.actor, act="scheduling.read", subject=case, patient=case.patient.public_id, site_id=case.site_id)
+        return _fast_told(case)
+
+    @extend_schema(operation_id="appointments_record_intake", request=words.IntakeIn, responses=words.IntakeOut)
+    def post(self, request: Request, public_id: str) -> Response:
+        case = _case(request, public_id)
+        given = words.IntakeIn(data=request.data)
+        given.is_valid(raise_exception=True)
+        intake = given.validated_data["intake"]
+        shown = request.headers.get("If-Match", "").strip().removeprefix("W/").strip('"')
+        if not shown:
+            raise rest.VersionMissing
+
+        def produce() -> Response:
+            mark = None if shown == "*" else shown
+            visits.record_intake(appointment=case, intake=intake, shown=mark, by=self.actor, at=web.now())
+            return _fast_told(case)
+
+        return rest.once(request, f"appointments.intake:{public_id}", produce)  # type: ignore[return-value]
+
+
+def _fast_told(case: Appointment) -> Response:
+    """Return what is written down of a case, and what the rules say of it now."""
+    fast = visits.fast_of(appointment=case, at=web.now())
+    said = [Said(one, one.refuses and one not in fast.standing) for one in fast.findings]
+    told = {"is_asked": applies(case), "kinds": kinds(), "intake": fast.intake, "findings": said}
+    return Response(words.IntakeOut(told).data, headers={"ETag": rest.etag(fast.mark)})
 
 
 class BeforeLeaving(_Checklist):

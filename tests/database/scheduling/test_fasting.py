@@ -20,7 +20,8 @@ from procedures.tables.reports import RuleReport
 from procedures.tables.rows import load_rules
 from scheduling import agenda, booking, rechecking, visits
 from scheduling.booking import staging
-from scheduling.models import Appointment, CaseDetails, Check, CheckItem, CheckMoment, Status
+from scheduling.models import Appointment, CaseDetails, Check, CheckItem, CheckMoment, RuleOverride, Status
+from scheduling.visits import fasting
 from scheduling.visits.fasting import IntakeStale
 from tests import factories
 from tests.factories import TODAY, SmallClinic, local
@@ -249,3 +250,99 @@ def test_the_task_about_a_short_fast_leads_to_the_checklist_where_the_times_stan
     (row,) = agenda.tasks(user=user, at=AT, kind="rules", number="1", role="desk").rows
     case_url = f"/appointments/{case.public_id}"
     assert [way.value for way in row.ways] == [f"{case_url}/checklist/before/", f"{case_url}/rules/"]  # more stands than the fast
+
+
+# --- into the room ---------------------------------------------------------------------------------------------------
+
+EARLY = local(TODAY, "8:20")  # enough for 10:30 and from 10:20 on
+
+
+def begin(case: Appointment, by: Actor, at: datetime, reason: str = "") -> Appointment:
+    return visits.move_on(appointment=Appointment.objects.get(pk=case.pk), to=Status.IN_ROOM, by=by, at=at, reason=reason)
+
+
+def test_who_goes_in_early_is_judged_for_that_moment(clinic: SmallClinic, nurse: Actor) -> None:
+    case = case_of(clinic)
+    assert record(case, nurse, **{LIQUIDS: EARLY}) == ()
+    with pytest.raises(visits.FastTooShort, match="2 hours of fasting end at 2026-09-14 10:20") as refusal:
+        begin(case, nurse, local(TODAY, "10:20") - MINUTE)
+    assert [one["code"] for one in refusal.value.details["findings"]] == ["fasting_clear_liquids"]
+    with pytest.raises(visits.FastTooShort):
+        begin(case, nurse, local(TODAY, "10:20") - MINUTE, "Ready now")  # a nurse may not override it
+    assert begin(case, nurse, local(TODAY, "10:20")).status == Status.IN_ROOM
+    assert not RuleOverride.objects.exists()
+
+
+@pytest.mark.parametrize(("clock", "is_refused"), [("10:59", True), ("11:00", False)])
+def test_who_goes_in_late_is_judged_for_that_moment_too(clinic: SmallClinic, nurse: Actor, clock: str, is_refused: bool) -> None:
+    case = case_of(clinic)
+    record(case, nurse, **{LIQUIDS: local(TODAY, "9:00")})
+    if is_refused:
+        with pytest.raises(visits.FastTooShort):
+            begin(case, nurse, local(TODAY, clock))
+    else:
+        begin(case, nurse, local(TODAY, clock), "Not needed")
+    assert not RuleOverride.objects.exists()
+
+
+def test_who_stays_awake_or_said_nothing_goes_in_as_ever(clinic: SmallClinic, nurse: Actor) -> None:
+    silent = case_of(clinic)
+    assert begin(silent, nurse, AT).status == Status.IN_ROOM
+    Appointment.objects.filter(pk=silent.pk).update(status=Status.ARRIVED, sedation="none")
+    record(Appointment.objects.get(pk=silent.pk), nurse, **{LIQUIDS: AT})
+    assert begin(silent, nurse, AT).status == Status.IN_ROOM
+
+
+def test_a_physicians_reason_lets_the_patient_in_and_is_kept(
+    clinic: SmallClinic, nurse: Actor, signed_in: Callable[..., Client], stand_at: Callable[[datetime], None]
+) -> None:
+    case = case_of(clinic)
+    record(case, nurse, **{LIQUIDS: EARLY})
+    stand_at(AT)
+    url = f"/appointments/{case.public_id}/status/"
+    pressed = {"version": "1", "to": "in_room", "request_key": "a" * 32}
+    refused = signed_in("nurse", clinic.site).post(url, pressed)
+    assert (refused.status_code, refused.context["case"].refusal.code) == (422, "fast_too_short")
+    assert [way.key for way in refused.context["case"].ways] == ["check"]
+    doctor = signed_in("physician", clinic.site)
+    ways = doctor.post(url, pressed).context["case"].ways
+    assert [way.key for way in ways] == ["check", "start"]
+    sent = {field.name: field.value for field in ways[1].fields} | {"reason": "A sip with a tablet."}
+    assert doctor.post(url, sent).status_code == 303
+    kept = RuleOverride.objects.get()
+    assert (kept.code, kept.severity, kept.text, kept.ended_at) == ("fasting_clear_liquids", "deny", "A sip with a tablet.", None)
+    event = AuditEvent.objects.get(act="scheduling.in_room", outcome="done")
+    assert (event.reason_code, event.details) == ("clinical_judgement", {"version": 2, "overrides": 1})
+
+
+def test_api_reads_and_takes_food_and_drink_and_refuses_what_was_not_seen(
+    clinic: SmallClinic, nurse: Actor, signed_in: Callable[..., Client], stand_at: Callable[[datetime], None]
+) -> None:
+    stand_at(AT)
+    case = case_of(clinic)
+    url = f"/api/v1/appointments/{case.public_id}/intake/"
+    client = signed_in("nurse", clinic.site)
+
+    def send(tag: str | None, **intake: str | None) -> Any:
+        headers = {} if tag is None else {"If-Match": tag}
+        return client.post(url, {"intake": intake}, content_type="application/json", headers=headers)
+
+    first = client.get(url)
+    assert first.json() == {"is_asked": True, "kinds": list(fasting.kinds()), "intake": {}, "findings": []}
+    unseen = send(None, clear_liquids=f"{TODAY}T09:00:00-04:00")
+    assert (unseen.status_code, unseen.json()["code"]) == (428, "version_missing")
+    told = send(first["ETag"], clear_liquids=f"{TODAY}T13:00:00Z")
+    assert told.status_code == 200
+    assert [(one["code"], one["earliest"], one["is_waived"]) for one in told.json()["findings"]] == [
+        ("fasting_clear_liquids", f"{TODAY}T11:00:00", False)
+    ]
+    stale = send(first["ETag"], light_meal=f"{TODAY}T03:00:00-04:00")
+    assert (stale.status_code, stale.json()["code"]) == (409, "stale")
+    same = send(told["ETag"], clear_liquids=f"{TODAY}T09:00:00-04:00")  # the same moment, written otherwise
+    assert (same.status_code, same["ETag"]) == (200, told["ETag"])
+    assert AuditEvent.objects.filter(act="scheduling.record_intake").count() == 1
+    wrong = send(told["ETag"], soup=f"{TODAY}T09:00:00Z")
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "intake_unusable")
+    assert send(told["ETag"], clear_liquids=None).json()["intake"] == {}
+    assert signed_in("desk", clinic.site).get(url).status_code == 403
+    assert signed_in("nurse", factories.site()).get(url).status_code == 404
