@@ -21,6 +21,7 @@ from procedures.families import name_of
 from procedures.models import RuleRow, RuleSeverity
 from procedures.rulelists import chosen
 from procedures.rules.book import Book
+from procedures.rules.clinic.drugs import SECOND_SET
 from procedures.rules.dates import DAY
 from procedures.rules.rows import plain
 from procedures.tables import MalformedTables, clinic_book, written_as
@@ -28,7 +29,7 @@ from procedures.tables import MalformedTables, clinic_book, written_as
 CHANGE = "procedures.change_rules"
 COLUMNS = ("severity", "is_enabled", "effective_from", "effective_to")
 # Lists of rows that say something by themselves; the others are words and names that these rows use.
-SECTIONS = frozenset({"rules", "drugs", "lab_limits", "minimum_hours", "glp1", "escort"})
+SECTIONS = frozenset({"conventions", "rules", "drugs", "lab_limits", "minimum_hours", "glp1", "escort"})
 # Figures that tell about a drug and decide nothing.
 TOLD_ONLY = frozenset({"half_life_hours_about"})
 PERIODS = frozenset({"months", "weeks", "years"})  # a window of none of them would count nothing and say so to nobody
@@ -54,6 +55,7 @@ KINDS = {
     "unit_limit": "Units billed", "window_definition": "How a plan year is counted", "escort": "Driver",
     "lab_limits": "Laboratory limit", "minimum_hours": "Hours of fasting",
 }  # fmt: skip
+SWITCH = ("is_enabled", "enabled_by_default")
 TABLES = "the tables"
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2200, 12, 31)  # on which a new version may begin
 Values = Mapping[str, float | str | list[str]]
@@ -78,6 +80,32 @@ class UnusableRow(Refused):
 
     def __init__(self, told: str, field: str = "") -> None:
         super().__init__("unusable", told, {"field": field})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A row that chooses between two sets of rules instead of saying something itself: the sets with it off and on."""
+
+    title: str
+    off: str
+    on: str
+    told: str
+
+    def word(self, is_enabled: object) -> str:
+        """Return what the set is called that is taken."""
+        return self.on if is_enabled else self.off
+
+
+CHOICES: Mapping[str, Choice] = {
+    SECOND_SET: Choice(
+        "Rule set for blood thinners: low-risk lumbar and sacral procedures",
+        "ASRA guideline",
+        "IPSIS",
+        "With IPSIS, a blood thinner that the table holds before a low-risk lumbar or sacral procedure is decided on by "
+        "clinician and prescriber together, and the case waits until that is recorded. Low-risk is what is still low when "
+        "several drugs and the patient's own risk are counted in. Everything else stays as the ASRA guideline has it.",
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +137,7 @@ def edits(row: RuleRow) -> list[tuple[str, str, str]]:
     if not loaded:  # a rule of the clinic's own
         return []
     found = [
-        (label(name), _told(now.get(name), name), _told(loaded.get(name), name))
+        (_named(row, name), _told_of(row, name, now.get(name)), _told_of(row, name, loaded.get(name)))
         for name in ("severity", "enabled_by_default", "effective_from", "effective_to")
         if now.get(name) != loaded.get(name)
     ]
@@ -123,6 +151,8 @@ def edits(row: RuleRow) -> list[tuple[str, str, str]]:
 
 def title(row: RuleRow) -> str:
     """Return what a row is about, as people say it; its id is for files and lists."""
+    if row.row_id in CHOICES:
+        return CHOICES[row.row_id].title
     said = row.data.get("rule") or row.data.get("drug") or row.data.get("name")
     if said:
         return str(said).removesuffix(".")
@@ -130,6 +160,11 @@ def title(row: RuleRow) -> str:
     kind = KINDS.get(code) or plain(code).capitalize()
     about = ", ".join(families_of(row)) or (plain(row.row_id) if "type" not in row.data else "")
     return f"{kind}: {about}" if about else kind
+
+
+def state(row: RuleRow) -> str:
+    """Return whether a row is on, or which rule set it chooses."""
+    return _told_of(row, "is_enabled", row.is_enabled)
 
 
 def figures_told(row: RuleRow) -> str:
@@ -271,7 +306,7 @@ def versions(row: RuleRow) -> list[Version]:
     for event in events:
         now, before = _all_of(event), _all_of(last)
         changes = () if last is None else tuple(
-            (label(name), _told(before.get(name), name), _told(now.get(name), name))
+            (_named(row, name), _told_of(row, name, before.get(name)), _told_of(row, name, now.get(name)))
             for name in dict.fromkeys((*before, *now))
             if before.get(name) != now.get(name)
         )  # fmt: skip
@@ -334,12 +369,20 @@ def label(path: str) -> str:
     return " ".join(f"({int(part) + 1})" if part.isdigit() else part for part in parts)
 
 
+def _named(row: RuleRow, name: str) -> str:
+    return "rule set" if name in SWITCH and row.row_id in CHOICES else label(name)
+
+
+def _told_of(row: RuleRow, name: str, value: Any) -> str:
+    choice = CHOICES.get(row.row_id) if name in SWITCH else None
+    return _told(value, name) if choice is None else choice.word(value)
+
+
 def _told(value: Any, name: str = "") -> str:
     if name == "severity" and value:
         return str(RuleSeverity(value).label).lower()
     if isinstance(value, bool):
-        switch = name in ("is_enabled", "enabled_by_default")
-        return ("on" if value else "off") if switch else "yes" if value else "no"
+        return ("on" if value else "off") if name in SWITCH else "yes" if value else "no"
     if value is None or value in ("", []):
         return "none"
     if isinstance(value, list):

@@ -128,6 +128,7 @@ def read_wanted(fields: Fields, book: Book, *, is_alone: bool) -> Wanted | None:
         approach=offer.approach,
         codes=offer.codes,
         driver=offer.driver,
+        offered_regions=offer.regions,
         name=offer.name,
     )
     if not is_alone:

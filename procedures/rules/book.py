@@ -11,6 +11,7 @@ from typing import Any
 
 from procedures.rules.clinic.antithrombotics import Antithrombotics
 from procedures.rules.clinic.compiling import antithrombotics_of, fasting_of, steroids_of
+from procedures.rules.clinic.drugs import SECOND_SET
 from procedures.rules.clinic.shapes import check_antithrombotics, check_fasting, check_steroids
 from procedures.rules.dates import DAY
 from procedures.rules.earliest import turning_points
@@ -28,7 +29,7 @@ TABLES = ("catalogue", "payer_rules", "antithrombotics", "steroids", "fasting")
 # The clinic's own tables, which are compiled as wholes; and the lists of each table whose rows hold on some days only.
 OWN = ("antithrombotics", "steroids", "fasting")
 DATED: Mapping[str, tuple[str, ...]] = {
-    "payer_rules": ("rules",), "antithrombotics": ("drugs", "lab_limits"), "steroids": ("drugs", "rules"),
+    "payer_rules": ("rules",), "antithrombotics": ("conventions", "drugs", "lab_limits"), "steroids": ("drugs", "rules"),
     "fasting": ("minimum_hours", "glp1", "escort"),
 }  # fmt: skip
 SWITCHED_WHOLE = frozenset(
@@ -117,6 +118,7 @@ class Book:
         self.clinic_rules: Sequence[tuple[Data, Ruled]] = (*steroids_of(tables["steroids"]), *fasting_of(tables["fasting"]))
         self.rule_ids = frozenset(
             {*(row["id"] for row in self.payer_rows), *(rule.code for _, rule in self.clinic_rules), *self.thinners.severities}
+            | ({SECOND_SET} if self.thinners.second.source else set())
         )
         self.required_words = frozenset(
             {*words_required(self.payer_rows), *words_required([data for data, _ in self.clinic_rules])}
@@ -195,7 +197,9 @@ class Book:
         if found is None:
             rules, thinners = self._own_on(on)
             kept: list[Rule] = [rule for data, rule in rules if is_in_force({**data, "id": rule.code}, on, switches)]
-            found = self._clinic_cache[key] = (*kept, replace(thinners, off=switches.off & set(thinners.severities)))
+            second = thinners.second.tried(is_on=SECOND_SET in switches.on, is_off=SECOND_SET in switches.off)
+            thinners = replace(thinners, off=switches.off & set(thinners.severities), second=second)
+            found = self._clinic_cache[key] = (*kept, thinners)
         return found
 
 

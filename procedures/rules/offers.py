@@ -196,5 +196,6 @@ def want(
         driver=offer.driver,
         has_drug_told=bool(told.drug) or offer.steroid in ("no", ""),
         has_heat_told=told.temperature_c is not None,
+        offered_regions=offer.regions,
         name=offer.name,
     )

@@ -18,6 +18,9 @@ _SPINE = (*_ORDER, *(f"S{n}" for n in range(1, 5)))
 _PLACE = {name: place for place, name in enumerate(_SPINE)}
 _REGIONS = {"C": "cervical", "T": "thoracic", "L": "lumbar", "S": "sacral"}
 
+# Regions of the body that the low back is made of.
+LOW_BACK = frozenset({"lumbar", "sacral"})
+
 Site = tuple[str, str]
 
 
@@ -40,6 +43,15 @@ def region_of(level: str) -> str:
 def place_of(level: str) -> int:
     """Return where a level lies, counted from the head, by its first vertebra."""
     return _PLACE.get(level.partition("-")[0], 99)
+
+
+def is_low_back(levels: Iterable[str], named: Iterable[str], offered: Iterable[str]) -> bool:
+    """Say whether all of some work lies in the low back: by its levels and the regions named for it, else by those offered.
+
+    What is not known to lie there does not.
+    """
+    found = {*named, *(region_of(level) for level in levels)} or {*offered}
+    return bool(found) and found <= LOW_BACK
 
 
 def payer_region(level: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from pain_clinic.errors import Refused
 from procedures.models import Procedure, RuleRow
 from procedures.rules.book import Book
+from procedures.rules.clinic.drugs import SECOND_SET
 from procedures.rules.dates import DAY
 from procedures.rules.shapes import MalformedRows, date_of
 from procedures.tables.files import MalformedTables, Problem, Table
@@ -17,10 +18,12 @@ from procedures.tables.reports import Change, RuleReport
 # The lists of rows that rules are made of, with what names a row in each; and what stands beside the lists.
 LISTS: Mapping[str, Mapping[str, str]] = {
     "payer_rules": {"payer_rule_sets": "id", "rules": "id"},
-    "antithrombotics": {"drugs": "id", "lab_limits": "lab"},
+    "antithrombotics": {"conventions": "id", "drugs": "id", "lab_limits": "lab"},
     "steroids": {"drugs": "id", "rules": "id"},
     "fasting": {"minimum_hours": "intake", "glp1": "id", "escort": "id"},
 }
+# Conventions tell people how rows are read. This one is a choice of the clinic's, which begins as not taken.
+CHOICES: Mapping[str, frozenset[str]] = {"conventions": frozenset({SECOND_SET})}
 VALUES: Mapping[str, tuple[str, ...]] = {"antithrombotics": ("finding_ids", "upgrade_drug_classes")}
 VALUE_SECTION = "values"
 # What a row writes and a column holds.
@@ -138,13 +141,20 @@ def _written(found: Mapping[str, Table]) -> Iterator[tuple[Key, int, dict[str, A
     for table, lists in LISTS.items():
         content = found[table].content
         for section, identity in lists.items():
-            placed = enumerate(map(_plain, content.get(section) or ()), start=1)
+            placed = enumerate(_rows(content, section, identity), start=1)
             for position, row in sorted(
                 placed, key=lambda pair: (_first_day(pair[1]), pair[0])
             ):  # of a row the earlier version first
                 yield (table, section, row[identity]), position, row
         for position, name in enumerate(VALUES.get(table, ()), start=1):
             yield (table, VALUE_SECTION, name), position, {"value": _plain(content[name])}
+
+
+def _rows(content: Mapping[str, Any], section: str, identity: str) -> list[dict[str, Any]]:
+    rows = [_plain(row) for row in content.get(section) or ()]
+    if section not in CHOICES:
+        return rows
+    return [{"enabled_by_default": False, **row} for row in rows if row[identity] in CHOICES[section]]
 
 
 def _merge(row: RuleRow, values: dict[str, Any], position: int, report: RuleReport) -> None:

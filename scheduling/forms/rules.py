@@ -13,7 +13,7 @@ from django.http import QueryDict
 from procedures import rulebook
 from procedures.models import RuleRow, RuleSeverity
 from procedures.rulelists import Listed, listed
-from procedures.rulerows import Figure, figures, label, unheld
+from procedures.rulerows import CHOICES, Figure, figures, label, unheld
 
 TABLES = [
     ("", "All"), ("payer_rules", "Payer"), ("antithrombotics", "Blood thinners"), ("steroids", "Steroids and safety"),
@@ -90,6 +90,11 @@ class RuleForm(forms.Form):
         super().__init__(data, initial=start)
         if not row.severity:
             del self.fields["severity"]
+        choice = CHOICES.get(row.row_id)
+        if choice is not None:
+            switch = self.fields["is_enabled"]
+            switch.label, switch.help_text = "Rule set", choice.told
+            switch.choices = [("no", choice.off), ("yes", choice.on)]  # type: ignore[attr-defined]
         for name, one in self.figures.items():
             hint = "" if one.table == one.value else f"The table says {one.table}." if one.table is not None else ""
             self.fields[name] = forms.FloatField(

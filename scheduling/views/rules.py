@@ -41,6 +41,7 @@ class Line:
     numbers: str
     payer: str
     holds: str
+    state: str
     is_edited: bool
 
 
@@ -150,6 +151,7 @@ def _line(row: RuleRow, payers: Mapping[str, str]) -> Line:
         rulerows.figures_told(row),
         payers.get(code, code),
         " ".join(filter(None, parts)),
+        rulerows.state(row),
         bool(rulerows.edits(row)) or not row.table_values,
     )
 
@@ -181,6 +183,7 @@ def _page(
         "lists": [(rulerows.label(one.path), one.told()) for one in rulelists.listed(row)] if form is None else (),
         "edits": rulerows.edits(row),
         "versions": doors.on_the_wall(request, rulerows.versions(row)) if form is None else (),
+        "choice": rulerows.CHOICES.get(row.row_id),
         "notes": row.data.get("notes") or row.data.get("note") or "",
         "days": _days(row) if form is None else (),
         "may_change": may_change,

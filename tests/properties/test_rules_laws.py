@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from procedures import tables
 from procedures.rules import Facts, Finding, Request, Rule, Session, Severity, assess, decision
+from procedures.rules.book import Switches
+from procedures.rules.clinic.drugs import SECOND_SET
 from procedures.rules.clinic.steroids import SteroidInterval, Total
 from procedures.rules.earliest import at_date, blocks, earliest_covered
 from procedures.rules.facts import (
@@ -95,7 +97,7 @@ def wanted(draw: st.DrawFn) -> Wanted:
         bilateral_reason=draw(st.sampled_from(["", "both"])), guidance=offer.guidance,
         contrast=offer.contrast_with(offer.guidance), technique=technique, temperature_c=TEMPERATURES.get(technique),
         modic_type=1, bleeding_class=bleeding_class(offer, levels, BOOK.offers.values()), category=offer.category,
-        approach=offer.approach, codes=offer.codes, driver=offer.driver,
+        approach=offer.approach, codes=offer.codes, driver=offer.driver, offered_regions=offer.regions,
     )  # fmt: skip
 
 
@@ -214,6 +216,21 @@ def test_earliest_covered_is_what_trying_every_day_finds(one: Facts) -> None:
 def blocked(one: Facts, on: date) -> bool:
     moved = at_date(one, on)
     return any(blocks(finding) for finding in assess(BOOK.rules(one, on), moved, on))
+
+
+@given(facts(), st.sampled_from(["enoxaparin_ther", "warfarin"]))
+@settings(max_examples=80)
+def test_the_second_rule_set_changes_nothing_but_holds_before_low_risk_work_in_the_low_back(one: Facts, drug: str) -> None:
+    taking = replace(one, medications=(Medication(drug, last_dose=ON), *(one.medications or ())[:1]))
+    found, chosen = (
+        {it.key: it for it in assess(BOOK.rules(taking, ON, switches), taking, ON)}
+        for switches in (Switches(), Switches(on=frozenset({SECOND_SET})))
+    )
+    other = {key for key in found.keys() | chosen.keys() if found.get(key) != chosen.get(key)}
+    in_place = {key for key in chosen if "rule_set" in chosen[key].facts}
+    assert {key.partition(":")[2] for key in other} == {key.partition(":")[2] for key in in_place}
+    assert all(found[key].facts["bleeding_class"] == "low" for key in other if key.startswith("antithrombotic_hold"))
+    assert not in_place or (BOOK.thinners.bleeding_class(taking) == "low" and all(it.is_low_back for it in taking.request.wanted))
 
 
 RANK = {"allowed": 0, "warn": 1, "denied": 2}

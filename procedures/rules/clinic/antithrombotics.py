@@ -10,13 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
+from procedures.rules.clinic.drugs import CLASSES, LABS, NO_SECOND_SET, SECOND_SET_TOLD, Drug, Hold, SecondSet
 from procedures.rules.dates import Period, as_date, day_end, instant, told, wall_clock
-from procedures.rules.facts import Facts, Lab, Medication
+from procedures.rules.facts import Facts, Medication
 from procedures.rules.findings import Finding, Moment, Plain, Severity
 from procedures.rules.rows import Row, latest
 
-CLASSES = ("low", "intermediate", "high")
-LABS = {"inr": "INR", "crcl": "CrCl", "hba1c": "HbA1c", "glucose": "glucose"}
 P2Y12 = "p2y12_inhibitor"
 # Leads stay in after a trial: medicines stay held until they are out, and the restart counts from then.
 TRIAL_FAMILIES = frozenset({"scs_trial"})
@@ -31,64 +30,6 @@ _NOTES = frozenset({"continue", "advise"})
 _DES, _DES_AFTER_ACS, _BARE = Period(months=6), Period(months=12), Period(months=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """What a table says for one drug in one bleeding class."""
-
-    action: str
-    hours: Fraction | None = None
-    days: int | None = None
-    lab: str = ""
-
-    @property
-    def length(self) -> Fraction:
-        """Return the length in hours."""
-        return self.hours if self.hours is not None else Fraction(24 * (self.days or 0))
-
-    def told(self) -> str:
-        """Return the length as people say it."""
-        return f"{float(self.hours):g} hours" if self.hours is not None else f"{self.days} days"
-
-
-@dataclass(frozen=True, slots=True)
-class Modifier:
-    """A hold that takes the place of the usual one while a laboratory value is below a figure, and what the table says of it.
-
-    With `is_live` written cases do not know it, and it only lengthens; without a length people have to decide; without a
-    figure nothing on file tells whether it applies.
-    """
-
-    lab: str
-    below: Fraction | None
-    hours: Fraction | None = None
-    days: int | None = None
-    told: str = ""
-    is_live: bool = False
-
-    def is_met(self, lab: Lab | None) -> bool:
-        """Say whether a result is below the figure."""
-        return lab is not None and self.below is not None and lab.value < self.below
-
-    @property
-    def length(self) -> Fraction:
-        """Return the length in hours; 0 where there is none."""
-        return self.hours if self.hours is not None else Fraction(24 * (self.days or 0))
-
-
-@dataclass(frozen=True, slots=True)
-class Drug:
-    """One row of the drug table."""
-
-    id: str
-    name: str
-    drug_class: str
-    holds: Mapping[str, Hold]
-    restart_hours: Mapping[str, Fraction]
-    modifiers: tuple[Modifier, ...] = ()
-    source: str = ""
-    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
 @dataclass(frozen=True)
 class Antithrombotics:
     """Every drug of the patient against the procedure; one finding per drug and kind."""
@@ -99,6 +40,7 @@ class Antithrombotics:
     severities: Mapping[str, Severity] = field(hash=False)
     code: str = "antithrombotics"
     off: frozenset[str] = frozenset()
+    second: SecondSet = NO_SECOND_SET
 
     def check(self, facts: Facts, on: date) -> list[Finding]:
         return [finding for part in self.parts(facts, on) for finding in part]
@@ -143,15 +85,20 @@ class Antithrombotics:
         if hold.action == "hold":
             yield from self._held(drug, taken, hold, bleeding, facts, on)
         elif hold.action == "shared_decision":
+            evidence: dict[str, Plain] = {"rule_set": hold.rule_set} if hold.rule_set else {}
+            spoke = f" {SECOND_SET_TOLD}" if hold.rule_set else ""
             if taken.is_decided:
-                told_ = f"{name}: the shared decision with the prescriber is recorded."
-                yield self._finding("antithrombotic_shared_decision", drug, told_, severity=Severity.ADVICE)
+                told_ = f"{name}: the shared decision with the prescriber is recorded.{spoke}"
+                yield self._finding("antithrombotic_shared_decision", drug, told_, severity=Severity.ADVICE, evidence=evidence)
             else:
                 message = (
                     f"{name}: clinician and prescriber decide together; no decision is recorded. Nothing is stopped by this."
+                    f"{spoke}"
                 )
                 is_pending = taken.is_decided is None
-                yield self._finding("antithrombotic_shared_decision", drug, message, bleeding=bleeding, is_pending=is_pending)
+                yield self._finding(
+                    "antithrombotic_shared_decision", drug, message, bleeding=bleeding, is_pending=is_pending, evidence=evidence
+                )
         elif hold.action in _TOLD:
             yield self._finding(f"antithrombotic_{hold.action}", drug, f"{name}: {_TOLD[hold.action]}.", bleeding=bleeding)
 
@@ -164,7 +111,17 @@ class Antithrombotics:
             drug_row = self.drugs["aspirin_secondary" if taken.indication == "secondary" else "aspirin_primary"]
             drug = replace(drug_row, id=drug.id, name=drug.name, drug_class=drug.drug_class)
             hold = drug.holds[bleeding]
-        return drug, self._modified(drug, hold, facts) if hold.action == "hold" else hold
+        if hold.action != "hold":
+            return drug, hold
+        if self._second_speaks(bleeding, facts):
+            # Its words replace the row's, which tell of a hold.
+            said = replace(drug, source=self.second.source, modifiers=(), notes={bleeding: (SECOND_SET_TOLD,)})
+            return said, Hold("shared_decision", rule_set="IPSIS")
+        return drug, self._modified(drug, hold, facts)
+
+    def _second_speaks(self, bleeding: str, facts: Facts) -> bool:
+        """Say whether the second rule set is chosen and speaks of this: low when all is counted in, and in the low back."""
+        return self.second.is_chosen and bleeding == "low" and all(one.is_low_back for one in facts.request.wanted)
 
     def _modified(self, drug: Drug, hold: Hold, facts: Facts) -> Hold:
         for modifier in drug.modifiers:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from procedures.rules.clinic.antithrombotics import CLASSES, LABS, Antithrombotics, Drug, Hold, Modifier
+from procedures.rules.clinic.antithrombotics import Antithrombotics
+from procedures.rules.clinic.drugs import CLASSES, LABS, NO_SECOND_SET, SECOND_SET, Drug, Hold, Modifier, SecondSet
 from procedures.rules.clinic.fasting import Escort, Fasting, Glp1
 from procedures.rules.clinic.safety import (
     AllergyNote,
@@ -47,7 +48,11 @@ def antithrombotics_of(table: Data) -> Antithrombotics:
     drugs = {row["id"]: _drug(row) for row in table["drugs"]}
     limits = {row["lab"]: (number(row["normal_max"]), row["window_days_before"]) for row in table["lab_limits"]}
     severities = {code: Severity(text.split(";")[0].split()[0]) for code, text in table["finding_ids"].items()}
-    return Antithrombotics(drugs, frozenset(table["upgrade_drug_classes"]), limits, severities)
+    second = NO_SECOND_SET
+    for row in table.get("conventions") or ():
+        if row["id"] == SECOND_SET:  # never chosen unless the clinic says so
+            second = SecondSet(source_of(row), row.get("enabled_by_default", False))
+    return Antithrombotics(drugs, frozenset(table["upgrade_drug_classes"]), limits, severities, second=second)
 
 
 def _drug(row: Data) -> Drug:

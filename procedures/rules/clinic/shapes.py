@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from procedures.rules.clinic.compiling import TOPICS
+from procedures.rules.clinic.drugs import SECOND_SET
 from procedures.rules.shapes import (
     SEVERITIES,
     Check,
@@ -77,6 +78,10 @@ def check_antithrombotics(checker: Checker, table: Mapping[str, Any]) -> None:
     list_of(fields({**_COMMON, "lab": one_of(*LABS), "normal_max": more_than_nothing, "window_days_before": whole()},
                    required=("lab", "normal_max", "window_days_before")))(
         checker, "lab_limits", "", table.get("lab_limits"))  # fmt: skip
+    for row in table.get("conventions") or ():  # of the others, which are read by people, none is
+        if row["id"] == SECOND_SET:
+            fields({**_COMMON, "id": text, "rule": text}, required=("source",))(checker, SECOND_SET, "", row)
+            in_order(checker, SECOND_SET, row)
     texts(checker, "upgrade_drug_classes", "", table.get("upgrade_drug_classes"))
     known = table.get("finding_ids")
     if not isinstance(known, dict):

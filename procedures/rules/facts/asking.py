@@ -7,7 +7,7 @@ from datetime import date, datetime
 from fractions import Fraction
 from functools import cached_property
 
-from procedures.rules.places import Site, payer_regions, sites_of
+from procedures.rules.places import Site, is_low_back, payer_regions, sites_of
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Wanted:
     driver: str = ""
     has_drug_told: bool = True
     has_heat_told: bool = field(default=True, repr=False)
+    # The regions of the body for which the catalogue offers it; not in `repr`, by which waivers know what they were given for.
+    offered_regions: tuple[str, ...] = field(default=(), repr=False)
     # What people call it. It decides nothing, and two that differ by it alone are the same.
     name: str = field(default="", repr=False, compare=False)
 
@@ -54,6 +56,11 @@ class Wanted:
     def regions(self) -> frozenset[str]:
         """Return its payer regions."""
         return payer_regions(self.family, self.approach, self.levels)
+
+    @property
+    def is_low_back(self) -> bool:
+        """Say whether it is known to be done in the low back: lumbar or sacral, and nowhere else."""
+        return is_low_back(self.levels, self.body_areas, self.offered_regions)
 
     @cached_property
     def sites(self) -> frozenset[Site]:
