@@ -93,7 +93,7 @@ class RuleForm(forms.Form):
         choice = CHOICES.get(row.row_id)
         if choice is not None:
             switch = self.fields["is_enabled"]
-            switch.label, switch.help_text = "Rule set", choice.told
+            switch.label = "Rule set"
             switch.choices = [("no", choice.off), ("yes", choice.on)]  # type: ignore[attr-defined]
         for name, one in self.figures.items():
             hint = "" if one.table == one.value else f"The table says {one.table}." if one.table is not None else ""

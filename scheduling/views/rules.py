@@ -18,6 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
+from pain_clinic.clock import days_in_words
 from pain_clinic.errors import DomainError
 from procedures import rulebook, rulecopies, rulelists, rulerows
 from procedures.models import RuleRow, RuleRowQuerySet
@@ -89,7 +90,7 @@ def change_rule(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     except DomainError as refusal:
         web.refused(request, refusal, act="procedures.change_rule", subject=row)
         field = str(refusal.details.get("field", ""))
-        form.add_error(field if field in form.fields else None, refusal.message)
+        form.add_error(field if field in form.fields else None, days_in_words(refusal.message))
         return _page(request, row, form=form, status=refusal.status)
     messages.success(
         request,
@@ -111,7 +112,7 @@ def copy_rule(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     except DomainError as refusal:
         web.refused(request, refusal, act="procedures.copy_rule", subject=row)
         field = str(refusal.details.get("field", ""))
-        form.add_error(field if field in form.fields else None, refusal.message)
+        form.add_error(field if field in form.fields else None, days_in_words(refusal.message))
         return _page(request, row, copying=form, status=refusal.status)
     messages.success(request, "Made, and switched off. Set it, look what it would do, then switch it on.")
     return web.redirect_to(request, "scheduling:rule_change", new.public_id)
