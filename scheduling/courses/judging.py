@@ -37,6 +37,7 @@ from scheduling.models import Appointment, Course, PlanState
 log = logging.getLogger(__name__)
 # A case of yesterday that nobody has closed yet still speaks; an older one without a record does not.
 RECENT = timedelta(days=30)
+ELSEWHERE = "another course"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +145,15 @@ def kept_apart(freshes: Iterable[Fresh], world: World, day: date | None) -> Iter
         if isinstance(fresh.answer, Proposed) and fresh.answer.booked_on is None:
             held[fresh.course.patient_id].append(fresh)
     for several in held.values():
-        beside: list[Beside] = []
+        before: list[tuple[Course, Proposed, date]] = []
         for fresh in sorted(several, key=_turn) if len(several) > 1 else ():
             course, on = fresh.course, day or day_of(fresh.course, world.at)
+            beside = [each for one in before for each in proposals(*one, world, told_to=course)]
             settled = attempt(course, world, on, beside=beside, alone=fresh.answer) if beside else fresh
             if settled.answer != fresh.answer or settled.is_broken:
                 yield settled
             if isinstance(settled.answer, Proposed):
-                beside += proposals(course, settled.answer, world, on)
+                before.append((course, settled.answer, on))
 
 
 def _turn(fresh: Fresh) -> tuple[date, date, int]:
@@ -160,9 +162,9 @@ def _turn(fresh: Fresh) -> tuple[date, date, int]:
     return answer.latest, answer.ideal, fresh.course.pk
 
 
-def proposals(course: Course, answer: Proposed, world: World, on: date) -> list[Beside]:
-    """Return what a course proposes as its patient's other courses count it."""
-    called = called_of(course, world)
+def proposals(course: Course, answer: Proposed, on: date, world: World, *, told_to: Course) -> list[Beside]:
+    """Return what a course proposes as another one of its patient counts it."""
+    called = called_of(course, world, told_to=told_to)
     meant = proposed_day(course, answer.ideal, on)
     found = [proposed_on(meant, answer.wanted, called)]
     if answer.companion is not None:
@@ -176,8 +178,13 @@ def proposed_day(course: Course, ideal: date, on: date) -> date:
     return max(ideal, on, course.snoozed_until or on)
 
 
-def called_of(course: Course, world: World) -> str:
-    """Return what another course of the patient calls this one."""
+def called_of(course: Course, world: World, *, told_to: Course) -> str:
+    """Return what another course of the patient calls this one: by no name where it is at another site.
+
+    What a course says is read by everybody at its own site, who may not see the other's.
+    """
+    if course.site_id != told_to.site_id:
+        return ELSEWHERE
     pathway = world.pathways.get(course.pathway)
     side = f", {course.side}" if course.side in ("left", "right") else ""
     return f"{pathway.name if pathway else course.pathway}{side}"

@@ -190,7 +190,7 @@ def search(row: PlannedSession, world: World, *, at: datetime, beside: Sequence[
         return Search(tuple(sorted(best, key=lambda one: str(one["starts_at"]))))
     if found.explanation is not None:
         return Search((), found.explanation.text)
-    told = " and ".join(dict.fromkeys(one.told for sibling in beside for one in sibling.beside))
+    told = " and ".join(dict.fromkeys(one.told for sibling in beside for one in sibling.beside(row.course, world)))
     return Search((), f"No free time on which the rules let it be{f' beside {told}' if told else ''}.")
 
 
@@ -305,7 +305,7 @@ def by_the_rules(
     aim = aim_of(course, pathway, world.procedures, world.book)
     today = day_of(course, at)
     wanted = aim.works[row.step]
-    proposed = tuple(one for sibling in beside for one in sibling.beside)
+    proposed = tuple(one for sibling in beside for one in sibling.beside(course, world))
     book = Apart(world.book, pathway, aim, proposed) if proposed else world.book
     return open_days(pathway, world.facts(course, aim, today), today, aim=aim, book=book, wanted=wanted)
 

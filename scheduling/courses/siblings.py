@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from procedures.pathways import Beside, proposed_on
+from procedures.rules.facts import Wanted
 from scheduling.courses.aims import aim_of
 from scheduling.courses.judging import World, called_of, day_of, proposed_day
 from scheduling.models import Course, PlannedSession
@@ -19,8 +20,14 @@ from scheduling.models import Course, PlannedSession
 class Sibling:
     """What another course of the patient proposes: for the rules, and the openings that it is proposed at, if any is found."""
 
-    beside: tuple[Beside, ...]
+    course: Course
+    proposed: tuple[tuple[date, Wanted], ...]
     parts: tuple[Mapping[str, Any], ...] = ()
+
+    def beside(self, course: Course, world: World) -> list[Beside]:
+        """Return it as another course of the patient counts it."""
+        called = called_of(self.course, world, told_to=course)
+        return [proposed_on(day, wanted, called) for day, wanted in self.proposed]
 
     def overlaps(self, packed: Mapping[str, Any]) -> bool:
         """Say whether the patient would have to be in two places."""
@@ -45,14 +52,12 @@ def sibling_of(row: PlannedSession, packed: Mapping[str, Any] | None, world: Wor
     works = aim_of(course, pathway, world.procedures, world.book).works if pathway is not None else {}
     if row.step not in works or row.ideal is None:
         return None
-    called = called_of(course, world)
     parts = [packed, *([packed["removal"]] if packed.get("removal") else [])] if packed is not None else []
     days = [_day(part, course) for part in parts] or _days(row, proposed_day(course, row.ideal, day_of(course, at)))
     wanted = [replace(works[row.step], side=row.side or works[row.step].side)]
     if row.companion is not None and row.companion["step"] in works:
         wanted.append(works[row.companion["step"]])
-    beside = tuple(proposed_on(day, each, called) for day, each in zip(days, wanted, strict=False))
-    return Sibling(beside, tuple(parts))
+    return Sibling(course, tuple(zip(days, wanted, strict=False)), tuple(parts))
 
 
 def _days(row: PlannedSession, day: date) -> list[date]:

@@ -11,13 +11,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from procedures.models import Procedure
 from scheduling import booking, bulk, courses
 from scheduling.assessing import Details
 from scheduling.courses import Terms, planning
 from scheduling.courses.choosing import chosen
+from scheduling.courses.judging import read_world
+from scheduling.courses.siblings import sibling_of
 from scheduling.models import Course, FoundOpenings, PlannedSession, PlanRun
 from scheduling.openings import find_openings
 from scheduling.worklist import rows_of
@@ -63,6 +67,34 @@ def test_the_later_course_is_kept_apart_by_the_interval_and_says_from_what(ward:
     told = f"Kept apart from the proposed session of Epidural steroid, one at a time, right on {lead.ideal}, not booked yet"
     assert row.blocked_by == [f"{told}: 14 days must lie between."]
     assert lead.blocked_by == []
+
+
+def test_a_course_at_another_site_is_told_of_by_its_days_and_not_by_its_name(
+    ward: Ward, both: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pain_clinic.web.now", lambda: NOW)
+    elsewhere = factories.site(name="Elsewhere", slug="elsewhere")
+    first, other = both()
+    Course.objects.filter(pk=first.pk).update(site=elsewhere)
+    courses.plan([first.pk], at=NOW)
+    told = f"the proposed session of another course on {current(first).ideal}"
+    assert current(other).blocked_by == [f"Kept apart from {told}, not booked yet: 14 days must lie between."]
+    (row,) = rows_of(listed(other), by=ward.desk, today=TODAY)
+    assert row.told == tuple(current(other).blocked_by)
+    client = Client()
+    client.force_login(factories.user(role="physician", sites=(ward.clinic.site,)))
+    for address in (
+        reverse("scheduling:course", args=[other.public_id]),
+        reverse("scheduling:worklist") + "?tab=later",
+        f"/api/v1/courses/{other.public_id}/",
+    ):
+        text = client.get(address).content.decode()
+        assert "Kept apart from the proposed session of another course on" in text, address
+        assert "Epidural" not in text, address
+    world = read_world([first, other], at=NOW)
+    found = sibling_of(current(first), None, world)
+    assert found is not None
+    assert [one.told for one in found.beside(other, world)] == [told]
 
 
 def test_without_the_other_course_the_day_is_the_earlier_one(ward: Ward, both: Any) -> None:
