@@ -43,6 +43,26 @@ class TermsIn(serializers.Serializer[object]):
     rationale = rest.Text(max_length=500, required=False, allow_blank=True, default="")
 
 
+class CourseChangeIn(TermsIn):
+    """What is to be otherwise in a course: what is not named stays as it is, null clears it."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        found = super().get_fields()
+        for one in found.values():
+            one.required, one.default, one.allow_null = False, serializers.empty, True
+        return found
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Return what was named, what is cleared as a new course begins with it."""
+        begins = {name: one.default for name, one in TermsIn().fields.items()}
+        given = super().to_internal_value(data)
+        return {name: _fresh(begins[name]) if value is None else value for name, value in given.items()}
+
+
+def _fresh(default: Any) -> Any:
+    return {} if default is serializers.empty else default() if callable(default) else default
+
+
 class CourseIn(TermsIn):
     """A new course."""
 

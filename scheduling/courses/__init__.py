@@ -6,7 +6,7 @@ from scheduling.courses.informing import inform
 from scheduling.courses.judging import Fresh, as_json, lines
 from scheduling.courses.offering import refresh, refresh_some
 from scheduling.courses.planning import plan, plan_all, plan_nights, rehearse, sweep
-from scheduling.courses.starting import change, note_call, restart, snooze, start, stop
+from scheduling.courses.starting import change, note_call, restart, snooze, start, stop, terms_of
 from scheduling.courses.telling import Stop, last_step, stops
 from scheduling.courses.words import (
     CourseNotRunning,
@@ -48,4 +48,5 @@ __all__ = [
     "stop",
     "stops",
     "sweep",
+    "terms_of",
 ]

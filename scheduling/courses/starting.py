@@ -250,6 +250,13 @@ def _carry_problem(course: Course, by: Actor, at: datetime) -> None:
         recheck([course.patient_id], at=at, by=by, cases=keys)
 
 
+def terms_of(course: Course) -> Terms:
+    """Return what a course asks for as it was ordered; physician and problem are joined."""
+    said: dict[str, Any] = {name: getattr(course, name) for name in TERM_FIELDS}
+    said |= {name: tuple(one) for name, one in said.items() if isinstance(one, list)}
+    return Terms(course.pathway, **said)
+
+
 def _put(course: Course, terms: Terms) -> None:
     values: Mapping[str, Any] = {name: getattr(terms, name) for name in TERM_FIELDS}
     for name, value in values.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,6 +25,7 @@ from scheduling.api import words as case_words
 from scheduling.api.rest.asking import answer, one_of
 from scheduling.api.rest.shapes import Act, page_of
 from scheduling.courses import Terms, rolling
+from scheduling.courses.starting import TERM_FIELDS
 from scheduling.forms.courses import default_since
 from scheduling.models import Course, CourseCall, Kind, PlannedSession, Resource
 
@@ -58,15 +60,15 @@ def _answer(request: Request, course: Course, status: int = 200) -> Response:
     return Response(words.OneCourseOut(row).data, status=status, headers={"ETag": rest.etag(row.version)})
 
 
-def _terms(request: Request, patient: Patient, pathway: str, values: dict[str, Any]) -> Terms:
-    mine = Resource.objects.filter(kind=Kind.PHYSICIAN, is_active=True, site__in=web.member(request).sites.all())
-    physician = one_of(mine, "physician", values["physician"]) if values["physician"] else None
-    problem = one_of(Presentation.objects.of(patient), "problem", values["problem"]) if values["problem"] else None
-    names = ("works", "side", "is_staged", "first_side", "diagnosis", "goal", "most_sessions", "not_before", "not_after",
-             "gap_days", "rationale", "drug")  # fmt: skip
-    said: dict[str, Any] = {name: values[name] for name in names}
-    said |= {name: tuple(values[name]) for name in ("levels", "regions", "wishes")}
-    return Terms(pathway=pathway, physician=physician, problem=problem, **said)
+def _said(request: Request, patient: Patient, values: dict[str, Any]) -> dict[str, Any]:
+    """Return those of the terms that are among some values."""
+    found = {name: tuple(one) if isinstance(one, list) else one for name, one in values.items() if name in TERM_FIELDS}
+    if found.get("physician"):
+        mine = Resource.objects.filter(kind=Kind.PHYSICIAN, is_active=True, site__in=web.member(request).sites.all())
+        found["physician"] = one_of(mine, "physician", found["physician"])
+    if found.get("problem"):
+        found["problem"] = one_of(Presentation.objects.of(patient), "problem", found["problem"])
+    return found
 
 
 class Courses(rest.View):
@@ -104,7 +106,7 @@ class Courses(rest.View):
 
         def produce() -> Response:
             made = courses.start(
-                patient=patient, site=site, terms=_terms(request, patient, values["pathway"], values), by=self.actor,
+                patient=patient, site=site, terms=Terms(values["pathway"], **_said(request, patient, values)), by=self.actor,
                 at=web.now(), since=values.get("since") or default_since(today), started_from=performed,
             )  # fmt: skip
             return _answer(request, made, 201)
@@ -137,17 +139,19 @@ class CourseAct(Act[Course]):
 
 
 class ChangeCourse(CourseAct):
-    required = {"POST": "scheduling.order_course"}
-    given = words.TermsIn
+    """Change what a course asks for: what is not named stays as it is, null clears it. The pathway stays."""
 
-    @extend_schema(operation_id="courses_change", request=words.TermsIn, responses=words.OneCourseOut)
+    required = {"POST": "scheduling.order_course"}
+    given = words.CourseChangeIn
+
+    @extend_schema(operation_id="courses_change", request=words.CourseChangeIn, responses=words.OneCourseOut)
     def post(self, request: Request, public_id: str) -> Response:
         return self.act_on(
             request,
             public_id,
             lambda row, values: courses.change(
                 course=row,
-                terms=_terms(request, row.patient, row.pathway, values),
+                terms=replace(courses.terms_of(row), **_said(request, row.patient, values)),
                 by=self.actor,
                 at=web.now(),
                 version=row.version,

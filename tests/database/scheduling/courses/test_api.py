@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from patients.models import Presentation
 from scheduling import courses
+from scheduling.courses import Terms
 from scheduling.models import Appointment, Course, CourseCall, FoundOpenings
 from tests import factories
-from tests.database.scheduling.courses.conftest import Ward, current
+from tests.database.scheduling.courses.conftest import FACET, Ward, current
 from tests.factories import NOW, TODAY
 
 DAY = timedelta(days=1)
@@ -83,6 +86,32 @@ def test_changing_stopping_and_restarting_need_the_version(ward: Ward, doctor: C
     assert (stopped.json()["status"], stopped.json()["stop_reason"]) == ("stopped", "Goal reached")
     restarted = send(doctor, f"{path}/restart/", {"anew": True}, **{"If-Match": '"3"'})
     assert (restarted.json()["status"], restarted.json()["since"]) == ("active", "2026-09-14")
+
+
+def test_a_change_keeps_what_it_does_not_name_and_null_clears(ward: Ward, doctor: Client) -> None:
+    problem = Presentation.objects.create(patient=ward.patient, recorded_at=NOW, name="Facet pain")
+    whole = replace(
+        FACET, problem=problem, drug="none", goal="Walk the dog", physician=ward.clinic.physician, gap_days=9, most_sessions=4,
+        diagnosis="In words", rationale="It is back", not_before=TODAY, wishes=("x",),
+    )  # fmt: skip
+    course = ward.start(whole, since=TODAY)
+    path = f"courses/{course.public_id}/change/"
+
+    def changed(**values: Any) -> Terms:
+        answer = send(doctor, path, values, **{"If-Match": "*"})
+        assert answer.status_code == 200, answer.content
+        return courses.terms_of(Course.objects.select_related("physician", "problem").get(pk=course.pk))
+
+    assert changed() == whole
+    assert changed(goal="Sleep through") == replace(whole, goal="Sleep through")
+    assert changed(problem=None, drug=None, goal=None, levels=["L4-L5"]) == replace(
+        whole, problem=None, drug="", goal="", levels=("L4-L5",)
+    )
+    assert changed(problem=str(problem.public_id), wishes=None, physician=None, gap_days=None, not_before=None) == replace(
+        whole, drug="", goal="", levels=("L4-L5",), wishes=(), physician=None, gap_days=None, not_before=None
+    )
+    refused = send(doctor, path, {"works": None}, **{"If-Match": "*"})
+    assert (refused.status_code, refused.json()["details"]["field"]) == (422, "works")
 
 
 def test_the_desk_puts_off_notes_calls_and_books_but_orders_nothing(ward: Ward, signed_in: Any) -> None:
