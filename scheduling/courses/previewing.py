@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -10,7 +10,7 @@ from typing import Any
 
 from pain_clinic.accounts.models import User
 from procedures.pathways import Pathway
-from scheduling.courses.judging import attempt, day_of, read_world
+from scheduling.courses.judging import World, attempt, day_of, kept_apart, read_world
 from scheduling.models import Course, PlanState
 
 CHUNK = 200
@@ -48,7 +48,8 @@ class Effect:
 def effect_of(*, pathway: Pathway, user: User, at: datetime, budget: timedelta = BUDGET) -> Effect:
     """Return what the planner would say with a pathway as it is proposed, beside what it says now.
 
-    Courses are those on it that this person sees and that no person has stopped, the oldest first.
+    Courses are those on it that this person sees and that no person has stopped, the oldest first. Each is planned beside
+    its patient's others, as the night does.
     """
     ends = monotonic() + budget.total_seconds()
     mine = Course.objects.visible_to(user).planned().filter(pathway=pathway.id)
@@ -60,11 +61,14 @@ def effect_of(*, pathway: Pathway, user: User, at: datetime, budget: timedelta =
             break
         rows = mine.filter(pk__in=keys[begins : begins + CHUNK]).select_related("patient", "site").order_by("pk")
         courses = list(rows)
-        world = read_world(courses, at=at)
+        others = Course.objects.planned().filter(patient__in={course.patient_id for course in courses})
+        others = others.exclude(pk__in=[course.pk for course in courses]).select_related("patient", "site").order_by("pk")
+        together = [*courses, *others]
+        world = read_world(together, at=at)
         then = replace(world, pathways={**world.pathways, pathway.id: pathway})
+        now_told, then_told = (_told(together, each) for each in (world, then))
         for course in courses:
-            today = day_of(course, at)
-            before, after = (attempt(course, each, today).values for each in (world, then))
+            before, after = now_told[course.pk], then_told[course.pk]
             asked += 1
             if not before or not after or all(before[name] == after[name] for name in COMPARED):
                 continue
@@ -72,3 +76,10 @@ def effect_of(*, pathway: Pathway, user: User, at: datetime, budget: timedelta =
             stopped += before["state"] != PlanState.STOPPED and after["state"] == PlanState.STOPPED
             resumed += before["state"] == PlanState.STOPPED and after["state"] != PlanState.STOPPED
     return Effect(len(keys), asked, len(touched), stopped, resumed, tuple(touched[:MOST_SHOWN]))
+
+
+def _told(courses: Sequence[Course], world: World) -> Mapping[int, Mapping[str, Any]]:
+    """Return what is said of each course, by key, beside its patient's others."""
+    found = {course.pk: attempt(course, world, day_of(course, world.at)) for course in courses}
+    found |= {fresh.course.pk: fresh for fresh in kept_apart(list(found.values()), world, None)}
+    return {pk: fresh.values for pk, fresh in found.items()}

@@ -15,10 +15,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from pain_clinic.accounts.models import User
+from procedures import pathwaybook
 from procedures.models import Procedure
 from scheduling import booking, bulk, courses
 from scheduling.assessing import Details
-from scheduling.courses import Terms, planning
+from scheduling.courses import Terms, planning, previewing
 from scheduling.courses.choosing import chosen
 from scheduling.courses.judging import read_world
 from scheduling.courses.siblings import sibling_of
@@ -195,6 +197,14 @@ def test_the_night_plans_a_patients_courses_together_and_each_once(ward: Ward, b
     assert (tally.planned, tally.changed, run.planned) == (4, 0, 4)
     assert [row.earliest for row in map(current, (other, third))] == [current(one).ideal + GAP for one in (first, other)]
     assert list(courses.rehearse(at=NOW)) == []
+
+
+def test_a_look_at_a_pathways_change_plans_each_course_beside_the_patients_others(ward: Ward, both: Any) -> None:
+    first, other = both()
+    user, joint = User.objects.get(pk=ward.doctor.user_id), pathwaybook.pathways()[JOINT.pathway]
+    assert previewing.effect_of(pathway=joint, user=user, at=NOW).changed == 0
+    (found,) = previewing.effect_of(pathway=replace(joint, is_on=False), user=user, at=NOW).touched
+    assert (found.course, found.before["earliest"], found.after["code"]) == (other, current(first).ideal + GAP, "pathway_off")
 
 
 def test_a_patient_with_several_courses_takes_no_more_statements(ward: Ward, both: Any) -> None:
