@@ -177,7 +177,7 @@ def families_of(row: RuleRow) -> list[str]:
     return [name_of(str(family)) for family in row.data.get("applies_to", ())]
 
 
-def proposed(row: RuleRow, changes: Mapping[str, Any], numbers: Values) -> RuleRow:
+def proposed(row: RuleRow, changes: Mapping[str, Any], values: Values) -> RuleRow:
     """Return an unsaved copy of a row with changes, of which all can be read.
 
     Raises:
@@ -192,14 +192,14 @@ def proposed(row: RuleRow, changes: Mapping[str, Any], numbers: Values) -> RuleR
     if copy.effective_from and copy.effective_to and copy.effective_to < copy.effective_from:
         raise UnusableRow("It cannot end before it begins.", "effective_to")
     copy.data = deepcopy(row.data)
-    for path, value in numbers.items():
+    for path, value in values.items():
         if isinstance(value, (int, float)) and value <= 0 and path.rpartition(".")[2] in PERIODS:
             raise UnusableRow(f"{label(path)}: a period is longer than nothing.")
         _put(copy.data, path, value)
     return copy
 
 
-def renewed(row: RuleRow, changes: Mapping[str, Any], numbers: Values, *, starts_on: date) -> tuple[RuleRow, RuleRow]:
+def renewed(row: RuleRow, changes: Mapping[str, Any], values: Values, *, starts_on: date) -> tuple[RuleRow, RuleRow]:
     """Return unsaved copies: the row as it ends, and its new version with changes for cases from a date of service on.
 
     Raises:
@@ -214,18 +214,18 @@ def renewed(row: RuleRow, changes: Mapping[str, Any], numbers: Values, *, starts
         raise UnusableRow(
             f"This version ends on {row.effective_to}. Choose a day before, or change the one after it.", "starts_on"
         )
-    new = proposed(row, {**changes, "effective_from": starts_on}, numbers)
+    new = proposed(row, {**changes, "effective_from": starts_on}, values)
     new.pk, new.public_id, new.version = None, uuid.uuid4(), 1
     return proposed(row, {"effective_to": starts_on - DAY}, {}), new
 
 
-def wanted(row: RuleRow, changes: Mapping[str, Any], numbers: Values, *, starts_on: date | None) -> tuple[RuleRow, ...]:
+def wanted(row: RuleRow, changes: Mapping[str, Any], values: Values, *, starts_on: date | None) -> tuple[RuleRow, ...]:
     """Return unsaved copies of a row as it is to be: two where it is followed by a new version, else one.
 
     Raises:
         UnusableRow: the rules could not be read with it.
     """
-    return (proposed(row, changes, numbers),) if starts_on is None else renewed(row, changes, numbers, starts_on=starts_on)
+    return (proposed(row, changes, values),) if starts_on is None else renewed(row, changes, values, starts_on=starts_on)
 
 
 def book_with(rows: Sequence[RuleRow]) -> Book:
@@ -242,12 +242,12 @@ def book_with(rows: Sequence[RuleRow]) -> Book:
 
 
 def change(
-    *, row: RuleRow, changes: Mapping[str, Any], numbers: Values, version: int, by: Actor, at: datetime,
+    *, row: RuleRow, changes: Mapping[str, Any], values: Values, version: int, by: Actor, at: datetime,
     starts_on: date | None = None,
 ) -> RuleRow:  # fmt: skip
     """Change a row of the rules; the row history keeps what it was, and a newer table keeps what the clinic has.
 
-    `numbers` holds what is set within the row by where it stands: figures, lists of words, single words.
+    `values` holds what is set within the row by where it stands: figures, lists of words, single words.
 
     With a first date of service the present version ends the day before and a new one is returned: what was decided before
     stays decided by what held then. Without one the version itself is corrected. Without any difference nothing is written.
@@ -264,10 +264,10 @@ def change(
         kept = RuleRow.objects.select_for_update(no_key=True).get(pk=row.pk)
         if kept.version != version:
             raise RuleChanged(kept)
-        changed = _changed(kept, proposed(kept, changes, numbers))
+        changed = _changed(kept, proposed(kept, changes, values))
         if not changed:
             return kept
-        now, *later = wanted(kept, changes, numbers, starts_on=starts_on)
+        now, *later = wanted(kept, changes, values, starts_on=starts_on)
         book_with([now, *later])
         written = _changed(kept, now)
         for name in written:

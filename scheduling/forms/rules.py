@@ -138,7 +138,7 @@ class RuleForm(forms.Form):
         )
         return {name: self.cleaned_data[name] for name in kept if name in self.cleaned_data}
 
-    def numbers(self) -> dict[str, float | str | list[str]]:
+    def values(self) -> dict[str, float | str | list[str]]:
         """Return the figures, the lists and the words, by where they stand."""
         figures = {one.path: self.cleaned_data[name] for name, one in self.figures.items()}
         figures |= {path: self.cleaned_data[name] for name, path in self.days.items() if self.cleaned_data[name] is not None}

@@ -81,10 +81,10 @@ def change_rule(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     by, at = Actor.of(request), web.now()
     try:
         if request.POST.get("act") != "save":
-            wanted = rulerows.wanted(row, form.changes(), form.numbers(), starts_on=form.first_day())
+            wanted = rulerows.wanted(row, form.changes(), form.values(), starts_on=form.first_day())
             return _page(request, row, form=form, effect=effects.effect_of(rows=wanted, user=web.member(request), at=at))
         kept = rulerows.change(
-            row=row, changes=form.changes(), numbers=form.numbers(), version=form.cleaned_data["version"],
+            row=row, changes=form.changes(), values=form.values(), version=form.cleaned_data["version"],
             starts_on=form.first_day(), by=by, at=at,
         )  # fmt: skip
     except DomainError as refusal:

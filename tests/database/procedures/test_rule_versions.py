@@ -62,7 +62,7 @@ def cap(on: date) -> list[int]:
 def renew(by: Actor, starts_on: date = TURN, **more: Any) -> RuleRow:
     row = versions()[-1]
     return rulerows.change(
-        row=row, changes=more, numbers={"params.max_sessions": 2}, version=row.version, starts_on=starts_on, by=by, at=NOW
+        row=row, changes=more, values={"params.max_sessions": 2}, version=row.version, starts_on=starts_on, by=by, at=NOW
     )
 
 
@@ -83,7 +83,7 @@ def test_a_new_version_begins_on_its_day_and_the_one_before_ends_the_day_before(
 def test_a_version_between_others_ends_where_the_next_begins(by: Actor) -> None:
     renew(by)
     first = versions()[0]
-    rulerows.change(row=first, changes={"severity": "warn"}, numbers={}, version=2, starts_on=TODAY, by=by, at=NOW)
+    rulerows.change(row=first, changes={"severity": "warn"}, values={}, version=2, starts_on=TODAY, by=by, at=NOW)
 
     assert [(one.effective_from, one.effective_to, one.severity) for one in versions()] == [
         (None, TODAY - DAY, "deny"), (TODAY, TURN - DAY, "warn"), (TURN, None, "deny"),
@@ -95,16 +95,16 @@ def test_a_version_cannot_begin_before_the_one_that_it_follows(by: Actor, starts
     renew(by)
     row = versions()[-1]
     with pytest.raises(rulerows.UnusableRow) as refusal:
-        rulerows.change(row=row, changes={"severity": "warn"}, numbers={}, version=1, starts_on=starts_on, by=by, at=NOW)
+        rulerows.change(row=row, changes={"severity": "warn"}, values={}, version=1, starts_on=starts_on, by=by, at=NOW)
     assert refusal.value.details["field"] == field
     with pytest.raises(rulerows.UnusableRow, match="ends on 2026-12-31"):
-        rulerows.change(row=versions()[0], changes={"severity": "warn"}, numbers={}, version=2, starts_on=TURN, by=by, at=NOW)
+        rulerows.change(row=versions()[0], changes={"severity": "warn"}, values={}, version=2, starts_on=TURN, by=by, at=NOW)
     assert len(versions()) == 2
 
 
 def test_without_a_difference_no_version_begins(by: Actor) -> None:
     row = versions()[0]
-    kept = rulerows.change(row=row, changes={"severity": "deny"}, numbers={}, version=1, starts_on=TURN, by=by, at=NOW)
+    kept = rulerows.change(row=row, changes={"severity": "deny"}, values={}, version=1, starts_on=TURN, by=by, at=NOW)
     assert (kept.version, len(versions())) == (1, 1)
 
 
@@ -119,7 +119,7 @@ def test_two_managers_at_once_begin_one_version(by: Actor) -> None:
     row = versions()[0]
     renew(by)
     with pytest.raises(rulerows.RuleChanged):
-        rulerows.change(row=row, changes={"severity": "info"}, numbers={}, version=1, starts_on=TODAY, by=by, at=NOW)
+        rulerows.change(row=row, changes={"severity": "info"}, values={}, version=1, starts_on=TODAY, by=by, at=NOW)
     assert len(versions()) == 2
 
 
@@ -148,7 +148,7 @@ def test_a_policy_with_a_later_first_day_is_a_new_version(altered: Altered) -> N
 
 
 def test_the_clinics_own_values_stay_in_the_new_version(by: Actor, altered: Altered) -> None:
-    rulerows.change(row=versions()[0], changes={"severity": "warn"}, numbers={}, version=1, by=by, at=NOW)
+    rulerows.change(row=versions()[0], changes={"severity": "warn"}, values={}, version=1, by=by, at=NOW)
 
     report = load(altered("payer_rules", policy))
 

@@ -135,7 +135,7 @@ def test_each_version_names_who_made_it_when_and_what_it_changed(clinic: SmallCl
     people = [factories.user(role="manager", sites=(clinic.site,), display_name=name) for name in ("Ann First", "Ben Second")]
     for place, person in enumerate(people, start=1):
         rulerows.change(
-            row=row(), changes={"is_enabled": place == 2}, numbers={"params.max_sessions": 4 - place}, version=place,
+            row=row(), changes={"is_enabled": place == 2}, values={"params.max_sessions": 4 - place}, version=place,
             by=Actor.of_user(person), at=NOW,
         )  # fmt: skip
     kept = row()
@@ -157,7 +157,7 @@ def test_each_version_names_who_made_it_when_and_what_it_changed(clinic: SmallCl
 
 
 def test_newer_table_keeps_what_the_clinic_changed(by: Actor) -> None:
-    rulerows.change(row=row(), changes={"severity": "info"}, numbers={"params.max_sessions": 3}, version=1, by=by, at=NOW)
+    rulerows.change(row=row(), changes={"severity": "info"}, values={"params.max_sessions": 3}, version=1, by=by, at=NOW)
 
     tables.load(by=BY, at=NOW)
 
@@ -167,23 +167,21 @@ def test_newer_table_keeps_what_the_clinic_changed(by: Actor) -> None:
 
 
 def test_nothing_different_writes_nothing(by: Actor) -> None:
-    kept = rulerows.change(
-        row=row(), changes={"severity": "deny"}, numbers={"params.max_sessions": 4.0}, version=1, by=by, at=NOW
-    )
+    kept = rulerows.change(row=row(), changes={"severity": "deny"}, values={"params.max_sessions": 4.0}, version=1, by=by, at=NOW)
 
     assert kept.version == 1
     assert not AuditEvent.objects.filter(act="procedures.change_rule").exists()
 
 
 def test_older_version_is_refused(by: Actor) -> None:
-    rulerows.change(row=row(), changes={"severity": "info"}, numbers={}, version=1, by=by, at=NOW)
+    rulerows.change(row=row(), changes={"severity": "info"}, values={}, version=1, by=by, at=NOW)
 
     with pytest.raises(rulerows.RuleChanged):
-        rulerows.change(row=row(), changes={"severity": "warn"}, numbers={}, version=1, by=by, at=NOW)
+        rulerows.change(row=row(), changes={"severity": "warn"}, values={}, version=1, by=by, at=NOW)
 
 
 @pytest.mark.parametrize(
-    ("changes", "numbers"),
+    ("changes", "values"),
     [
         ({"effective_from": date(2026, 2, 2), "effective_to": date(2026, 2, 1)}, {}),
         ({"severity": ""}, {}),
@@ -191,9 +189,9 @@ def test_older_version_is_refused(by: Actor) -> None:
         ({}, {"params.window.months": 0}),
     ],
 )
-def test_unusable_row_is_refused_and_nothing_is_written(by: Actor, changes: dict[str, Any], numbers: dict[str, float]) -> None:
+def test_unusable_row_is_refused_and_nothing_is_written(by: Actor, changes: dict[str, Any], values: dict[str, float]) -> None:
     with pytest.raises(rulerows.UnusableRow):
-        rulerows.change(row=row(), changes=changes, numbers=numbers, version=1, by=by, at=NOW)
+        rulerows.change(row=row(), changes=changes, values=values, version=1, by=by, at=NOW)
 
     assert row().version == 1
     assert rulebook.book() is not None
@@ -202,7 +200,7 @@ def test_unusable_row_is_refused_and_nothing_is_written(by: Actor, changes: dict
 def test_row_that_ends_on_the_day_it_begins_is_usable(by: Actor) -> None:
     one_day = {"effective_from": date(2026, 2, 2), "effective_to": date(2026, 2, 2)}
 
-    assert rulerows.change(row=row(), changes=one_day, numbers={}, version=1, by=by, at=NOW).version == 2
+    assert rulerows.change(row=row(), changes=one_day, values={}, version=1, by=by, at=NOW).version == 2
 
 
 def test_who_may_see_may_not_change(signed_in: Callable[..., Client], clinic: SmallClinic) -> None:
@@ -212,7 +210,7 @@ def test_who_may_see_may_not_change(signed_in: Callable[..., Client], clinic: Sm
     assert physician.get(f"{address}change/").status_code == 403
     doctor = Actor.of_user(factories.user(role="physician", sites=(clinic.site,)))
     with pytest.raises(rulerows.MayNotChange):
-        rulerows.change(row=row(), changes={"severity": "info"}, numbers={}, version=1, by=doctor, at=NOW)
+        rulerows.change(row=row(), changes={"severity": "info"}, values={}, version=1, by=doctor, at=NOW)
 
 
 @pytest.fixture
@@ -258,7 +256,7 @@ def test_effect_of_what_fits_is_nothing(case: Appointment, clinic: SmallClinic) 
 def test_effect_counts_what_a_milder_row_would_free(case: Appointment, clinic: SmallClinic, by: Actor) -> None:
     user = factories.user(role="manager", sites=(clinic.site,))
     strict = rulerows.change(
-        row=row("mcr_facet_dx_cap"), changes={}, numbers={"params.max_sessions": 0}, version=1, by=by, at=NOW
+        row=row("mcr_facet_dx_cap"), changes={}, values={"params.max_sessions": 0}, version=1, by=by, at=NOW
     )  # fmt: skip
 
     off = effects.effect_of(rows=[rulerows.proposed(strict, {"is_enabled": False}, {})], user=user, at=NOW)

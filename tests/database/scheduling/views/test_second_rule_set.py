@@ -102,7 +102,7 @@ def test_chosen_on_its_page_it_is_followed_by_coming_cases_until_it_is_left(
 def test_a_newer_load_of_the_tables_keeps_what_is_chosen(clinic: SmallClinic) -> None:
     by = Actor.of_user(factories.user(role="manager", sites=(clinic.site,)))
     assert RuleRow.objects.filter(section="conventions").count() == 1
-    rulerows.change(row=row(), changes={"is_enabled": True}, numbers={}, version=1, by=by, at=NOW)
+    rulerows.change(row=row(), changes={"is_enabled": True}, values={}, version=1, by=by, at=NOW)
 
     report = tables.load(by=Actor.system("tests"), at=NOW).rules
 
