@@ -1301,11 +1301,12 @@ def _reset_demo(clinic: Clinic, arguments: Sequence[str]) -> int:
     return code
 
 
+SHARED = ("-n", "2", "--dist", "worksteal")  # by two processes, the one that is done first taking over from the other
 # What each layer of tests needs beside pytest itself; the order is from quick to slow.
 LAYERS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("unit and properties", ("unit", "properties"), ()),
-    ("house", ("house",), ()),
-    ("database", ("database",), ("-n", "2")),
+    ("unit and properties", ("unit", "properties"), SHARED),
+    ("house", ("house",), SHARED),
+    ("database", ("database",), SHARED),
     ("concurrency", ("concurrency",), ()),
     ("browser", ("browser",), ()),
     ("drills", ("drills",), ()),

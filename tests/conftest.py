@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.contrib.auth.models import Permission
+from django.db.models.signals import post_migrate
 from django.test import Client
 from hypothesis import HealthCheck, settings
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site, User
+from pain_clinic.accounts.roles import sync_roles
 from tests import factories
 from tests.factories import SmallClinic
 
@@ -32,6 +36,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if TESTS / "database" in item.path.parents and item.get_closest_marker("django_db") is None:
             item.add_marker(pytest.mark.django_db)
+
+
+class LongestFirst:
+    """Begin with the tests that take longest, in whatever order they are: else one process waits at the end for the other."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: TESTS / "database" / "trust" not in item.path.parents)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(LongestFirst())
+
+
+def _roles_stand(**_: Any) -> None:
+    if Permission.objects.filter(content_type__app_label="accounts").exists():  # no schema, no roles yet
+        sync_roles()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _roles_are_made_with_the_tables() -> None:
+    """Make the roles once a database, and again when a test has emptied its tables, not in every test."""
+    last = list(apps.get_app_configs())[-1]
+    post_migrate.connect(_roles_stand, sender=last, weak=False)
 
 
 @pytest.fixture

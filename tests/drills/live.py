@@ -126,9 +126,10 @@ class Live:
 
     # --- beginning and end -------------------------------------------------------------------------------------------
     def prepare(self) -> None:
-        """Make the database and fill it."""
+        """Make the database, from the schema that `dev.py test` has migrated for all layers if it has, and fill it."""
+        template = os.environ.get("TEST_DATABASE_TEMPLATE") or "template1"
         with contextlib.closing(connect(self.owner)) as link, link.cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE {self.name}")
+            cursor.execute(f"CREATE DATABASE {self.name} TEMPLATE {template}")
         self.python("manage.py", "prepare")
         seed = self.python("-m", "tests.drills.seed", CLINIC_DATABASE_ROLE="owner")
         self.clinic: dict[str, Any] = json.loads(seed)

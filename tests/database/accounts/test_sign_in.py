@@ -16,7 +16,7 @@ from django.test import Client
 from django.test.client import RequestFactory
 
 from pain_clinic import web
-from pain_clinic.accounts import roles, staff
+from pain_clinic.accounts import staff
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import KeptInput, User
 from pain_clinic.audit.models import AuditEvent
@@ -39,7 +39,6 @@ FOREIGN = (
 
 @pytest.fixture
 def ana(db: None) -> User:
-    roles.sync_roles()
     user = factories.user(role="desk", username="ana")
     user.set_password(PASSWORD)
     user.save()

