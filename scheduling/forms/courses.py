@@ -71,7 +71,7 @@ class CourseForm(forms.Form):
         self.pathway = pathway
         self.fields["physician"].queryset = physicians  # type: ignore[attr-defined]
         self.fields["problem"].queryset = problems  # type: ignore[attr-defined]
-        names = [choice for choice in steroids() if choice[0] not in ("", "none")]
+        names = [choice for choice in steroids() if choice[0]]
         self.fields["drug"].choices = [("", "the usual one"), *names]  # type: ignore[attr-defined]
         offered = list(Procedure.objects.offered().filter(family__in=pathway.families).in_order())
         wishes = sorted({way.only_if for step in pathway.steps for way in step.then if way.only_if})

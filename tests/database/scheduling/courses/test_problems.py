@@ -100,6 +100,16 @@ def test_a_problem_that_ended_stays_with_its_course_when_that_is_changed(ward: W
     assert list(form.fields["problem"].queryset) == [problem]
 
 
+def test_that_no_steroid_is_meant_stays_when_the_course_is_changed_on_its_page(ward: Ward) -> None:
+    course = ward.start(replace(FACET, drug="none"))
+    address = reverse("scheduling:course_change", args=[course.public_id])
+    form = physician(ward).get(address).context["form"]
+    values = {name: form[name].value() for name in form.fields if form[name].value() is not None}
+    assert physician(ward).post(address, values | {"goal": "Sleep through"}).status_code == 303
+    course.refresh_from_db()
+    assert (course.drug, course.goal) == ("none", "Sleep through")
+
+
 def test_a_problem_of_another_patient_is_refused(ward: Ward) -> None:
     other = factories.patient(home=ward.clinic.site, last_name="Another")
     theirs = recorded(ward, patient=other)
