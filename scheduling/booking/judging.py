@@ -13,7 +13,7 @@ from patients.facts import read
 from patients.models import Patient
 from procedures.catalogue import need_label
 from procedures.guidance import in_sentence, needs_reason, usual
-from procedures.levels import touched, validate_target
+from procedures.levels import default_regions, touched, validate_target
 from procedures.rules import Finding, Severity, Waiver, ordered, structural, unwaived
 from scheduling.assessing import Judged, Wish, judge
 from scheduling.booking import pairs
@@ -44,6 +44,7 @@ def findings_of(
     found += [reason] if reason is not None else []
     found += fitness(scene, lacking, at)
     found += _about_patient(scene, patient, others)
+    found += _about_same_day(scene, others)
     found += _about_blocks(scene, blocks)
     found += pairs.findings_of(scene, others)
     found += pairs.findings_of_done(scene, at, case)
@@ -162,6 +163,36 @@ def _about_patient(scene: Scene, patient: Patient, others: Sequence[Appointment]
         for other in others
         if other.is_standing and other.arrives_at < times.leaves_at and other.leaves_at > times.arrives_at
     ]
+
+
+def _about_same_day(scene: Scene, others: Sequence[Appointment]) -> list[Finding]:
+    """Ask whether it is meant that the patient comes twice on one day for the same work at the same place."""
+    on = scene.starts_at.astimezone(ZoneInfo(scene.site.time_zone)).date()
+    return [
+        Finding(
+            code="same_day_twice",
+            severity=Severity.NEEDS_OVERRIDE,
+            message=(
+                "The patient is booked for this procedure at the same place that day already, at "
+                f"{other.starts_at.astimezone(ZoneInfo(other.zone)):%H:%M}. If both are meant, give the reason."
+            ),
+            source="booking",
+            about=str(other.pk),
+        )
+        for other in others
+        if other.is_standing and other.local_date == on and _is_same_place(scene, other)
+    ]
+
+
+def _is_same_place(scene: Scene, other: Appointment) -> bool:
+    """Say whether another case is the same procedure and shares side and level, or region; what is not said may be any."""
+    side, levels = scene.target.side, scene.target.levels
+    if other.procedure_id != scene.procedure.pk or (side != other.side and "bilateral" not in (side, other.side)):
+        return False
+    if levels and other.levels:
+        return not set(levels).isdisjoint(other.levels)
+    ours, theirs = scene.regions, tuple(other.regions) or default_regions(scene.procedure)
+    return bool(levels or other.levels) or not ours or not theirs or not set(ours).isdisjoint(theirs)
 
 
 def _about_hours(scene: Scene, lacking: Sequence[Lack], zone: ZoneInfo) -> list[Finding]:

@@ -52,9 +52,9 @@ def place(clinic: SmallClinic, clock: str, units: tuple[Resource, ...] = (), day
 
 
 def book(clinic: SmallClinic, by: Actor, clock: str, units: tuple[Resource, ...] = (), **more: object) -> Appointment:
-    patient = more.pop("patient", None) or factories.patient(home=clinic.site)
+    patient, side = more.pop("patient", None) or factories.patient(home=clinic.site), str(more.pop("side", "left"))
     return booking.book(
-        patient=patient, procedure=clinic.procedure, target=Target(side="left"), opening=place(clinic, clock, units, **more),
+        patient=patient, procedure=clinic.procedure, target=Target(side=side), opening=place(clinic, clock, units, **more),
         by=by, at=NOW,
     )  # type: ignore[arg-type]  # fmt: skip
 
@@ -214,7 +214,8 @@ def test_leave_that_waits_too_long_for_a_booking_says_try_again() -> None:
 def test_swap_trades_places_of_two_cases_on_the_same_units_and_of_one_patient() -> None:
     clinic = factories.small_clinic()
     by = desk_of(clinic)
-    first, second = (book(clinic, by, clock, patient=clinic.patient) for clock in ("9:00", "13:00"))
+    places = (("9:00", "left"), ("13:00", "right"))  # the same side twice on a day is asked about
+    first, second = (book(clinic, by, clock, patient=clinic.patient, side=side) for clock, side in places)
     one, other = booking.swap(first=first, second=second, by=by, at=NOW)
 
     assert (one.starts_at, other.starts_at) == (local(TOMORROW, "13:00"), local(TOMORROW, "9:00"))
@@ -228,7 +229,7 @@ def test_swap_that_is_refused_for_one_of_the_two_changes_neither() -> None:
     more = another_set(clinic)
     by = desk_of(clinic)
     first, second = book(clinic, by, "9:00"), book(clinic, by, "13:00", more)
-    book(clinic, by, "13:00", another_set(clinic), patient=first.patient)  # the first patient is elsewhere at 13:00
+    book(clinic, by, "13:00", another_set(clinic), patient=first.patient, side="right")  # the first patient is elsewhere at 13:00
     with pytest.raises((RulesRefused, SlotTaken)):
         booking.swap(first=first, second=second, by=by, at=NOW)
     for case, clock in ((first, "9:00"), (second, "13:00")):

@@ -35,7 +35,7 @@ from scheduling.models import (
 from tests import factories
 from tests.factories import NOW, TOMORROW, SmallClinic, local
 
-TARGET = Target(side="right")
+TARGET, OTHER = Target(side="right"), Target(side="left")
 
 
 def opening(clinic: SmallClinic, starts_at: datetime | None = None, *, units: tuple[int, ...] | None = None) -> Opening:
@@ -99,7 +99,7 @@ def test_nothing_is_booked_moved_or_reinstated_for_who_has_died_and_a_case_can_s
     Patient.objects.update(deceased_on=NOW.date())
     later = opening(clinic, local(TOMORROW, "15:00"))
     with pytest.raises(RulesRefused) as book:
-        booked(clinic, by, local(TOMORROW, "15:00"))
+        booked(clinic, by, local(TOMORROW, "15:00"), target=OTHER)
     with pytest.raises(RulesRefused) as move:
         booking.reschedule(appointment=standing, opening=later, by=by, at=NOW)
     with pytest.raises(RulesRefused) as reinstate:
@@ -227,7 +227,7 @@ def test_preview_finds_what_a_move_would_and_writes_nothing(clinic: SmallClinic,
 def test_swap_trades_times_in_one_transaction(clinic: SmallClinic, by: Actor, same_patient: bool) -> None:
     first = booked(clinic, by)
     other = clinic.patient if same_patient else factories.patient(home=clinic.site, last_name="Okafor")
-    second = booked(clinic, by, local(TOMORROW, "11:00"), patient=other)
+    second = booked(clinic, by, local(TOMORROW, "11:00"), patient=other, target=OTHER)
     one, two = booking.swap(first=first, second=second, by=by, at=NOW)
     assert (one.local_time.hour, two.local_time.hour) == (11, 9)
     assert free_time.check(at=NOW) == ()
@@ -336,7 +336,7 @@ def test_the_nurse_stays_for_the_procedure_when_the_patient_is_sedated(clinic: S
         case.leaves_at,
         ["prep", "procedure", "recovery"],
     )
-    awake = booked(clinic, by, local(TOMORROW, "11:00"))
+    awake = booked(clinic, by, local(TOMORROW, "11:00"), target=OTHER)
     assert Allocation.objects.filter(appointment=awake, resource=clinic.nurse).count() == 2
 
 
@@ -358,7 +358,7 @@ def test_a_booking_asks_twelve_statements_and_the_next_for_a_patient_known_here_
     with django_assert_num_queries(12 + 2):  # and the savepoint that a transaction is inside the test's own
         booked(clinic, by, procedure=procedure)
     with django_assert_num_queries(11 + 2):
-        booked(clinic, by, local(TOMORROW, "11:00"), procedure=procedure)
+        booked(clinic, by, local(TOMORROW, "11:00"), procedure=procedure, target=OTHER)
 
 
 def test_who_lost_the_race_learns_it_before_anything_is_judged(

@@ -135,7 +135,7 @@ def test_each_act_on_a_case_is_one_event_and_each_refusal_too(world: World, pers
 def test_a_hold_and_a_booking_are_one_event_each(world: World, person: Callable[[str], Person]) -> None:
     desk = person("desk")
     asked = {
-        "patient": str(world.patient.public_id), "procedure": world.clinic.procedure.code, "side": "left", "sedation": "none",
+        "patient": str(world.patient.public_id), "procedure": world.clinic.procedure.code, "side": "right", "sedation": "none",
     }  # fmt: skip
     found = desk.client.post("/book/", {**asked, "act": "look", "request_key": key()}).context["page"]
     token = next(one.token for day in found.days for one in day.openings if one.starts_at != world.case.starts_at)

@@ -122,7 +122,7 @@ def test_two_cases_of_one_day_share_the_ceiling_and_the_total(ruled: SmallClinic
     with pytest.raises(RulesRefused) as refusal:
         booked(ruled, by, IN_TWO_WEEKS, "14:00", details=STEROID)
     found = {one.code: one for one in refusal.value.standing}
-    assert set(found) == {"esi_dose_ceiling"}
+    assert set(found) == {"esi_dose_ceiling", "same_day_twice"}
     assert "160 mg of 80 mg" in found["esi_dose_ceiling"].message
     [total] = [one for one in refusal.value.findings if one.code == "cumulative_general"]
     assert total.facts["counted"] == 160
