@@ -86,7 +86,7 @@ def test_one_key_with_another_body_a_day_later_and_by_another_user() -> None:
     with time_machine.travel(NOW + timedelta(hours=23, minutes=59), tick=False):
         same = post(entered(user), wanted(clinic))
     with time_machine.travel(NOW + timedelta(hours=24, minutes=1), tick=False):
-        day_later = post(entered(user), wanted(clinic, "14:00"))
+        day_later = post(entered(user), wanted(clinic, "14:00", side="left"))
 
     assert (first.status_code, by_another.status_code) == (201, 201)
     assert (reused.status_code, reused.json()["code"]) == (422, "key_reused")

@@ -14,6 +14,7 @@ from pain_clinic.accounts.models import User
 from pain_clinic.errors import DomainError
 from procedures.models import Procedure
 from scheduling import booking, bulk, courses, openings, series, worklist
+from scheduling.booking import judging
 from scheduling.bulk import Result, Wanted
 from scheduling.courses import Terms, fulfilling
 from scheduling.models import Appointment, PlannedSession, Series, SeriesSession
@@ -158,6 +159,7 @@ def test_control_without_the_guard_a_row_is_booked_twice(clinic: SmallClinic, mo
     """Whoever does not look under the lock whether a row still stands books the patient a second time."""
     monkeypatch.setattr(fulfilling, "_standing", lambda planned, course: planned)
     monkeypatch.setattr(bulk, "_still_stands", lambda row: True)
+    monkeypatch.setattr(judging, "_about_same_day", lambda scene, others: [])  # which would ask about the second one
     tried = rows(clinic)
     one, other = actor(clinic, "desk"), actor(clinic, "desk")
     first = tried(one)
