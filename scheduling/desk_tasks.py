@@ -52,7 +52,9 @@ def open_task(
                 raise
             task = DeskTask.objects.select_for_update().get(kind=kind, patient=patient, appointment=appointment, done_at=None)
             if note and note not in task.note:
-                task.note = "\n".join(part for part in (task.note, note) if part)[:500]
+                new = note[:500]  # which is never the part that is cut off
+                kept = task.note[: max(499 - len(new), 0)].rstrip()
+                task.note = "\n".join(part for part in (kept, new) if part)
             task.due_at = min(task.due_at, due)
             task.save(update_fields=["note", "due_at"])
             return task

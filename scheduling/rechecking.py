@@ -21,7 +21,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from pain_clinic import clock
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
-from pain_clinic.errors import DomainError, Forbidden, Refused
+from pain_clinic.errors import Busy, Forbidden, Refused
 from patients import facts
 from patients.models import FactChange, Patient
 from patients.records import FieldRefused
@@ -281,7 +281,7 @@ def _ask_alone(patient: int, at: datetime, ask: Callable[[], Asked]) -> Asked:
     try:
         with guarded(), transaction.atomic():
             return ask()
-    except DomainError as error:  # somebody has the patient in hand
+    except Busy as error:  # somebody has the patient in hand
         log.warning("recheck_failed", code=error.code)
         with guarded(), transaction.atomic():
             _come_back(patient, at)

@@ -173,8 +173,8 @@ def _about_same_day(scene: Scene, others: Sequence[Appointment]) -> list[Finding
             code="same_day_twice",
             severity=Severity.NEEDS_OVERRIDE,
             message=(
-                "The patient is booked for this procedure at the same place that day already, at "
-                f"{other.starts_at.astimezone(ZoneInfo(other.zone)):%H:%M}. If both are meant, give the reason."
+                "The patient is booked for this procedure at the same place that day already, "
+                f"{_where_else(scene, other)}. If both are meant, give the reason."
             ),
             source="booking",
             about=str(other.pk),
@@ -182,6 +182,13 @@ def _about_same_day(scene: Scene, others: Sequence[Appointment]) -> list[Finding
         for other in others
         if other.is_standing and other.local_date == on and _is_same_place(scene, other)
     ]
+
+
+def _where_else(scene: Scene, other: Appointment) -> str:
+    """Return when another case is, or, of one that whoever reads this may not see, that it is elsewhere."""
+    if other.site_id != scene.site.pk:
+        return "at another site"
+    return f"at {other.starts_at.astimezone(ZoneInfo(other.zone)):%H:%M}"
 
 
 def _is_same_place(scene: Scene, other: Appointment) -> bool:

@@ -11,7 +11,7 @@ from django.db import transaction
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
-from patients.models import Patient, PerformedProcedure
+from patients.models import FactChange, Patient, PerformedProcedure
 from procedures import pathwaybook, rulebook
 from procedures.levels import validate_target
 from procedures.models import Procedure
@@ -29,8 +29,8 @@ from scheduling.courses.words import (
     must_order,
     must_work,
 )
-from scheduling.models import AWAY, BEFORE_ARRIVAL, CallOutcome, CaseDetails, Course, CourseCall, CourseStatus
-from scheduling.rechecking import WAITING_IN_HOUSE, recheck
+from scheduling.models import AWAY, BEFORE_ARRIVAL, Appointment, CallOutcome, CaseDetails, Course, CourseCall, CourseStatus
+from scheduling.rechecking import WAITING_IN_HOUSE, ask_in_house, recheck
 
 TERM_FIELDS = (
     "works", "side", "levels", "regions", "drug", "is_staged", "first_side", "physician", "problem", "diagnosis", "goal",
@@ -248,6 +248,10 @@ def _carry_problem(course: Course, by: Actor, at: datetime) -> None:
     if keys:
         CaseDetails.objects.filter(pk__in=keys).update(problem=course.problem_id)
         recheck([course.patient_id], at=at, by=by, cases=keys)
+        for case in Appointment.objects.filter(pk__in=keys, status__in=WAITING_IN_HOUSE).order_by("pk"):
+            ask_in_house(appointment=case, by=by, at=at)
+        # Who moves one of them at this moment has read it with the problem of before: the worker asks once more.
+        FactChange.objects.create(patient_id=course.patient_id, kind="casedetails", at=at, planned_at=at)
 
 
 def terms_of(course: Course) -> Terms:

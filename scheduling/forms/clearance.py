@@ -14,11 +14,23 @@ WALL = "%Y-%m-%dT%H:%M"
 HOW = [("telephone", "By telephone"), ("letter", "By letter"), ("fax", "By fax"), ("message", "By secure message")]
 
 
+AGREES = [("yes", "Agrees"), ("no", "Does not agree")]
+DECIDED = [("yes", "Decided together"), ("no", "Not decided")]
+
+
 class ClearanceForm(forms.Form):
-    is_agreed = forms.ChoiceField(label="Answer", choices=[("yes", "Agrees"), ("no", "Does not agree")], widget=forms.RadioSelect)
+    is_agreed = forms.ChoiceField(label="Answer", choices=AGREES, widget=forms.RadioSelect)
     answered_by = PlainField(label="Who said it", max_length=120)
     how = forms.ChoiceField(label="How", choices=HOW)
     note = PlainField(label="Note", max_length=300, required=False)
+
+    def __init__(self, *args: Any, is_decision: bool = False, **kwargs: Any) -> None:
+        """`is_decision`: it is not a hold to agree to; clinician and prescriber decide whether the medicine goes on."""
+        super().__init__(*args, **kwargs)
+        if is_decision:
+            self.fields["is_agreed"].choices = DECIDED  # type: ignore[attr-defined]
+            self.fields["note"].label = "What was decided: goes on, or held from when until when"
+            self.fields["note"].required = self.data.get(self.add_prefix("is_agreed")) == "yes"
 
     def values(self) -> dict[str, Any]:
         """Return what the verb is asked for."""

@@ -17,6 +17,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
+from patients.models import ClearanceKind
 from scheduling import clearing, holdplan, rechecking
 from scheduling.agenda import words
 from scheduling.forms import ClearanceForm, LastDoseForm
@@ -42,9 +43,10 @@ def medicines(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 def clearance(request: HttpRequest, public_id: uuid.UUID, drug: str) -> HttpResponse:
     """Ask the prescriber, or write down what was answered."""
     case, by, at = doors.the_case(request, public_id), Actor.of(request), web.now()
-    form = ClearanceForm(request.POST, prefix=drug)
     if request.POST.get("act") == "confirm":
         return _confirm(request, case, drug, by, at)
+    kinds = {line.held.drug: line.kind for line in holdplan.plan_of(case=case, at=at).lines}
+    form = ClearanceForm(request.POST, prefix=drug, is_decision=kinds.get(drug) == ClearanceKind.DECISION)
     is_answer = request.POST.get("act") == "answer"
     if is_answer and not form.is_valid():
         return _page(request, case, drug=drug, form=form, status=422)
@@ -128,7 +130,9 @@ def _page(
     lines: list[dict[str, Any]] = [
         {
             "line": line,
-            "form": form if form is not None and line.held.drug == drug else ClearanceForm(prefix=line.held.drug),
+            "form": form
+            if form is not None and line.held.drug == drug
+            else ClearanceForm(prefix=line.held.drug, is_decision=line.kind == ClearanceKind.DECISION),
             "dose": (
                 dose if dose is not None and line.held.drug == drug else LastDoseForm(prefix=f"{line.held.drug}-last", zone=zone)
             )

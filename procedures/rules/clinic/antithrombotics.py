@@ -120,8 +120,13 @@ class Antithrombotics:
         return drug, self._modified(drug, hold, facts)
 
     def _second_speaks(self, bleeding: str, facts: Facts) -> bool:
-        """Say whether the second rule set is chosen and speaks of this: low when all is counted in, and in the low back."""
-        return self.second.is_chosen and bleeding == "low" and all(one.is_low_back for one in facts.request.wanted)
+        """Say whether the second rule set is chosen and speaks of this: low when all is counted in, and in the low back.
+
+        A medicine that the table does not know may be one that raises the class: with it the class is not known to be low.
+        """
+        is_known = all(one.drug in self.drugs for one in facts.medications or ())
+        is_low = bleeding == "low" and is_known
+        return self.second.is_chosen and is_low and all(one.is_low_back for one in facts.request.wanted)
 
     def _modified(self, drug: Drug, hold: Hold, facts: Facts) -> Hold:
         for modifier in drug.modifiers:

@@ -36,6 +36,13 @@ def test_opening_twice_gives_the_same_task_with_both_notes_and_the_nearer_due_ti
     assert AuditEvent.objects.filter(act="scheduling.open_task").count() == 1
 
 
+@pytest.mark.parametrize("length", [484, 490, 500, 600])
+def test_what_is_new_in_a_long_note_is_never_cut_off(case: Appointment, length: int) -> None:
+    open_for(case, note="o" * length)
+    task = open_for(case, note="Ask by hand now")
+    assert task.note == f"{'o' * 484}\nAsk by hand now"
+
+
 def test_patient_without_a_case_has_one_open_task_of_a_kind_too(clinic: SmallClinic) -> None:
     given = {"kind": TaskKind.NO_EMAIL, "patient": clinic.patient, "by": SYSTEM, "at": NOW}
     assert desk_tasks.open_task(**given).pk == desk_tasks.open_task(**given).pk  # type: ignore[arg-type]

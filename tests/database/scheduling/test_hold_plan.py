@@ -376,3 +376,22 @@ def test_letter_about_a_decision_names_no_moments(case: Appointment, takes: Any)
 
     assert (content["is_hold"], content["last"], content["restart"]) == (False, "", "")
     assert content["day"] == holdplan.told(SLOT)
+
+
+def test_of_a_decision_it_is_written_down_what_was_decided(
+    case: Appointment, takes: Any, clinic: SmallClinic, signed_in: Any
+) -> None:
+    takes("aspirin_primary")
+    address, client = f"/appointments/{case.public_id}/medicines/", signed_in("nurse", clinic.site)
+    said = {"act": "answer", "aspirin_primary-answered_by": "Dr. Heart", "aspirin_primary-how": "fax"}
+
+    page = client.get(address).content.decode()
+    assert ("Decided together" in page, "Does not agree" in page) == (True, False)
+    unsaid = client.post(f"{address}aspirin_primary/", {**said, "aspirin_primary-is_agreed": "yes"})
+    assert (unsaid.status_code, Clearance.objects.count()) == (422, 0)
+    client.post(f"{address}aspirin_primary/", {**said, "aspirin_primary-is_agreed": "yes", "aspirin_primary-note": "Goes on"})
+    shown = client.get(address).content.decode()
+    assert "decided together: Dr. Heart" in shown
+    assert "Goes on" in shown
+    client.post(f"{address}aspirin_primary/", {**said, "aspirin_primary-is_agreed": "no"})
+    assert "not decided: Dr. Heart" in client.get(address).content.decode()

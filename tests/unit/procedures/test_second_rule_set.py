@@ -106,6 +106,7 @@ def test_what_is_raised_a_class_is_no_longer_low() -> None:
     assert speaks(work, medications=takes(HELD, "celecoxib"))  # which raises nothing
     assert not speaks(work, medications=takes(HELD, "aspirin_primary"))
     assert not speaks(work, bleeding_risk_factors=("low platelets",))
+    assert not speaks(work, medications=takes(HELD, "of_no_table"))  # which may raise it
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from patients.models import Coverage, Presentation
+from patients.models import Coverage, FactChange, Presentation
 from procedures.models import Procedure
 from procedures.rules import Waiver
 from scheduling import booking, bulk, courses, openings, rechecking, series
@@ -179,6 +179,17 @@ def test_a_waiver_ends_where_another_problem_counts_that_is_refused_in_the_same_
     assert RuleOverride.objects.get(appointment=case).ended_at is None
     relinked(ward, course, recorded(ward, "Other leg", 7 * DAY))
     assert RuleOverride.objects.get(appointment=case).ended_at == NOW
+
+
+def test_a_case_whose_patient_waits_in_the_house_is_asked_about_too(ward: Ward, near: Presentation, meant: Presentation) -> None:
+    course = started(ward, meant)
+    case = next_booked(ward, course)
+    Appointment.objects.filter(pk=case.pk).update(status="preparing")
+    FactChange.objects.update(done_at=NOW)
+    relinked(ward, course, near)
+    assert told(case) == [SHORT]
+    left = FactChange.objects.get(done_at=None)  # for whoever moved a case meanwhile; planned is the course already
+    assert (left.patient, left.kind, left.planned_at) == (ward.patient, "casedetails", NOW)
 
 
 def test_a_case_that_is_over_keeps_its_problem_and_one_that_is_cancelled_comes_back_with_the_new_one(

@@ -45,6 +45,13 @@ def said(clinic: SmallClinic, by: Actor, target: Target, *, days: int = 0, proce
     return [one.key for one in found if one.code == CODE]
 
 
+def message_of(clinic: SmallClinic, by: Actor, target: Target) -> str:
+    found = booking.preview(
+        patient=clinic.patient, procedure=clinic.procedure, target=target, opening=opening(clinic), by=by, at=NOW
+    )  # fmt: skip
+    return next(one.message for one in found if one.code == CODE)
+
+
 @pytest.mark.parametrize(
     ("side", "levels", "is_asked"),
     [
@@ -67,6 +74,16 @@ def test_same_side_and_level_are_asked_about_and_others_are_not(
 def test_without_levels_the_region_counts(clinic: SmallClinic, by: Actor, regions: tuple[str, ...], is_asked: bool) -> None:
     first(clinic, levels=[], regions=["low_back"])
     assert bool(said(clinic, by, Target(side="left", regions=regions))) is is_asked
+
+
+def test_a_case_at_another_site_is_told_of_without_its_hour(clinic: SmallClinic, by: Actor) -> None:
+    target = Target(side="left", levels=("L4-L5",))
+    case = first(clinic)
+    told = [message_of(clinic, by, target)]
+    Appointment.objects.filter(pk=case.pk).update(site=factories.site())
+    told.append(message_of(clinic, by, target))
+    assert ["at 09:00" in one for one in told] == [True, False]
+    assert "at another site" in told[1]
 
 
 def test_another_day_another_procedure_and_a_case_that_is_off_are_not_asked_about(clinic: SmallClinic, by: Actor) -> None:
