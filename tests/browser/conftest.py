@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from pain_clinic.accounts.roles import sync_roles
 from tests import factories
@@ -21,6 +21,8 @@ from tests.factories import PASSWORD, SmallClinic
 # Playwright runs an event loop in the test's thread; Django would take any query there for a mistake.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+PATIENCE = 30_000  # milliseconds in which something comes to be seen; the machine may stand still for a few seconds
+expect.set_options(timeout=PATIENCE)
 SHOTS = os.environ.get("BROWSER_SHOTS", "")  # a folder: keep a picture of every page looked at
 FLAGS = [
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
@@ -51,7 +53,7 @@ def open_page(chromium: Browser, live_server: Any) -> Iterator[Callable[..., Pag
         )  # fmt: skip
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE)
         page.on("request", lambda asked: _check(asked.url, live_server.url, faults))
         page.on("pageerror", lambda error: faults.append(f"script: {error}"))
         page.on(
@@ -67,7 +69,7 @@ def open_page(chromium: Browser, live_server: Any) -> Iterator[Callable[..., Pag
     assert faults == []
 
 
-def _wait_for_the_server(seconds: float = 20) -> None:
+def _wait_for_the_server(seconds: float = 60) -> None:
     """Wait until the live server has ended every request of the pages that were closed: the tables are emptied next."""
     end = time.monotonic() + seconds
     while any("process_request_thread" in thread.name for thread in threading.enumerate()):

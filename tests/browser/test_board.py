@@ -23,7 +23,7 @@ from tests import factories
 from tests.browser.conftest import sign_in, wall_now
 from tests.factories import SmallClinic
 
-SOON = 12_000  # polls go out every five seconds; the machine may be busy
+SOON = 30_000  # polls go out every five seconds; the machine may be busy
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -64,9 +66,14 @@ def test_without_the_claim_the_same_cause_is_acted_on_more_than_once(
 ) -> None:
     """The control: causes that are read and not claimed are planned by every worker."""
     begun(clinic)
+    meeting, mine = threading.Barrier(4), threading.local()
 
     def unclaimed(*, at: Any, limit: int = 200) -> planning.Tally | None:
         causes = list(PlanCause.objects.filter(done_at=None))
+        if not getattr(mine, "has_met", False):  # all have read before the first one writes
+            mine.has_met = True
+            with suppress(threading.BrokenBarrierError):
+                meeting.wait(30)
         if not causes:
             return None
         with transaction.atomic():

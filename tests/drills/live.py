@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -73,6 +74,7 @@ class Live:
         self.env = self._environment()
         self._slots = self._each_slot()
         self._people = itertools.count()
+        self._alone = threading.Lock()
 
     # --- where things are --------------------------------------------------------------------------------------------
     def _database(self) -> tuple[Address, Address]:
@@ -261,7 +263,8 @@ class Live:
 
     def wanted(self, **values: Any) -> dict[str, Any]:
         """Return the body of a booking at a place that nobody has asked for yet."""
-        starts_at, units = next(self._slots)
+        with self._alone:  # clients ask side by side
+            starts_at, units = next(self._slots)
         people = self.clinic["patients"]
         return {
             "patient": people[next(self._people) % len(people)],

@@ -47,7 +47,7 @@ def end_what_a_failed_test_left() -> Iterator[None]:
         process = started.pop()
         if process.poll() is None:
             process.terminate()
-            process.wait(40)
+            process.wait(with_room(40))
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -97,7 +97,7 @@ class Run:
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)
-        return self.process.wait(40)
+        return self.process.wait(with_room(40))
 
 
 def alive(pids: set[int]) -> set[int]:
@@ -146,7 +146,7 @@ def said_when_refused(*, checkout: Path = ROOT, python: str = sys.executable, us
         env=environment(**more),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=with_room(120),
         check=False,
         user=account.pw_uid if account else None,
         group=account.pw_gid if account else None,

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.drills.live import LONGEST
 from tests.drills.starting import (
     ROOT,
     Run,
@@ -29,7 +30,7 @@ from tests.drills.starting import (
 )
 
 __all__ = ["end_what_a_failed_test_left"]  # an autouse fixture
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(LONGEST)]
 SYSTEM_PYTHON = "/usr/bin/python3"
 ORDINARY = "nobody"  # an account without a home
 

@@ -18,12 +18,24 @@ from tests.drills.starting import with_room
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(3000)]
 STEP = timedelta(minutes=5 if FULL else 30)
 WALLS = ("00:30", "01:15", "01:30", "02:15", "02:30", "03:00", "03:30")
+
+
+def changes(zone: str) -> list[str]:
+    """Return the days of the year ahead on which a zone changes its clocks."""
+    first, rules = datetime.now(tz=UTC).date() + timedelta(days=2), ZoneInfo(zone)
+    days = [first + timedelta(days=number) for number in range(364)]
+
+    def offset(day: date) -> timedelta | None:
+        return datetime.combine(day, time(), tzinfo=rules).utcoffset()
+
+    return [day.isoformat() for day in days if offset(day) != offset(day + timedelta(days=1))]
+
+
 # Spring and autumn of each zone that changes its clocks; Lord Howe by half an hour, Phoenix never.
 NIGHTS = (
-    ("America/New_York", "2027-03-14"), ("America/Phoenix", "2027-03-14"), ("America/Chicago", "2027-03-14"),
-    ("Europe/Berlin", "2027-03-28"), ("Australia/Lord_Howe", "2027-04-04"), ("Australia/Lord_Howe", "2027-10-03"),
-    ("Europe/Berlin", "2027-10-31"), ("America/New_York", "2027-11-07"), ("America/Phoenix", "2027-11-07"),
-    ("America/Chicago", "2027-11-07"),
+    *((zone, day) for zone in ("America/New_York", "America/Chicago", "Europe/Berlin", "Australia/Lord_Howe")
+      for day in changes(zone)),
+    *(("America/Phoenix", day) for day in changes("America/New_York")),
 )  # fmt: skip
 
 WAITING = "SELECT count(*) FROM scheduling_message WHERE state = 'due' AND planned_at > %s AND due_at <= %s"

@@ -28,7 +28,7 @@ MAILS = 1000 if FULL else 80
 PILE, RATE = (5000, 10) if FULL else (250, 25)
 IN_FLIGHT = 4 * 2  # by one worker: as many as each of its two processes may have on their way
 LEASES = 25 + 2 * 5  # seconds: a lease, the sweep that finds it ended, and one that was missed
-RECORDING = 3.0  # seconds between a server's answer and the row that says so, on a machine as busy as this one
+RECORDING = 6.0  # seconds between a server's answer and the row that says so, on a machine as busy as this one
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_worker_killed_at_random_moments_loses_no_mail_and_repeats_only_what_was
         time.sleep(chance.uniform(0, 0.4))
         is_whole = number % 4 == 3
         kills.append(post.kill(whole=is_whole))
-    recovered = post.wait_for(names, within=120, is_supervised=True)
+    recovered = post.wait_for(names, within=with_room(120), is_supervised=True)
     wrong, twice = post.account(names)
     found = post.receiver.by_message()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.drills.live import LONGEST
 from tests.drills.starting import (
     ROOT,
     Run,
@@ -30,7 +31,7 @@ from tests.drills.starting import (
 
 __all__ = ["end_what_a_failed_test_left"]  # an autouse fixture
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(LONGEST)]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def home() -> Iterator[Path]:
             env=env,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=with_room(120),
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -54,7 +55,7 @@ def home() -> Iterator[Path]:
 
 
 def live(port: int) -> int:
-    link = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     link.request("GET", "/health/live")
     return link.getresponse().status
 
@@ -110,7 +111,7 @@ def test_a_killed_run_leaves_nothing_and_the_next_one_ends_whole_when_one_progra
     os.kill(beat, signal.SIGKILL)
 
     assert gone, f"left alive: {alive(family)}"
-    assert again.process.wait(40) == 1
+    assert again.process.wait(with_room(40)) == 1
     assert any(line.startswith("The beat process ended by itself") for line in again.said())
     assert all_gone(second, within=with_room(1))
 
@@ -143,7 +144,7 @@ def test_a_folder_too_deep_for_sockets_still_serves_and_keeps_its_permissions(tm
         env=env,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=with_room(120),
         check=False,
     )
     forget(deep)

@@ -271,9 +271,9 @@ def test_known_and_unknown_name_get_the_same_answer_in_the_same_time(ana: User, 
     enter(Client(), username="warm", password="wrong")
     for _ in range(7):  # by turns: a machine that is busy for a while is so for both
         for username, taken in times.items():
-            began = time.perf_counter()
+            began = time.thread_time()
             answer = enter(Client(), username=username, password="wrong")
-            taken.append(time.perf_counter() - began)
+            taken.append(time.thread_time() - began)
             body = answer.content.decode().replace(username, "NAME")
             pages[username] = (answer.status_code, answer.context["form"].non_field_errors(), len(body))
     assert pages["ana"] == pages["zed"]

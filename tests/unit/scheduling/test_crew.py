@@ -32,7 +32,7 @@ class Slow:
     def send(self, letter: Letter) -> None:
         name = cast("str", letter)
         self.carried.append(name)
-        assert self.gate[name].wait(5)
+        assert self.gate[name].wait(60)
         if name.startswith("bad"):
             raise PutOff("try_later_451")
 
@@ -58,7 +58,7 @@ def carry(crew: Crew[str], name: str) -> None:
 
 def land(crew: Crew[str], name: str) -> list[tuple[str, BaseException | None]]:
     Slow.gate[name].set()
-    return crew.landed(within=5)
+    return crew.landed(within=60)
 
 
 def test_as_many_letters_as_hands_go_beside_each_other(crew: Crew[str]) -> None:
@@ -73,7 +73,7 @@ def test_server_that_is_away_is_known_before_a_second_letter_is_sent_on_its_way(
 ) -> None:
     monkeypatch.setattr(Slow, "is_away", True)
     carry(crew, "one")
-    ((name, problem),) = crew.landed(within=5)
+    ((name, problem),) = crew.landed(within=60)
     assert (name, type(problem), len(Slow.made)) == ("one", Unreachable, 1)
 
 

@@ -42,7 +42,7 @@ def set_clock(settings: Any, tmp_path: Path) -> Iterator[Callable[[datetime], No
 @pytest.fixture
 def server(settings: Any) -> Iterator[Server]:
     made = Server(port=free_port())
-    controller = Controller(made, hostname="127.0.0.1", port=made.port, enable_SMTPUTF8=True)
+    controller = Controller(made, hostname="127.0.0.1", port=made.port, enable_SMTPUTF8=True, ready_timeout=60)
     controller.start()
     settings.EMAIL_BACKEND = channels.SMTP_BACKEND
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", made.port
