@@ -1,7 +1,7 @@
 """Courses of treatment: start, change, stop and restart them; plan what comes next; book it."""
 
 from scheduling.courses.choosing import chosen
-from scheduling.courses.fulfilling import BeforeWindow, RemovalMissing, book_next
+from scheduling.courses.fulfilling import BeforeWindow, RemovalMissing, book_next, ordered
 from scheduling.courses.informing import inform
 from scheduling.courses.judging import Fresh, as_json, lines
 from scheduling.courses.offering import refresh, refresh_some
@@ -36,6 +36,7 @@ __all__ = [
     "last_step",
     "lines",
     "note_call",
+    "ordered",
     "plan",
     "plan_all",
     "plan_nights",

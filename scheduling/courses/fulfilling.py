@@ -103,10 +103,21 @@ def what(row: PlannedSession, course: Course, code: str, side: str) -> tuple[Pro
     return procedure, target
 
 
-def _said(course: Course, row: PlannedSession, procedure: Procedure) -> Details:
+def ordered(*, course: Course, procedure: Procedure) -> Details:
+    """Return what a course says of a case that the desk books for it by hand; nothing where it has no such work.
+
+    Course and problem of any of its work; the role of the session that comes next, and of no other.
+    """
+    row = PlannedSession.objects.filter(course=course, is_current=True, procedure=procedure.code).first()
+    if row is None and procedure.code not in course.works.values():
+        return Details()
+    return replace(_said(course, row, procedure), course_id=course.pk, problem_id=course.problem_id)
+
+
+def _said(course: Course, row: PlannedSession | None, procedure: Procedure) -> Details:
     """Return what the order says beyond the target, as the planner judged it: the role where there are two, drug and reason."""
     offer = Rulebook(rulebook.usable_book()).offer(procedure)
     pathway = pathwaybook.pathways().get(course.pathway)
-    steps = pathway.steps if pathway is not None and offer.needs_role else ()
-    role = next((step.role for step in steps if step.id == row.step), "")
+    steps = pathway.steps if pathway is not None and offer.needs_role and row is not None else ()
+    role = next((step.role for step in steps if row is not None and step.id == row.step), "")
     return Details(role=role, drug=course.drug if offer.steroid not in ("no", "") else "", rationale=course.rationale)

@@ -102,6 +102,7 @@ class BookForm(SaidFields):
     after = DayField(required=False)
     hold = forms.UUIDField(required=False)
     opening = forms.CharField(required=False, max_length=4000)
+    course = forms.UUIDField(required=False)  # for which it is booked, by way of its plan
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}

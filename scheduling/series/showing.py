@@ -168,7 +168,7 @@ def _form_url(one: SeriesSession, series: Series, day: date | None) -> str:
     return words.book_url(
         patient=series.patient.public_id, procedure=one.procedure, side=one.side, levels=",".join(one.levels),
         regions=",".join(one.regions), day=day, physician=series.physician.public_id if series.physician else "",
-        site=series.site.slug,
+        site=series.site.slug, course=one.course.public_id if one.course is not None else "",
     )  # fmt: skip
 
 

@@ -70,7 +70,7 @@ def _kept(request: HttpRequest) -> QueryDict | None:
 def _from_address(request: HttpRequest) -> QueryDict:
     """Read what a link to the page may say: the patient, what is planned, and the board's empty place."""
     data = QueryDict(mutable=True)
-    names = ("patient", "physician", "site", "procedure", "side")
+    names = ("patient", "physician", "site", "procedure", "side", "course")
     for name, there in (("day", "earliest"), *((name, name) for name in names)):
         if request.GET.get(name):
             data[there] = request.GET[name]

@@ -20,11 +20,11 @@ from patients import pages as patients
 from patients.models import Patient
 from patients.pages import Results
 from procedures import levels as anatomy
-from procedures import rulebook
+from procedures import pathwaybook, rulebook
 from procedures.guidance import MODALITIES, guidance_offered, usual
 from procedures.models import Procedure, Sedation
 from procedures.rules import Finding
-from scheduling import agenda, booking, openings
+from scheduling import agenda, booking, courses, openings
 from scheduling.agenda import words
 from scheduling.agenda.shapes import (
     Booked,
@@ -37,19 +37,20 @@ from scheduling.agenda.shapes import (
     Pair,
     Refusal,
 )
-from scheduling.assessing import Covering
+from scheduling.assessing import Covering, Details
 from scheduling.availability import Opening
 from scheduling.booking import Target
 from scheduling.forms import PARTS, WEEKDAYS, BookForm, asked_of, details_in, typed_waivers
 from scheduling.forms.details import REASONS, SaidFields
 from scheduling.intervals import local_day
-from scheduling.models import Appointment, Hold, Kind, Resource, Side
+from scheduling.models import Appointment, Course, CourseStatus, Hold, Kind, Resource, Side
 from scheduling.openings import FoundSite, FoundUnit, OpeningsFound
 from scheduling.views import covered, doors
 from scheduling.views.offered import procedures_offered, regions_to_choose
 from scheduling.views.wanted import levels_hint, what
 
 PER_DAY, SHOWN, GRID = 6, 24, 15
+ORDERED = ("role", "drug", "rationale")  # what a course says of its sessions, and the desk may see and change
 NOON = time(12)
 NO_SITE = "You belong to no site yet, so there is nothing to book. An administrator ticks your sites under Staff."
 PART_TIMES = {"morning": (time(0), NOON), "afternoon": (NOON, time(0))}
@@ -84,6 +85,7 @@ class Desk:
     sites: tuple[Site, ...] = field(init=False)
     patient: Patient | None = field(init=False)
     procedure: Procedure | None = field(init=False)
+    course: Course | None = field(init=False)
     target: Target = field(init=False)
     covering: Covering | None = field(init=False, default=None)
     form: BookForm | None = field(init=False, default=None)
@@ -96,7 +98,26 @@ class Desk:
         self.patient = doors.the_patient(request, wanted) if wanted and self.data.get("act") != "someone" else None
         code = self.given.get("procedure")
         self.procedure = Procedure.objects.offered().filter(code=code).prefetch_related("needs").first() if code else None
+        self.course = self._course()
         self.target = self._target()
+
+    def _course(self) -> Course | None:
+        """Return the running course of this patient for which it is booked."""
+        wanted = self.given.get("course")
+        if not wanted or self.patient is None or self.procedure is None:
+            return None
+        running = Course.objects.visible_to(web.member(self.request)).filter(patient=self.patient, status=CourseStatus.ACTIVE)
+        return running.filter(public_id=wanted).first()
+
+    def _details(self, procedure: Procedure) -> Details:
+        """Return what was typed, and for which course and problem; what was ordered stands there before anything is typed."""
+        if self.course is None:
+            return details_in(self.given)
+        said = courses.ordered(course=self.course, procedure=procedure)
+        for name in ORDERED if self.request.method == "GET" else ():
+            if not self.given.get(name):
+                self.given[name] = self.data[name] = getattr(said, name)
+        return replace(details_in(self.given), course_id=said.course_id, problem_id=said.problem_id)
 
     def _target(self) -> Target:
         procedure, given = self.procedure, self.given
@@ -113,7 +134,7 @@ class Desk:
             guidance=typed if typed in guidance_offered(procedure) else usual(procedure),
             regions=tuple(region for region in regions if region in (given.get("regions") or ()))
             or anatomy.default_regions(procedure),
-            details=details_in(given),
+            details=self._details(procedure),
         )
 
     def _the_procedure(self) -> Procedure:
@@ -132,12 +153,23 @@ class Desk:
             else doors.key_of(self.request),
             errors=errors,
             refusal=self._refusal(error),
+            course=str(self.course.public_id) if self._is_for_a_course() else "",
+            course_name=self._course_name(),
         )
         if self.booked is not None:
             page = replace(page, booked=self._booked(self.booked))
         else:
             page = self._who(self._what(self._when(page, error)))
         return web.respond(self.request, "scheduling/book.html", {"page": page}, status=status)
+
+    def _is_for_a_course(self) -> bool:
+        return self.target.details.course_id is not None
+
+    def _course_name(self) -> str:
+        if self.course is None or not self._is_for_a_course():
+            return ""
+        pathway = pathwaybook.pathways().get(self.course.pathway)
+        return pathway.name if pathway is not None else self.course.pathway
 
     @staticmethod
     def _refusal(error: DomainError | None) -> Refusal | None:

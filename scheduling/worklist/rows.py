@@ -112,7 +112,7 @@ def _form_url(row: PlannedSession, procedure: Procedure | None) -> str:
     return words.book_url(
         patient=course.patient.public_id, procedure=procedure.code, side=spot.side, levels=",".join(spot.levels),
         regions=",".join(spot.regions), day=row.earliest, physician=course.physician.public_id if course.physician else "",
-        site=course.site.slug,
+        site=course.site.slug, course=course.public_id,
     )  # fmt: skip
 
 

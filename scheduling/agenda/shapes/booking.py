@@ -114,6 +114,8 @@ class BookPage:
     title: str
     request_key: str
     refusal: Refusal | None = None
+    course: str = ""  # the id of the course for which it is booked
+    course_name: str = ""
     patient: Who | None = None
     q: str = ""
     people: Any = None  # whom the search for a person found, as the patients' page lists them

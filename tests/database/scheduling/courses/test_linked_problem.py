@@ -19,6 +19,7 @@ from scheduling import booking, bulk, courses, openings, rechecking, series
 from scheduling.booking import RulesRefused, Target
 from scheduling.courses import Terms
 from scheduling.models import Appointment, AppointmentFinding, CaseDetails, Course, RuleOverride
+from scheduling.worklist.rows import _form_url
 from tests import factories
 from tests.database.scheduling.courses.conftest import Ward, current
 from tests.database.scheduling.courses.test_bulk import tried, wanted
@@ -231,6 +232,26 @@ def test_a_series_and_a_bulk_book_for_the_problem_of_the_course(ward: Ward, near
     series.replan(series=order, by=ward.doctor, at=NOW)
     (booked,) = series.book(series=order, by=ward.desk, at=NOW)
     assert CaseDetails.objects.get(appointment=booked.session.appointment).problem == meant
+
+
+def test_other_times_of_the_worklist_book_by_hand_for_the_course(ward: Ward, near: Presentation, meant: Presentation) -> None:
+    course = ward.start(replace(EPIDURAL, problem=meant, drug="none"), since=TODAY)
+    other = ward.start(EPIDURAL, since=TODAY, patient=factories.patient(home=ward.clinic.site, last_name="Other"))
+    client = Client()
+    client.force_login(factories.user(role="desk", sites=(ward.clinic.site,)))
+    page = client.get(_form_url(current(course), Procedure.objects.get(code="esi_tf_lumbar"))).context["page"]
+    assert (page.course, page.course_name != "") == (str(course.public_id), True)
+    assert {field.name: field.value() for field in page.said}["drug"] == "none"
+    typed = {
+        "act": "book", "patient": str(ward.patient.public_id), "procedure": "esi_tf_lumbar", "side": "right", "levels": ["L4-L5"],
+        "sedation": "none", "drug": "none", "opening": page.days[-1].openings[0].token, "request_key": "k" * 32,
+    }  # fmt: skip
+    refused = client.post("/book/", {**typed, "course": str(other.public_id)})  # of another patient: as if it were none
+    assert (refused.status_code, refused.context["page"].course) == (422, "")
+    booked = client.post("/book/", {**typed, "course": page.course, "request_key": "l" * 32})
+    assert booked.status_code == 303
+    kept = CaseDetails.objects.get()
+    assert (kept.course, kept.problem, kept.drug, told(kept.appointment)) == (course, meant, "none", [])
 
 
 def test_what_is_booked_together_with_a_session_is_for_the_same_course(ward: Ward, trial: Trial) -> None:  # noqa: F811
