@@ -153,23 +153,20 @@ class Desk:
             else doors.key_of(self.request),
             errors=errors,
             refusal=self._refusal(error),
-            course=str(self.course.public_id) if self._is_for_a_course() else "",
-            course_name=self._course_name(),
         )
+        page = self._for_a_course(page)
         if self.booked is not None:
             page = replace(page, booked=self._booked(self.booked))
         else:
             page = self._who(self._what(self._when(page, error)))
         return web.respond(self.request, "scheduling/book.html", {"page": page}, status=status)
 
-    def _is_for_a_course(self) -> bool:
-        return self.target.details.course_id is not None
-
-    def _course_name(self) -> str:
-        if self.course is None or not self._is_for_a_course():
-            return ""
+    def _for_a_course(self, page: BookPage) -> BookPage:
+        if self.course is None or self.target.details.course_id is None:
+            return page
         pathway = pathwaybook.pathways().get(self.course.pathway)
-        return pathway.name if pathway is not None else self.course.pathway
+        name = pathway.name if pathway is not None else self.course.pathway
+        return replace(page, course=str(self.course.public_id), course_name=name)
 
     @staticmethod
     def _refusal(error: DomainError | None) -> Refusal | None:

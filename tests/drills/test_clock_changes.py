@@ -14,6 +14,7 @@ import pytest
 from tests.drills.live import FULL, until
 from tests.drills.posting import Post
 from tests.drills.starting import with_room
+from tests.factories import NEW_YORK
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(3000)]
 STEP = timedelta(minutes=5 if FULL else 30)
@@ -22,7 +23,7 @@ WALLS = ("00:30", "01:15", "01:30", "02:15", "02:30", "03:00", "03:30")
 
 def changes(zone: str) -> list[str]:
     """Return the days of the year ahead on which a zone changes its clocks."""
-    first, rules = datetime.now(tz=UTC).date() + timedelta(days=2), ZoneInfo(zone)
+    first, rules = datetime.now(NEW_YORK).date() + timedelta(days=2), ZoneInfo(zone)
     days = [first + timedelta(days=number) for number in range(364)]
 
     def offset(day: date) -> timedelta | None:
