@@ -11,7 +11,7 @@ from django.db import transaction
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.errors import Conflict, Refused
 from patients import records
-from patients.models import Answer, Clearance
+from patients.models import Answer, Clearance, ClearanceKind
 from scheduling import holdplan, messages, rechecking
 from scheduling.booking import staging
 from scheduling.booking.words import guarded
@@ -28,6 +28,16 @@ class NothingToClear(Refused):
 class AlreadyAsked(Conflict):
     def __init__(self) -> None:
         super().__init__("already_asked", "The prescriber was asked already and has not answered yet.")
+
+
+class AskedOtherwise(Conflict):
+    """What the prescriber is asked is no longer what was shown."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "asked_otherwise",
+            "What the prescriber is asked about this medicine has changed since. Look at it again, then write it down.",
+        )
 
 
 class CaseOver(Conflict):
@@ -54,19 +64,25 @@ def ask(*, appointment: Appointment, drug: str, by: Actor, at: datetime) -> Clea
 
 
 def answer(
-    *, appointment: Appointment, drug: str, is_agreed: bool, answered_by: str, how: str, by: Actor, at: datetime, note: str = ""
-) -> Clearance:
+    *, appointment: Appointment, drug: str, is_agreed: bool, answered_by: str, how: str, by: Actor, at: datetime, note: str = "",
+    kind: str = "",
+) -> Clearance:  # fmt: skip
     """Write down the prescriber's word for this case: who said it, when and how. What waited for it is asked again at once.
 
     It counts for the times that the prescriber was asked about; was nobody asked yet, for those that the slot has now. When
-    with it every word is a yes, the patient's plan is ready, and a mail says so.
+    with it every word is a yes, the patient's plan is ready, and a mail says so. `kind` is what the prescriber was shown to be
+    asked (left out, nobody looked): a decision is no leave to hold, nor the other way round.
 
     Raises:
-        MayNotRecord, FieldRefused: as for `records.record`.
-        CaseOver, NothingToClear: as they say.
+        MayNotRecord, FieldRefused: as for `records.record`; `note` where a decision does not say what was decided.
+        CaseOver, NothingToClear, AskedOtherwise: as they say.
     """
     with guarded(), transaction.atomic():
         case, line = _line(appointment, drug, at)
+        if kind not in ("", line.kind):
+            raise AskedOtherwise
+        if line.kind == ClearanceKind.DECISION and is_agreed and not note.strip():
+            raise records.FieldRefused("missing", "note", "Write down what was decided: goes on, or held from when until when.")
         said: dict[str, Any] = {
             "answer": Answer.GIVEN if is_agreed else Answer.REFUSED, "answered_on": _today(case, at), "answered_by": answered_by,
             "how": how, "note": note,

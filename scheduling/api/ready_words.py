@@ -103,7 +103,13 @@ class ClearanceIn(serializers.Serializer[object]):
     is_agreed = serializers.BooleanField()
     answered_by = rest.Text(max_length=120)
     how = serializers.ChoiceField(choices=HOW)
-    note = rest.Text(max_length=300, required=False, allow_blank=True, default="")
+    note = rest.Text(
+        max_length=300,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="Of a decision (`action` shared_decision): what it was.",
+    )
 
 
 class LastDoseIn(serializers.Serializer[object]):

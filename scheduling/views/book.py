@@ -11,7 +11,7 @@ from pain_clinic import web
 from pain_clinic.accounts.gates import requires
 from pain_clinic.accounts.models import Site
 from pain_clinic.errors import DomainError
-from scheduling import booking, holds, openings
+from scheduling import booking, courses, holds, openings
 from scheduling.agenda import words
 from scheduling.agenda.shapes import BookPage, Pair
 from scheduling.availability import Opening
@@ -35,7 +35,7 @@ FIELD_OF = {
 @sensitive_post_parameters("q")
 def book(request: HttpRequest) -> HttpResponse:
     """Find an opening, keep it for ten minutes, book it."""
-    data = request.POST if request.method == "POST" else _kept(request) or _from_address(request)
+    data = request.POST.copy() if request.method == "POST" else _kept(request) or _from_address(request)
     form = BookForm(data)
     is_valid = form.is_valid()
     desk = Booker(request, data, form.cleaned_data)
@@ -201,6 +201,8 @@ class Booker(Desk):
         assert self.patient is not None
         assert self.procedure is not None
         assert self.chosen is not None
+        if self.given.get("course") and self.target.details.course_id is None:
+            raise courses.CourseNotRunning("The course for which this was to be booked no longer runs. Nothing was booked.")
         return booking.book(
             patient=self.patient,
             procedure=self.procedure,

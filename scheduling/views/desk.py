@@ -15,6 +15,7 @@ from django.urls import reverse
 from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
+from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 from patients import pages as patients
 from patients.models import Patient
@@ -110,18 +111,37 @@ class Desk:
         return running.filter(public_id=wanted).first()
 
     def _details(self, procedure: Procedure) -> Details:
-        """Return what was typed, and for which course and problem; what was ordered stands there before anything is typed."""
-        if self.course is None:
+        """Return what was typed, and for which course and problem; what was ordered stands there before anything is typed.
+
+        Where the course no longer fits (another patient, another procedure), nothing of what was ordered stays.
+        """
+        if not self.given.get("course"):
             return details_in(self.given)
-        said = courses.ordered(course=self.course, procedure=procedure)
-        for name in ORDERED if self.request.method == "GET" else ():
-            if not self.given.get(name):
-                self.given[name] = self.data[name] = getattr(said, name)
+        said = courses.ordered(course=self.course, procedure=procedure) if self.course is not None else Details()
+        if said.course_id is None:
+            for name in ORDERED:
+                self.given[name] = self.data[name] = ""
+        elif self.request.method == "GET":
+            for name in ORDERED:
+                if name not in self.data:
+                    self.given[name] = self.data[name] = getattr(said, name)
+            self._note_reading()
         return replace(details_in(self.given), course_id=said.course_id, problem_id=said.problem_id)
+
+    def _note_reading(self) -> None:
+        assert self.course is not None
+        assert self.patient is not None
+        trail.record(
+            by=self.by, act="scheduling.course_read", subject=self.course, patient=self.patient.public_id,
+            site_id=self.course.site_id,
+        )  # fmt: skip
 
     def _target(self) -> Target:
         procedure, given = self.procedure, self.given
         if procedure is None:
+            if given.get("course"):  # it goes with its procedure
+                for name in ORDERED:
+                    given[name] = self.data[name] = ""
             return Target()
         offered = {level for group in anatomy.levels_offered(procedure) for level in group.levels}
         side = given.get("side") if given.get("side") in procedure.laterality else anatomy.default_side(procedure)

@@ -52,7 +52,7 @@ def clearance(request: HttpRequest, public_id: uuid.UUID, drug: str) -> HttpResp
         return _page(request, case, drug=drug, form=form, status=422)
     try:
         if is_answer:
-            clearing.answer(appointment=case, drug=drug, by=by, at=at, **form.values())
+            clearing.answer(appointment=case, drug=drug, by=by, at=at, kind=request.POST.get("kind", "")[:8], **form.values())
         else:
             clearing.ask(appointment=case, drug=drug, by=by, at=at)
     except DomainError as error:

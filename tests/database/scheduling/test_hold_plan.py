@@ -63,7 +63,7 @@ def takes(clinic: SmallClinic, nurse: Actor) -> Callable[..., Medication]:
 
 
 def agree(case: Appointment, by: Actor, drug: str = "apixaban", *, is_agreed: bool = True) -> Clearance:
-    said = {"is_agreed": is_agreed, "answered_by": "Dr. Heart", "how": "telephone"}
+    said = {"is_agreed": is_agreed, "answered_by": "Dr. Heart", "how": "telephone", "note": "As we spoke"}
     return clearing.answer(appointment=case, drug=drug, by=by, at=NOW, **said)
 
 
@@ -395,3 +395,30 @@ def test_of_a_decision_it_is_written_down_what_was_decided(
     assert "Goes on" in shown
     client.post(f"{address}aspirin_primary/", {**said, "aspirin_primary-is_agreed": "no"})
     assert "not decided: Dr. Heart" in client.get(address).content.decode()
+
+
+def test_an_answer_to_another_question_than_the_one_shown_is_not_taken(
+    case: Appointment, takes: Any, clinic: SmallClinic, signed_in: Any
+) -> None:
+    takes()  # which is held
+    address, client = f"/appointments/{case.public_id}/medicines/", signed_in("nurse", clinic.site)
+    said = {
+        "act": "answer", "apixaban-answered_by": "Dr. Heart", "apixaban-how": "fax", "apixaban-is_agreed": "yes",
+        "apixaban-note": "Goes on",
+    }  # fmt: skip
+    old = client.post(f"{address}apixaban/", {**said, "kind": "decision"})
+    assert (old.status_code, Clearance.objects.count()) == (409, 0)
+    assert 'name="kind" value="hold"' in old.content.decode()
+    assert client.post(f"{address}apixaban/", {**said, "kind": "hold"}).status_code == 303
+    assert Clearance.objects.get().kind == "hold"
+
+
+def test_a_decision_without_a_word_of_what_was_decided_is_refused_by_the_verb(
+    case: Appointment, takes: Any, nurse: Actor
+) -> None:
+    takes("aspirin_primary")
+    said = {"answered_by": "Dr. Heart", "how": "fax", "by": nurse, "at": NOW}
+    with pytest.raises(records.FieldRefused):
+        clearing.answer(appointment=case, drug="aspirin_primary", is_agreed=True, note=" ", **said)
+    assert clearing.answer(appointment=case, drug="aspirin_primary", is_agreed=False, **said).kind == "decision"
+    assert clearing.answer(appointment=case, drug="aspirin_primary", is_agreed=True, note="Goes on", **said).note == "Goes on"

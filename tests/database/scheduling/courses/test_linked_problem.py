@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from pain_clinic.audit.models import AuditEvent
 from patients.models import Coverage, FactChange, Presentation
 from procedures.models import Procedure
 from procedures.rules import Waiver
@@ -246,12 +247,41 @@ def test_other_times_of_the_worklist_book_by_hand_for_the_course(ward: Ward, nea
         "act": "book", "patient": str(ward.patient.public_id), "procedure": "esi_tf_lumbar", "side": "right", "levels": ["L4-L5"],
         "sedation": "none", "drug": "none", "opening": page.days[-1].openings[0].token, "request_key": "k" * 32,
     }  # fmt: skip
-    refused = client.post("/book/", {**typed, "course": str(other.public_id)})  # of another patient: as if it were none
-    assert (refused.status_code, refused.context["page"].course) == (422, "")
+    refused = client.post("/book/", {**typed, "course": str(other.public_id)})  # of another patient
+    assert (refused.status_code, refused.context["page"].course, CaseDetails.objects.count()) == (409, "", 0)
     booked = client.post("/book/", {**typed, "course": page.course, "request_key": "l" * 32})
     assert booked.status_code == 303
     kept = CaseDetails.objects.get()
     assert (kept.course, kept.problem, kept.drug, told(kept.appointment)) == (course, meant, "none", [])
+
+
+def test_what_was_ordered_goes_with_its_patient_and_its_procedure(ward: Ward, meant: Presentation) -> None:
+    course = ward.start(replace(EPIDURAL, problem=meant, drug="none", rationale="Worse since May"), since=TODAY)
+    other = factories.patient(home=ward.clinic.site, last_name="Other")
+    client = Client()
+    client.force_login(factories.user(role="desk", sites=(ward.clinic.site,)))
+    url = _form_url(current(course), Procedure.objects.get(code="esi_tf_lumbar"))
+
+    def kept(page: Any) -> tuple[str, str, str]:
+        values = {field.name: field.value() or "" for field in (*page.said, *page.reasons)}
+        return page.course, values.get("drug", ""), values.get("rationale", "")
+
+    assert kept(client.get(url).context["page"]) == (str(course.public_id), "none", "Worse since May")
+    assert AuditEvent.objects.filter(act="scheduling.course_read", patient_id=ward.patient.public_id).count() == 1
+    typed = {
+        "patient": str(ward.patient.public_id), "procedure": "esi_tf_lumbar", "side": "right", "levels": ["L4-L5"],
+        "drug": "none", "rationale": "Worse since May", "course": str(course.public_id), "request_key": "k" * 32, "act": "look",
+    }  # fmt: skip
+    assert kept(client.post("/book/", {**typed, "rationale": ""}).context["page"]) == (str(course.public_id), "none", "")
+    for change in (
+        {"act": "someone"},
+        {"pick": str(other.public_id)},
+        {"procedure": "esi_il_lumbar"},
+        {"procedure": "rfa_facet_lumbar"},
+    ):
+        assert kept(client.post("/book/", {**typed, **change}).context["page"]) == ("", "", ""), change
+    client.post("/book/", {**typed, "act": "register"})  # what is chosen waits until somebody is registered
+    assert kept(client.get("/book/", {"patient": str(other.public_id)}).context["page"]) == ("", "", "")
 
 
 def test_what_is_booked_together_with_a_session_is_for_the_same_course(ward: Ward, trial: Trial) -> None:  # noqa: F811
