@@ -74,6 +74,7 @@ class Live:
         self.env = self._environment()
         self._slots = self._each_slot()
         self._people = itertools.count()
+        self._whole_days = itertools.count()
         self._alone = threading.Lock()
 
     # --- where things are --------------------------------------------------------------------------------------------
@@ -265,6 +266,9 @@ class Live:
         """Return the body of a booking at a place that nobody has asked for yet."""
         with self._alone:  # clients ask side by side
             starts_at, units = next(self._slots)
+        return self._body(starts_at, units) | values
+
+    def _body(self, starts_at: datetime, units: list[str]) -> dict[str, Any]:
         people = self.clinic["patients"]
         return {
             "patient": people[next(self._people) % len(people)],
@@ -273,16 +277,12 @@ class Live:
             "site": self.clinic["site"],
             "starts_at": starts_at.isoformat(),
             "resources": units,
-            **values,
         }
 
     def whole_hour(self) -> dict[str, Any]:
-        """Return the body of a booking in an hour in which nobody has been booked, nor will be by `wanted`."""
-        units = self.clinic["units"]
-        body = next(one for one in iter(self.wanted, None) if one["resources"] == units[0])
-        for _ in units[1:]:
-            next(self._slots)
-        return body
+        """Return the body of a booking on a day on which nobody has been booked, nor will be by `wanted` or by this again."""
+        day = datetime.now(NEW_YORK).date() + timedelta(days=310 + next(self._whole_days))
+        return self._body(local(day, "10:00"), self.clinic["units"][0])
 
     def book(
         self, body: dict[str, Any] | None = None, *, key: str = "", port: int = 0, token: str = "", timeout: float = 60

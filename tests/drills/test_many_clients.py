@@ -25,7 +25,7 @@ def test_sixty_four_clients_on_one_slot_get_one_booking_and_sixty_three_plain_co
     seconds: list[float] = []
     began = time.monotonic()
     for _ in range(ROUNDS):
-        body = live.whole_hour()  # whoever has another case in this hour would be refused for that, and not for the slot
+        body = live.whole_hour()  # whoever has another case on this day would be asked about that, and not refused for the slot
         everybody = threading.Barrier(CLIENTS)
 
         def shoot(patient: str, body: dict[str, object] = body, everybody: threading.Barrier = everybody) -> Answer:
