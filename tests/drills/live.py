@@ -264,9 +264,9 @@ class Live:
 
     def wanted(self, **values: Any) -> dict[str, Any]:
         """Return the body of a booking at a place that nobody has asked for yet."""
-        with self._alone:  # clients ask side by side
+        with self._alone:  # clients ask side by side; a day has as many places as there are people: nobody comes twice
             starts_at, units = next(self._slots)
-        return self._body(starts_at, units) | values
+            return self._body(starts_at, units) | values
 
     def _body(self, starts_at: datetime, units: list[str]) -> dict[str, Any]:
         people = self.clinic["patients"]
