@@ -104,7 +104,7 @@ CHOICES: Mapping[str, Choice] = {
         "With IPSIS, a blood thinner that the table holds before a low-risk lumbar or sacral procedure is decided on by "
         "clinician and prescriber together, and the case waits until that is recorded. Low-risk is what is still low when "
         "several drugs and the patient's own risk are counted in. Everything else stays as the ASRA guideline has it. "
-        "A decision counts for its case also when that is moved: look then whether it still fits.",
+        "A decision counts for its day: on another it waits again until it is confirmed for that or made anew.",
     )
 }
 

@@ -36,7 +36,8 @@ class AskedOtherwise(Conflict):
     def __init__(self) -> None:
         super().__init__(
             "asked_otherwise",
-            "What the prescriber is asked about this medicine has changed since. Look at it again, then write it down.",
+            "What the prescriber is asked about this medicine has changed since, or the case was moved. Look at it again, then "
+            "write it down.",
         )
 
 
@@ -65,13 +66,14 @@ def ask(*, appointment: Appointment, drug: str, by: Actor, at: datetime) -> Clea
 
 def answer(
     *, appointment: Appointment, drug: str, is_agreed: bool, answered_by: str, how: str, by: Actor, at: datetime, note: str = "",
-    kind: str = "",
+    kind: str = "", shown: datetime | None = None,
 ) -> Clearance:  # fmt: skip
     """Write down the prescriber's word for this case: who said it, when and how. What waited for it is asked again at once.
 
     It counts for the times that the prescriber was asked about; was nobody asked yet, for those that the slot has now. When
     with it every word is a yes, the patient's plan is ready, and a mail says so. `kind` is what the prescriber was shown to be
-    asked (left out, nobody looked): a decision is no leave to hold, nor the other way round.
+    asked (left out, nobody looked): a decision is no leave to hold, nor the other way round. `shown` is the start of the slot
+    that was shown: what is said about a Monday is not said about the Tuesday to which the case was moved meanwhile.
 
     Raises:
         MayNotRecord, FieldRefused: as for `records.record`; `note` where a decision does not say what was decided.
@@ -79,7 +81,7 @@ def answer(
     """
     with guarded(), transaction.atomic():
         case, line = _line(appointment, drug, at)
-        if kind not in ("", line.kind):
+        if kind not in ("", line.kind) or shown not in (None, case.starts_at):
             raise AskedOtherwise
         if line.kind == ClearanceKind.DECISION and is_agreed and not note.strip():
             raise records.FieldRefused("missing", "note", "Write down what was decided: goes on, or held from when until when.")
@@ -89,13 +91,57 @@ def answer(
         }  # fmt: skip
         asked = line.clearance
         if asked is not None and asked.answer == Answer.ASKED and asked.case == case.public_id:
-            kept = records.amend_fact(row=asked, changes=said, by=by, at=at)
+            times = line.times if asked.decided_for is None and line.kind == ClearanceKind.DECISION else {}
+            kept = records.amend_fact(row=asked, changes={**times, **said}, by=by, at=at)
         else:
             values = {"medication": line.medication, "kind": line.kind, "case": case.public_id, **line.times, **said}
             kept = records.record(kind=Clearance, patient=case.patient, values=values, by=by, at=at)
-        rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])
-        if holdplan.plan_of(case=case, at=at).is_cleared:
-            messages.plan_ready(appointment=case, at=at)
+        _follow(case, by, at)
+    return kept
+
+
+def _follow(case: Appointment, by: Actor, at: datetime) -> None:
+    """Ask again what waited for a word; tell the patient when with it every word is a yes."""
+    rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])
+    if holdplan.plan_of(case=case, at=at).is_cleared:
+        messages.plan_ready(appointment=case, at=at)
+
+
+class NothingToKeep(Refused):
+    """There is no decision for another day that could hold for this one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "nothing_to_keep", "There is no decision for another day that could hold for this one. Look at it again."
+        )
+
+
+KEPT = ("medication", "kind", "answer", "answered_on", "answered_by", "how", "note", "origin")
+
+
+def keep_decision(
+    *, appointment: Appointment, drug: str, word: str, shown: datetime | None, by: Actor, at: datetime
+) -> Clearance:  # fmt: skip
+    """Write down that what was decided for another day holds for the day that the case has now; who decided what stays.
+
+    `word` is the public id of the decision that was shown, `shown` the start of the slot beside it.
+
+    Raises:
+        MayNotRecord: the actor may not record clinical facts.
+        CaseOver, NothingToClear, NothingToKeep: as they say.
+        AskedOtherwise: the case or the decision is no longer what was shown.
+    """
+    with guarded(), transaction.atomic():
+        case, line = _line(appointment, drug, at)
+        old = line.clearance
+        if old is None or not line.is_old_decision:
+            raise NothingToKeep
+        if str(old.public_id) != word or case.starts_at != shown:
+            raise AskedOtherwise
+        values = {name: getattr(old, name) for name in KEPT}
+        values |= {**line.times, "case": case.public_id, "confirmed_on": _today(case, at)}
+        kept = records.record(kind=Clearance, patient=case.patient, values=values, by=by, at=at)
+        _follow(case, by, at)
     return kept
 
 

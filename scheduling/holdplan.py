@@ -35,20 +35,34 @@ class Line:
     medication: Medication
     clearance: Clearance | None
     zone: ZoneInfo
+    starts_at: datetime
 
     @property
     def times(self) -> dict[str, Any]:
-        """Return last dose and restart as a clearance keeps them; what people decide on together has none."""
+        """Return last dose and restart as a clearance keeps them; what people decide on together has none, but its slot."""
         if self.kind != ClearanceKind.HOLD:
-            return {"has_times": False, "last_dose": "", "restart": ""}
+            return {"has_times": False, "last_dose": "", "restart": "", "decided_for": self.starts_at}
         last, restart = (_written(moment, self.zone) for moment in (self.held.last_dose, self.held.restart))
-        return {"has_times": True, "last_dose": last, "restart": restart}
+        return {"has_times": True, "last_dose": last, "restart": restart, "decided_for": None}
 
     @property
     def is_for_others(self) -> bool:
-        """Say whether the newest word, or the question, is about other times than the slot has now."""
+        """Say whether the newest word, or the question, is about other times than the slot has now; a decision, another day."""
         word = self.clearance
+        if self.decided_for is not None:
+            return self.decided_for.date() != self.starts_at.astimezone(self.zone).date()
         return word is not None and word.has_times and any(getattr(word, name) != held for name, held in self.times.items())
+
+    @property
+    def decided_for(self) -> datetime | None:
+        """Return the slot for which it was decided together, or asked, on the wall clock; None where no word names one."""
+        moment = None if self.clearance is None else self.clearance.decided_for
+        return None if moment is None else moment.astimezone(self.zone)
+
+    @property
+    def is_old_decision(self) -> bool:
+        """Say whether it was decided together, and for another day than the case has now."""
+        return self.decided_for is not None and self.is_for_others and self.clearance is not None and self.clearance.is_given
 
     @property
     def is_asked(self) -> bool:
@@ -106,14 +120,19 @@ def plan_of(*, case: Appointment, at: datetime) -> Plan:
     for row in medicines.order_by("pk"):
         rows[row.drug] = row
     words: dict[tuple[int, str], Clearance] = {}
-    for word in Clearance.objects.of(case.patient).filter(medication__in=[row.pk for row in rows.values()]).order_by("pk"):
+    for word in (
+        Clearance.objects.of(case.patient)
+        .select_related("recorded_by")
+        .filter(medication__in=[row.pk for row in rows.values()])
+        .order_by("pk")
+    ):
         if word.case in (None, case.public_id):
             words[word.medication_id, word.kind] = word
     lines, zone = [], ZoneInfo(case.site.time_zone)
     thinners = reading.book.thinners_on(facts.request.on)
     for held in hold_plan(thinners, facts, facts.request.on):
         kind = ClearanceKind.HOLD if held.action == HOLD else ClearanceKind.DECISION
-        lines.append(Line(held, rows[held.drug], words.get((rows[held.drug].pk, kind)), zone))
+        lines.append(Line(held, rows[held.drug], words.get((rows[held.drug].pk, kind)), zone, case.starts_at))
     unknown = tuple(one.drug for one in facts.medications or () if one.drug not in thinners.drugs)
     return Plan(tuple(lines), facts.medications is not None, unknown)
 

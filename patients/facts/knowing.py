@@ -134,7 +134,9 @@ class Known:
     def stamp(self, names: Iterable[str]) -> str:
         """Return what tells the rows behind some of the rules' facts from any others, in 64 characters."""
         kinds = sorted({kind for name in names for kind in KINDS.get(name, ())})
-        told = json.dumps([[kind, self._of(kind)] for kind in kinds], default=str, sort_keys=True)
+        told = json.dumps(
+            [[kind, [_stamped(kind, row) for row in self._of(kind)]] for kind in kinds], default=str, sort_keys=True
+        )
         return hashlib.sha256(told.encode()).hexdigest()
 
     def _of(self, kind: str) -> Sequence[Sequence[Any]]:
@@ -221,7 +223,11 @@ class Known:
             times = (_moment(hold[5], zone), _moment(hold[6], zone)) if hold is not None and hold[4] else None
             cleared, decided = (None if word is None else _WORDS.get(word[2]) for word in (hold, decision))
             said = None if hold is None or hold[7] is None else wall_clock(datetime.fromisoformat(hold[7]), zone)
-            found.append(Medication(drug, last, stopped_on is None, dose, indication, cleared, decided, times, said))
+            day_of = None if decision is None or decision[8] is None else as_date(datetime.fromisoformat(decision[8]), zone)
+            what = decision[9] if decision is not None else ""
+            found.append(
+                Medication(drug, last, stopped_on is None, dose, indication, cleared, decided, times, said, day_of, what)
+            )
         return tuple(found)
 
     def _word(self, medication: int, kind: str, case: str) -> Sequence[Any] | None:
@@ -310,6 +316,11 @@ class Known:
             return Coverage()
         authorizations = tuple(_authorization(held, families) for held in self._of("authorization") if held[0] == row[0])
         return Coverage(row[1], row[2], authorizations, day(row[7]))
+
+
+def _stamped(kind: str, row: Sequence[Any]) -> Sequence[Any]:
+    """Return what a stamp tells of a row: a word for no day tells what it did before days were kept, so that waivers last."""
+    return row[:8] if kind == "clearance" and row[8] is None else row
 
 
 def _authorization(row: Sequence[Any], families: Mapping[str, str]) -> Authorization:

@@ -26,7 +26,8 @@ _COLUMNS: Mapping[str, tuple[str, str]] = {
     ),
     "clearance": (
         "patients_clearance t",
-        "t.medication_id, t.kind, t.answer, t.case, t.has_times, t.last_dose, t.restart, t.told_last_at",
+        "t.medication_id, t.kind, t.answer, t.case, t.has_times, t.last_dose, t.restart, t.told_last_at, t.decided_for,"
+        " CASE WHEN t.decided_for IS NULL THEN '' ELSE t.note END",
     ),
     "consent": (
         "patients_consent t JOIN procedures_procedure p ON p.id = t.procedure_id",

@@ -29,6 +29,9 @@ class Clearance(Recorded):
     ``last_dose`` and ``restart`` are the times that the prescriber was asked about, a day or an instant, written as ISO 8601
     does; a hold that is given counts for these alone, unless ``has_times`` is false and it counts for any. ``told_last_at`` is
     what the patient gave as the last dose once this hold had begun.
+    ``decided_for`` is the start of the slot for which it was decided together, or asked: a decision counts on that day alone,
+    and without it, as those that were written down before it was kept, on any. ``confirmed_on`` is when somebody said that a
+    decision for another day holds for this one too.
     """
 
     medication = models.ForeignKey(Medication, on_delete=models.PROTECT, related_name="clearances")
@@ -43,6 +46,8 @@ class Clearance(Recorded):
     last_dose = models.CharField(max_length=32, blank=True)
     restart = models.CharField(max_length=32, blank=True)
     told_last_at = models.DateTimeField(null=True, blank=True)
+    decided_for = models.DateTimeField(null=True, blank=True)
+    confirmed_on = models.DateField(null=True, blank=True)
 
     class Meta(Recorded.Meta):
         constraints = [
@@ -55,3 +60,8 @@ class Clearance(Recorded):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.answer}"
+
+    @property
+    def is_given(self) -> bool:
+        """Say whether the answer was a yes."""
+        return self.answer == Answer.GIVEN

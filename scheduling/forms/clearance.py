@@ -30,7 +30,9 @@ class ClearanceForm(forms.Form):
         if is_decision:
             self.fields["is_agreed"].choices = DECIDED  # type: ignore[attr-defined]
             self.fields["note"].label = "What was decided: goes on, or held from when until when"
-            self.fields["note"].required = self.data.get(self.add_prefix("is_agreed")) == "yes"
+            self.fields["note"].required = (
+                self.data.get(self.add_prefix("is_agreed")) != "no"
+            )  # as it is told before a choice, too
 
     def values(self) -> dict[str, Any]:
         """Return what the verb is asked for."""

@@ -45,6 +45,8 @@ def clearance(request: HttpRequest, public_id: uuid.UUID, drug: str) -> HttpResp
     case, by, at = doors.the_case(request, public_id), Actor.of(request), web.now()
     if request.POST.get("act") == "confirm":
         return _confirm(request, case, drug, by, at)
+    if request.POST.get("act") == "keep":
+        return _keep(request, case, drug, by, at)
     kinds = {line.held.drug: line.kind for line in holdplan.plan_of(case=case, at=at).lines}
     form = ClearanceForm(request.POST, prefix=drug, is_decision=kinds.get(drug) == ClearanceKind.DECISION)
     is_answer = request.POST.get("act") == "answer"
@@ -52,13 +54,34 @@ def clearance(request: HttpRequest, public_id: uuid.UUID, drug: str) -> HttpResp
         return _page(request, case, drug=drug, form=form, status=422)
     try:
         if is_answer:
-            clearing.answer(appointment=case, drug=drug, by=by, at=at, kind=request.POST.get("kind", "")[:8], **form.values())
+            kind, shown = request.POST.get("kind", "")[:8], _shown(request)
+            clearing.answer(appointment=case, drug=drug, by=by, at=at, kind=kind, shown=shown, **form.values())
         else:
             clearing.ask(appointment=case, drug=drug, by=by, at=at)
     except DomainError as error:
         doors.refused(request, error, act="scheduling.clearance", case=case)
         return _page(request, case, drug=drug, form=form if is_answer else None, error=error, status=error.status)
     toasts.success(request, "Written down." if is_answer else "Noted as asked. The task stays open until the answer is here.")
+    return web.redirect_to(request, "scheduling:medicines", case.public_id)
+
+
+def _shown(request: HttpRequest) -> datetime | None:
+    """Return the start of the slot beside which something was shown."""
+    try:
+        return datetime.fromisoformat(request.POST.get("slot", "")[:40])
+    except ValueError:
+        return None
+
+
+def _keep(request: HttpRequest, case: Appointment, drug: str, by: Actor, at: datetime) -> HttpResponse:
+    """Write down that what was decided for another day holds for this one."""
+    try:
+        word = request.POST.get("word", "")[:40]
+        clearing.keep_decision(appointment=case, drug=drug, word=word, shown=_shown(request), by=by, at=at)
+    except DomainError as error:
+        doors.refused(request, error, act="scheduling.keep_decision", case=case)
+        return _page(request, case, drug=drug, error=error, status=error.status)
+    toasts.success(request, "Confirmed for the day that the case has now. The rules were asked again.")
     return web.redirect_to(request, "scheduling:medicines", case.public_id)
 
 
@@ -148,6 +171,7 @@ def _page(
         "case": case,
         "title": words.case_title(case),
         "starts_at": case.starts_at.astimezone(zone),
+        "slot": case.starts_at.isoformat(),
         "url": words.case_url(case.public_id),
         "plan": plan,
         "lines": lines,

@@ -85,22 +85,36 @@ class Antithrombotics:
         if hold.action == "hold":
             yield from self._held(drug, taken, hold, bleeding, facts, on)
         elif hold.action == "shared_decision":
-            evidence: dict[str, Plain] = {"rule_set": hold.rule_set} if hold.rule_set else {}
-            spoke = f" {SECOND_SET_TOLD}" if hold.rule_set else ""
-            if taken.is_decided:
-                told_ = f"{name}: the shared decision with the prescriber is recorded.{spoke}"
-                yield self._finding("antithrombotic_shared_decision", drug, told_, severity=Severity.ADVICE, evidence=evidence)
-            else:
-                message = (
-                    f"{name}: clinician and prescriber decide together; no decision is recorded. Nothing is stopped by this."
-                    f"{spoke}"
-                )
-                is_pending = taken.is_decided is None
-                yield self._finding(
-                    "antithrombotic_shared_decision", drug, message, bleeding=bleeding, is_pending=is_pending, evidence=evidence
-                )
+            yield self._decision(drug, taken, hold, bleeding, on)
         elif hold.action in _TOLD:
             yield self._finding(f"antithrombotic_{hold.action}", drug, f"{name}: {_TOLD[hold.action]}.", bleeding=bleeding)
+
+    def _decision(self, drug: Drug, taken: Medication, hold: Hold, bleeding: str, on: date) -> Finding:
+        code, name = "antithrombotic_shared_decision", drug.name
+        evidence: dict[str, Plain] = {"rule_set": hold.rule_set} if hold.rule_set else {}
+        spoke = f" {SECOND_SET_TOLD}" if hold.rule_set else ""
+        word = self.is_decided(taken, on)
+        if word:
+            message = f"{name}: the shared decision with the prescriber is recorded.{spoke}"
+            return self._finding(code, drug, message, severity=Severity.ADVICE, evidence=evidence)
+        if word is None and taken.is_decided:
+            evidence["decided_for"] = told(taken.decided_for)
+            what = f' ("{taken.decided}")' if taken.decided else ""
+            message = (
+                f"{name}: what was decided together was for {told(taken.decided_for)}{what}. The case is on another day now: "
+                f"confirm it for this day, or decide anew. Nothing is stopped by this.{spoke}"
+            )
+        else:
+            message = (
+                f"{name}: clinician and prescriber decide together; no decision is recorded. Nothing is stopped by this.{spoke}"
+            )
+        return self._finding(code, drug, message, bleeding=bleeding, is_pending=word is None, evidence=evidence)
+
+    def is_decided(self, taken: Medication, on: date) -> bool | None:
+        """Say whether it was decided together for this day; None where nobody has yet. That it was not stands for any day."""
+        if taken.is_decided and taken.decided_for is not None and taken.decided_for != on:
+            return None
+        return taken.is_decided
 
     def ruling(self, taken: Medication, bleeding: str, facts: Facts) -> tuple[Drug, Hold]:
         """Return the row of a medicine and what it says in a bleeding class, laboratory values and indication counted in."""

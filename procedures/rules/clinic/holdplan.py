@@ -21,8 +21,9 @@ class Held:
     """What the table says of one medicine for this slot, and what the prescriber has said.
 
     `last_dose` is the latest day or wall-clock moment on which it may be taken; `restart` the first one after. Both None where
-    people decide. `is_agreed` None: nobody has answered yet for these times; `cleared_for` are then the others, if any, to which
-    the prescriber agreed before the slot moved. `notes` are what the table says in words beside its figures.
+    people decide. `is_agreed` None: nobody has answered yet for these times, or decided for this day; `cleared_for` are then the
+    other times, if any, to which the prescriber agreed before the slot moved. `notes` are what the table says in words beside
+    its figures.
     """
 
     drug: str
@@ -54,7 +55,7 @@ def _of(thinners: Antithrombotics, taken: Medication, bleeding: str, facts: Fact
     drug, hold = thinners.ruling(taken, bleeding, facts)
     notes = thinners.notes(taken, bleeding, facts)
     if hold.action != HOLD:
-        word = taken.is_decided if hold.action == DECISION else taken.is_cleared
+        word = thinners.is_decided(taken, on) if hold.action == DECISION else taken.is_cleared
         return Held(taken.drug, drug.name, hold.action, bleeding, is_agreed=word, source=drug.source, notes=notes)
     last, restart = thinners.times(drug, hold, bleeding, facts, on)
     word = thinners.is_cleared(drug, taken, hold, bleeding, facts, on)

@@ -19,6 +19,7 @@ from patients.records import MayNotRecord
 from procedures import tables
 from procedures.models import RuleRow
 from scheduling import clearing, holdplan, rechecking
+from scheduling.forms import ClearanceForm
 from scheduling.models import Appointment, AppointmentFinding, DeskTask, Message, MessageKind
 from tests import factories
 from tests.factories import NOW, TODAY, SmallClinic, local
@@ -212,14 +213,133 @@ def test_who_was_asked_about_other_times_may_be_asked_about_these(case: Appointm
         clearing.ask(appointment=case, drug="apixaban", by=nurse, at=NOW)
 
 
-def test_what_is_decided_together_has_no_times_and_outlasts_a_move(case: Appointment, takes: Any, nurse: Actor) -> None:
+def waits_for_decision(case: Appointment) -> list[str]:
+    rechecking.recheck([case.patient_id], at=NOW)
+    return [task.note for task in DeskTask.objects.filter(appointment=case, kind="clearance", done_at=None)]
+
+
+def test_what_is_decided_together_has_no_times_and_counts_on_its_day_whatever_the_hour(
+    case: Appointment, takes: Any, nurse: Actor
+) -> None:
     takes("aspirin_secondary", indication="secondary")
     word = agree(case, nurse, "aspirin_secondary")
+    assert (word.has_times, word.last_dose, word.restart, word.decided_for) == (False, "", "", case.starts_at)
+
+    move(case, hours=4)
+
+    assert (plan(case).lines[0].held.is_agreed, waits_for_decision(case)) == (True, [])
+
+
+def test_what_was_decided_for_another_day_counts_no_more_and_a_task_names_it(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes("aspirin_secondary", indication="secondary")
+    agree(case, nurse, "aspirin_secondary")
 
     move(case, days=1)
 
-    assert (word.has_times, word.last_dose, word.restart) == (False, "", "")
+    (line,) = plan(case).lines
+    assert (line.held.is_agreed, line.is_old_decision) == (None, True)
+    (note,) = waits_for_decision(case)
+    assert f'was for {SLOT.isoformat()} ("As we spoke")' in note
+    move(case, days=-1)
+    assert (plan(case).lines[0].held.is_agreed, waits_for_decision(case)) == (True, [])
+
+
+def test_a_decision_is_confirmed_for_the_new_day_without_being_typed_again(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes("aspirin_secondary", indication="secondary")
+    old = agree(case, nurse, "aspirin_secondary")
+    move(case, days=1)
+    fresh = Appointment.objects.get(pk=case.pk)
+    shown = {"drug": "aspirin_secondary", "word": str(old.public_id), "shown": fresh.starts_at, "by": nurse, "at": NOW}
+    with pytest.raises(clearing.AskedOtherwise):
+        clearing.keep_decision(appointment=fresh, **{**shown, "shown": case.starts_at})
+    with pytest.raises(clearing.AskedOtherwise):
+        clearing.keep_decision(appointment=fresh, **{**shown, "word": "another"})
+
+    kept = clearing.keep_decision(appointment=fresh, **shown)
+
+    assert (kept.note, kept.answered_by, kept.answered_on, kept.decided_for, kept.confirmed_on, kept.recorded_by_id) == (
+        "As we spoke", "Dr. Heart", TODAY, fresh.starts_at, TODAY, nurse.user_id,
+    )  # fmt: skip
+    assert (plan(case).lines[0].held.is_agreed, waits_for_decision(case)) == (True, [])
+    with pytest.raises(clearing.NothingToKeep):
+        clearing.keep_decision(appointment=fresh, **shown)
+
+
+def test_a_decision_from_before_days_were_kept_stays_whatever_the_day(case: Appointment, takes: Any, nurse: Actor) -> None:
+    takes("aspirin_secondary", indication="secondary")
+    agree(case, nurse, "aspirin_secondary")
+    Clearance.objects.update(decided_for=None)
+
+    move(case, days=1)
+
+    assert (plan(case).lines[0].held.is_agreed, waits_for_decision(case)) == (True, [])
+
+
+def test_who_was_asked_for_another_day_answers_for_that_and_may_be_asked_about_this(
+    case: Appointment, takes: Any, nurse: Actor
+) -> None:
+    takes("aspirin_secondary", indication="secondary")
+    asked = {"drug": "aspirin_secondary", "by": nurse, "at": NOW}
+    clearing.ask(appointment=case, **asked)
+    with pytest.raises(clearing.AlreadyAsked):
+        clearing.ask(appointment=case, **asked)
+    move(case, days=1)
+
+    assert agree(case, nurse, "aspirin_secondary").decided_for == case.starts_at
+    assert plan(case).lines[0].is_old_decision
+    clearing.ask(appointment=case, **asked)
+    assert agree(case, nurse, "aspirin_secondary").decided_for == Appointment.objects.get(pk=case.pk).starts_at
     assert plan(case).lines[0].held.is_agreed is True
+
+
+def test_the_page_shows_a_decision_as_old_and_confirms_it_with_one_press(
+    case: Appointment, takes: Any, clinic: SmallClinic, nurse: Actor, signed_in: Callable[..., Client]
+) -> None:
+    takes("aspirin_secondary", indication="secondary")
+    word = agree(case, nurse, "aspirin_secondary")
+    address, client = f"/appointments/{case.public_id}/medicines/", signed_in("nurse", clinic.site)
+    assert "counts no more until" not in client.get(address).content.decode()
+    move(case, days=1)
+
+    page = client.get(address).content.decode()
+
+    assert "Decided for another day" in page
+    assert "counts no more until it is confirmed" in page
+    slot = Appointment.objects.get(pk=case.pk).starts_at.isoformat()
+    press = {"act": "keep", "word": str(word.public_id), "slot": slot}
+    assert client.post(f"{address}aspirin_secondary/", {**press, "slot": case.starts_at.isoformat()}).status_code == 409
+    assert client.post(f"{address}aspirin_secondary/", {**press, "slot": "never"}).status_code == 409
+    assert client.post(f"{address}aspirin_secondary/", press).status_code == 303
+    kept = client.get(address).content.decode()
+    assert ("decided for another day and confirmed for this one" in kept, "As we spoke" in kept) == (True, True)
+    assert client.post(f"{address}aspirin_secondary/", press).status_code == 422
+    Clearance.objects.update(decided_for=None)
+    assert "for no day in particular" in client.get(address).content.decode()
+
+
+def test_what_is_said_beside_one_slot_is_not_taken_for_another(
+    case: Appointment, takes: Any, clinic: SmallClinic, signed_in: Callable[..., Client]
+) -> None:
+    takes("aspirin_secondary", indication="secondary")
+    address, client = f"/appointments/{case.public_id}/medicines/", signed_in("nurse", clinic.site)
+    said = {f"aspirin_secondary-{name}": value for name, value in (
+        ("is_agreed", "yes"), ("answered_by", "Dr. Heart"), ("how", "fax"), ("note", "Goes on this Monday"),
+    )} | {"act": "answer", "kind": "decision", "slot": case.starts_at.isoformat()}  # fmt: skip
+    move(case, days=1)
+
+    refused = client.post(f"{address}aspirin_secondary/", said)
+
+    assert (refused.status_code, Clearance.objects.count()) == (409, 0)
+    assert "Goes on this Monday" in refused.content.decode()
+    assert client.post(f"{address}aspirin_secondary/", {**said, "slot": ""}).status_code == 303  # nobody looked
+
+
+def test_the_form_does_not_call_optional_what_a_decision_needs(case: Appointment) -> None:
+    decision, hold = ClearanceForm(is_decision=True), ClearanceForm()
+    assert (decision.fields["note"].required, hold.fields["note"].required) == (True, False)
+    typed = {"is_agreed": "no", "answered_by": "Dr. Heart", "how": "fax"}
+    assert ClearanceForm(typed, is_decision=True).is_valid()
+    assert not ClearanceForm({**typed, "is_agreed": "yes"}, is_decision=True).is_valid()
 
 
 def test_a_word_that_is_for_any_case_has_no_times(case: Appointment, takes: Any, nurse: Actor, clinic: SmallClinic) -> None:
