@@ -262,7 +262,7 @@ def follow_changes(*, at: datetime, budget: timedelta = BUDGET, now: Callable[[]
     ends = now() + budget
     total = Asked()
     for patient in dict.fromkeys(queue.values_list("patient_id", flat=True)):
-        total += _ask_alone(patient, at, lambda patient=patient: _follow(patient, at))  # type: ignore[misc]
+        total += ask_alone(patient, at, lambda patient=patient: _follow(patient, at))  # type: ignore[misc]
         if now() >= ends:
             break
     return total
@@ -276,7 +276,7 @@ def _follow(patient: int, at: datetime) -> Asked:
     return step
 
 
-def _ask_alone(patient: int, at: datetime, ask: Callable[[], Asked]) -> Asked:
+def ask_alone(patient: int, at: datetime, ask: Callable[[], Asked]) -> Asked:
     """Ask about one patient in a transaction of its own; if that fails, leave the word that it is to be done again."""
     try:
         with guarded(), transaction.atomic():
@@ -389,7 +389,7 @@ def _ask_batch(batch: Sequence[tuple[int, int]], at: datetime) -> Asked:
         cases[patient].append(case)
     total = Asked()
     for patient in sorted(cases):  # in key order, as patients are locked
-        total += _ask_alone(patient, at, lambda patient=patient: recheck([patient], at=at, cases=cases[patient]))  # type: ignore[misc]
+        total += ask_alone(patient, at, lambda patient=patient: recheck([patient], at=at, cases=cases[patient]))  # type: ignore[misc]
     return total
 
 

@@ -2,7 +2,9 @@
 
 from scheduling.assessing.covering import Covering, covering
 from scheduling.assessing.judging import (
+    CLINIC,
     NOTHING_SAID,
+    UNREADABLE,
     Details,
     Judged,
     Wish,
@@ -17,7 +19,9 @@ from scheduling.assessing.reading import fixed_ahead, is_fixed_ahead, open_cases
 from scheduling.assessing.units import used_up
 
 __all__ = [
+    "CLINIC",
     "NOTHING_SAID",
+    "UNREADABLE",
     "Covering",
     "Details",
     "Judged",

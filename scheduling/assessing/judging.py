@@ -32,6 +32,7 @@ from scheduling.assessing.units import used_up
 from scheduling.models import Appointment, CaseDetails, Status
 
 CLINIC = "the clinic's own check"
+UNREADABLE = "rules_unreadable"
 NO_IMAGING = "none"
 _WORDS = {
     Status.CANCELLED: "cancelled",
@@ -181,7 +182,7 @@ def judge(wish: Wish, reading: Reading, known: Known, others: Iterable[Appointme
     found = [*assess(rules, facts, wish.on)]
     if reading.problem:
         message = f"The clinic's rules cannot be read, so none of them was asked: {reading.problem}"
-        found.append(Finding("rules_unreadable", Severity.BLOCKER, message, source=CLINIC))
+        found.append(Finding(UNREADABLE, Severity.BLOCKER, message, source=CLINIC))
     if book is not None:
         found += _own(wish, _offer(wish.procedure, book), facts, known)
     return Judged(ordered(found), facts, known, rules)

@@ -15,6 +15,7 @@ from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.errors import DomainError, Refused
+from procedures.rules import Severity
 from scheduling import agenda, booking, visits
 from scheduling.agenda.shapes import Act, Choice, Pair, Refusal
 from scheduling.agenda.shapes import CancelForm as CancelPage
@@ -87,17 +88,17 @@ def status(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         )
     except DomainError as error:
         doors.refused(request, error, act=f"scheduling.{to}", case=row)
-        return doors.not_changed(request, row, error, seen=version, ways=_ways_on(error, row, by))
+        return doors.not_changed(request, row, error, seen=version, ways=_ways_on(error, row, by, to, reason))
     return doors.changed(request, done)
 
 
-def _ways_on(error: DomainError, row: Appointment, by: Actor) -> tuple[Act, ...]:
-    """Return how to go on all the same after a refusal that a reason lifts."""
+def _ways_on(error: DomainError, row: Appointment, by: Actor, to: str, reason: str) -> tuple[Act, ...]:
+    """Return how to go on all the same after a refusal that a reason lifts, or that came before a reason was looked at."""
     if isinstance(error, visits.LeavingOpen):
         return agenda.ways_to_leave(appointment=row, by=by)
-    if isinstance(error, visits.FastTooShort):
-        may_override = all(by.may(OVERRIDES[finding.severity]) for finding in error.findings)
-        return agenda.ways_to_start(appointment=row, by=by, may_override=may_override)
+    if isinstance(error, visits.FastTooShort) or (to == Status.IN_ROOM and reason):
+        may_override = by.may(OVERRIDES[Severity.BLOCKER])
+        return agenda.ways_to_start(appointment=row, by=by, may_override=may_override, reason=reason)
     return ()
 
 

@@ -181,6 +181,7 @@ def _checklist_page(
         "intake_written": _written_down(fast, said_fast, zone) if isinstance(error, IntakeStale) else (),
         "fast_lines": [doors.line_of(one, Actor.of(request), {}) for one in said_fast.findings] if said_fast else [],
         "is_fast_waived": said_fast is not None and bool(said_fast.findings) and not said_fast.standing,
+        "is_fast_judged": said_fast is not None and said_fast.is_judged,
         "rules_url": reverse("scheduling:case_rules", args=[row.public_id]),
         "case": doors.shown(request, row),
         "title": str(CheckMoment(moment).label),

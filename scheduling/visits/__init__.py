@@ -26,7 +26,7 @@ from scheduling.visits.completing import (
     lacks_region,
     usual_role,
 )
-from scheduling.visits.fasting import Fast, FastTooShort, IntakeUnusable, fast_of, record_intake
+from scheduling.visits.fasting import Fast, FastNotJudged, FastTooShort, IntakeUnusable, fast_of, record_intake
 from scheduling.visits.moving import mark_no_show, move_on
 from scheduling.visits.roles import OtherRole, other_roles, take_over
 
@@ -36,6 +36,7 @@ __all__ = [
     "ChecklistOpen",
     "Done",
     "Fast",
+    "FastNotJudged",
     "FastTooShort",
     "Given",
     "Harm",

@@ -116,9 +116,9 @@ def answer_checks(
     with transaction.atomic():
         Appointment.objects.select_for_update(no_key=True).get(pk=appointment.pk)
         if answers.get(SedatedItem.FASTING, ("",))[0] in fasting.LETS_ON:
-            standing = fasting.fast_of(appointment=appointment, at=at).standing
-            if standing:
-                raise fasting.FastTooShort(standing)
+            fast = fasting.fast_of(appointment=appointment, at=at)
+            if fast.standing:
+                raise fast.refusal(fast.standing, fasting.ANSWERED)
         known = checklist(appointment, moment).answers
         changed = []
         for item, (answer, note) in sorted(answers.items()):

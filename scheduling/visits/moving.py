@@ -35,7 +35,8 @@ def move_on(
         InvalidMove: it cannot go there from where it is.
         Refused: cancelling, confirming and reinstating have verbs of their own; a no-show needs the hour to have come.
         LeavingOpen: a sedated patient, or one who must not drive, has no complete leaving checklist, and no reason is given.
-        FastTooShort: a sedated patient ate or drank too late for a start now, and nobody who may override it gives a reason.
+        FastTooShort: a sedated patient ate or drank too late for a start now, or the checklist says so, and nobody who may
+            override it gives a reason. FastNotJudged: likewise where the rules cannot be asked about what is written down.
         Forbidden: a reason is given by somebody who may not answer checklists.
     """
     if to in {Status.CANCELLED, Status.CONFIRMED, Status.BOOKED}:

@@ -111,8 +111,11 @@ def ways_to_leave(*, appointment: Appointment, by: Actor) -> tuple[Act, ...]:
     )
 
 
-def ways_to_start(*, appointment: Appointment, by: Actor, may_override: bool) -> tuple[Act, ...]:
-    """Return where food and drink are written down, and for who may override a short fast the start all the same."""
+def ways_to_start(*, appointment: Appointment, by: Actor, may_override: bool, reason: str = "") -> tuple[Act, ...]:
+    """Return where food and drink are written down, and for who may override a short fast the start all the same.
+
+    `reason` is what was typed already.
+    """
     public_id, version = appointment.public_id, appointment.version
     found = []
     if by.may("scheduling.answer_checklist"):
@@ -123,7 +126,7 @@ def ways_to_start(*, appointment: Appointment, by: Actor, may_override: bool) ->
             Field("version", "", str(version), kind="hidden"),
             Field("request_key", "", f"{public_id}-{version}-in-room-all-the-same", kind="hidden"),
             Field("to", "", str(Status.IN_ROOM), kind="hidden"),
-            Field("reason", "Reason to begin all the same", is_required=True),
+            Field("reason", "Reason to begin all the same", reason, is_required=True),
         )
         url = reverse("scheduling:status", args=[public_id])
         found.append(Act("start", "Begin all the same", url, is_danger=True, fields=fields))

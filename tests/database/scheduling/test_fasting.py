@@ -15,6 +15,7 @@ from pain_clinic.accounts.models import User
 from pain_clinic.audit.models import AuditEvent
 from pain_clinic.errors import Forbidden, Refused
 from procedures import tables
+from procedures.models import RuleRow
 from procedures.rules import Waiver
 from procedures.tables.reports import RuleReport
 from procedures.tables.rows import load_rules
@@ -346,3 +347,134 @@ def test_api_reads_and_takes_food_and_drink_and_refuses_what_was_not_seen(
     assert send(told["ETag"], clear_liquids=None).json()["intake"] == {}
     assert signed_in("desk", clinic.site).get(url).status_code == 403
     assert signed_in("nurse", factories.site()).get(url).status_code == 404
+
+
+def unread() -> None:
+    """Make a row of the clinic's rules one that cannot be used."""
+    row = RuleRow.objects.get(row_id="mcr_esi_cap")
+    row.data = row.data | {"params": {"max_sessions": "four"}}
+    row.save(update_fields=["data"])
+
+
+def say_no(case: Appointment, by: Actor) -> None:
+    no = {"fasting": ("no", "Tea")}
+    visits.answer_checks(appointment=case, moment=CheckMoment.BEFORE, answers=no, by=by, at=AT)
+
+
+def test_a_clear_no_without_a_time_stops_the_room_until_it_is_answered_anew(clinic: SmallClinic, nurse: Actor) -> None:
+    case = case_of(clinic)
+    say_no(case, nurse)
+    with pytest.raises(visits.FastTooShort, match="did not fast as told") as refusal:
+        begin(case, nurse, AT, "He says it was nothing")
+    assert ([one.code for one in refusal.value.findings], refusal.value.code) == (["fasting_said_no"], "fast_too_short")
+    visits.answer_checks(appointment=case, moment=CheckMoment.BEFORE, answers=YES, by=nurse, at=AT)
+    assert begin(case, nurse, AT).status == Status.IN_ROOM
+
+
+def test_a_physicians_reason_lets_in_who_did_not_fast(clinic: SmallClinic, nurse: Actor) -> None:
+    case = case_of(clinic)
+    say_no(case, nurse)
+    physician = Actor.of_user(factories.user(role="physician", sites=(clinic.site,)))
+    with pytest.raises(visits.FastTooShort):
+        begin(case, physician, AT, " ")
+    begin(case, physician, AT, "A sip with a tablet")
+    kept = RuleOverride.objects.get()
+    assert (kept.code, kept.severity, kept.text) == ("fasting_said_no", "deny", "A sip with a tablet")
+
+
+def test_a_no_that_a_waived_time_explains_asks_for_no_second_reason(clinic: SmallClinic, nurse: Actor) -> None:
+    case = case_of(clinic)
+    physician = Actor.of_user(factories.user(role="physician", sites=(clinic.site,)))
+    record(case, nurse, **{LIQUIDS: local(TODAY, "9:00")})
+    say_no(case, nurse)
+    waiver = [Waiver("fasting_clear_liquids", "urgent", "A sip with a tablet.")]
+    rechecking.waive(appointment=case, waivers=waiver, by=physician, at=AT)
+    assert begin(case, nurse, local(TODAY, "10:30")).status == Status.IN_ROOM
+
+
+def test_rules_that_break_down_on_the_case_stop_the_room_and_say_so(
+    clinic: SmallClinic, nurse: Actor, signed_in: Callable[..., Client], stand_at: Callable[[datetime], None]
+) -> None:
+    case = case_of(clinic)
+    CaseDetails.objects.create(appointment=case, intake={LIQUIDS: "after lunch"})
+    stand_at(AT)
+    url, api = f"/appointments/{case.public_id}/status/", f"/api/v1/appointments/{case.public_id}/status/"
+    pressed = {"version": "1", "to": "in_room", "request_key": "a" * 32}
+    refused = signed_in("nurse", clinic.site).post(url, pressed)
+    assert (refused.status_code, refused.context["case"].refusal.code) == (422, "fast_not_judged")
+    page = refused.content.decode()
+    assert ("The rules could not be asked" in page, "a physician may go on, with a reason" in page) == (True, True)
+    told = signed_in("nurse", clinic.site).post(api, {"to": "in_room"}, "application/json", headers={"If-Match": '"1"'})
+    assert (told.status_code, told.json()["code"]) == (422, "fast_not_judged")
+    doctor = signed_in("physician", clinic.site)
+    ways = doctor.post(url, {**pressed, "reason": " "}).context["case"].ways
+    sent = {field.name: field.value for field in ways[1].fields} | {"reason": "Fasted, I asked him."}
+    assert doctor.post(url, sent).status_code == 303
+    assert RuleOverride.objects.get().code == "fasting_not_judged"
+
+
+def test_rules_that_cannot_be_read_stop_a_fast_that_is_written_down(clinic: SmallClinic, nurse: Actor) -> None:
+    case = case_of(clinic)
+    record(case, nurse, **{LIQUIDS: AT})
+    unread()
+    with pytest.raises(visits.FastNotJudged, match="mcr_esi_cap"):
+        begin(case, nurse, AT)
+    with pytest.raises(visits.FastNotJudged):
+        visits.answer_checks(appointment=case, moment=CheckMoment.BEFORE, answers=YES, by=nurse, at=AT)
+    physician = Actor.of_user(factories.user(role="physician", sites=(clinic.site,)))
+    assert begin(case, physician, AT, "Looked by hand").status == Status.IN_ROOM
+
+
+def test_rules_that_cannot_be_read_stop_who_was_not_asked_and_not_who_fasted(clinic: SmallClinic, nurse: Actor) -> None:
+    case = case_of(clinic)
+    unread()
+    with pytest.raises(visits.FastNotJudged):
+        begin(case, nurse, AT)
+    visits.answer_checks(appointment=case, moment=CheckMoment.BEFORE, answers=YES, by=nurse, at=AT)
+    assert begin(case, nurse, AT).status == Status.IN_ROOM
+
+
+def test_times_are_asked_and_kept_though_the_rules_cannot_be_asked(
+    clinic: SmallClinic, nurse: Actor, signed_in: Callable[..., Client], stand_at: Callable[[datetime], None]
+) -> None:
+    stand_at(AT)
+    case = case_of(clinic)
+    asked = fasting.kinds()
+    visits.answer_checks(appointment=case, moment=CheckMoment.BEFORE, answers=YES, by=nurse, at=AT)
+    unread()
+    assert fasting.kinds() == asked
+    url, client = f"/appointments/{case.public_id}/checklist/before/", signed_in("nurse", clinic.site)
+    typed = {f"intake_{LIQUIDS}": f"{TODAY}T09:00", "act": "save", "request_key": "a" * 32}
+    assert client.post(url, typed).status_code in (302, 303)
+    assert CaseDetails.objects.get().intake == {LIQUIDS: local(TODAY, "9:00").isoformat()}
+    assert Check.objects.get().answer == "yes"  # nobody knows better
+    assert "Look by hand" in client.get(url).content.decode()
+
+
+def test_times_are_kept_though_the_rules_break_down_on_the_case(
+    clinic: SmallClinic, nurse: Actor, signed_in: Callable[..., Client], stand_at: Callable[[datetime], None]
+) -> None:
+    stand_at(AT)
+    case = case_of(clinic)
+    CaseDetails.objects.create(appointment=case, intake={"broth": "after lunch"})
+    url, client = f"/appointments/{case.public_id}/checklist/before/", signed_in("nurse", clinic.site)
+    typed = {f"intake_{LIQUIDS}": f"{TODAY}T09:00", "act": "save", "request_key": "a" * 32}
+    assert client.post(url, typed).status_code in (302, 303)
+    assert CaseDetails.objects.get().intake[LIQUIDS] == local(TODAY, "9:00").isoformat()
+    assert "The rules could not be asked" in client.get(url).content.decode()
+    api = client.get(f"/api/v1/appointments/{case.public_id}/intake/").json()
+    assert ([one["code"] for one in api["findings"]], list(api["intake"])) == (["fasting_not_judged"], [LIQUIDS])
+
+
+def test_a_reason_typed_while_somebody_else_changed_the_case_is_still_there(
+    clinic: SmallClinic, nurse: Actor, signed_in: Callable[..., Client], stand_at: Callable[[datetime], None]
+) -> None:
+    case = case_of(clinic)
+    say_no(case, nurse)
+    stand_at(AT)
+    Appointment.objects.filter(pk=case.pk).update(version=2)
+    sent = {"version": "1", "to": "in_room", "request_key": "a" * 32, "reason": "A sip with a tablet"}
+    stale = signed_in("physician", clinic.site).post(f"/appointments/{case.public_id}/status/", sent)
+    assert stale.status_code == 409
+    fields = {field.name: field.value for field in stale.context["case"].ways[-1].fields}
+    assert (fields["reason"], fields["version"]) == ("A sip with a tablet", "2")
