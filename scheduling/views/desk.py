@@ -15,17 +15,16 @@ from django.urls import reverse
 from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
-from pain_clinic.audit import trail
 from pain_clinic.errors import DomainError
 from patients import pages as patients
 from patients.models import Patient
 from patients.pages import Results
 from procedures import levels as anatomy
-from procedures import pathwaybook, rulebook
+from procedures import rulebook
 from procedures.guidance import MODALITIES, guidance_offered, usual
 from procedures.models import Procedure, Sedation
 from procedures.rules import Finding
-from scheduling import agenda, booking, courses, openings
+from scheduling import agenda, booking, openings
 from scheduling.agenda import words
 from scheduling.agenda.shapes import (
     Booked,
@@ -38,20 +37,19 @@ from scheduling.agenda.shapes import (
     Pair,
     Refusal,
 )
-from scheduling.assessing import Covering, Details
+from scheduling.assessing import Covering
 from scheduling.availability import Opening
 from scheduling.booking import Target
-from scheduling.forms import PARTS, WEEKDAYS, BookForm, asked_of, details_in, typed_waivers
+from scheduling.forms import PARTS, WEEKDAYS, BookForm, asked_of, typed_waivers
 from scheduling.forms.details import REASONS, SaidFields
 from scheduling.intervals import local_day
-from scheduling.models import Appointment, Course, CourseStatus, Hold, Kind, Resource, Side
+from scheduling.models import Appointment, Course, Hold, Kind, Resource, Side
 from scheduling.openings import FoundSite, FoundUnit, OpeningsFound
-from scheduling.views import covered, doors
+from scheduling.views import covered, doors, ordered
 from scheduling.views.offered import procedures_offered, regions_to_choose
 from scheduling.views.wanted import levels_hint, what
 
 PER_DAY, SHOWN, GRID = 6, 24, 15
-ORDERED = ("role", "drug", "rationale")  # what a course says of its sessions, and the desk may see and change
 NOON = time(12)
 NO_SITE = "You belong to no site yet, so there is nothing to book. An administrator ticks your sites under Staff."
 PART_TIMES = {"morning": (time(0), NOON), "afternoon": (NOON, time(0))}
@@ -99,49 +97,13 @@ class Desk:
         self.patient = doors.the_patient(request, wanted) if wanted and self.data.get("act") != "someone" else None
         code = self.given.get("procedure")
         self.procedure = Procedure.objects.offered().filter(code=code).prefetch_related("needs").first() if code else None
-        self.course = self._course()
+        self.course = ordered.course_of(self)
         self.target = self._target()
-
-    def _course(self) -> Course | None:
-        """Return the running course of this patient for which it is booked."""
-        wanted = self.given.get("course")
-        if not wanted or self.patient is None or self.procedure is None:
-            return None
-        running = Course.objects.visible_to(web.member(self.request)).filter(patient=self.patient, status=CourseStatus.ACTIVE)
-        return running.filter(public_id=wanted).first()
-
-    def _details(self, procedure: Procedure) -> Details:
-        """Return what was typed, and for which course and problem; what was ordered stands there before anything is typed.
-
-        Where the course no longer fits (another patient, another procedure), nothing of what was ordered stays.
-        """
-        if not self.given.get("course"):
-            return details_in(self.given)
-        said = courses.ordered(course=self.course, procedure=procedure) if self.course is not None else Details()
-        if said.course_id is None:
-            for name in ORDERED:
-                self.given[name] = self.data[name] = ""
-        elif self.request.method == "GET":
-            for name in ORDERED:
-                if name not in self.data:
-                    self.given[name] = self.data[name] = getattr(said, name)
-            self._note_reading()
-        return replace(details_in(self.given), course_id=said.course_id, problem_id=said.problem_id)
-
-    def _note_reading(self) -> None:
-        assert self.course is not None
-        assert self.patient is not None
-        trail.record(
-            by=self.by, act="scheduling.course_read", subject=self.course, patient=self.patient.public_id,
-            site_id=self.course.site_id,
-        )  # fmt: skip
 
     def _target(self) -> Target:
         procedure, given = self.procedure, self.given
+        details = ordered.details_of(self)
         if procedure is None:
-            if given.get("course"):  # it goes with its procedure
-                for name in ORDERED:
-                    given[name] = self.data[name] = ""
             return Target()
         offered = {level for group in anatomy.levels_offered(procedure) for level in group.levels}
         side = given.get("side") if given.get("side") in procedure.laterality else anatomy.default_side(procedure)
@@ -154,7 +116,7 @@ class Desk:
             guidance=typed if typed in guidance_offered(procedure) else usual(procedure),
             regions=tuple(region for region in regions if region in (given.get("regions") or ()))
             or anatomy.default_regions(procedure),
-            details=self._details(procedure),
+            details=details,
         )
 
     def _the_procedure(self) -> Procedure:
@@ -174,19 +136,12 @@ class Desk:
             errors=errors,
             refusal=self._refusal(error),
         )
-        page = self._for_a_course(page)
+        page = ordered.told(page, self.course, self.target.details)
         if self.booked is not None:
             page = replace(page, booked=self._booked(self.booked))
         else:
             page = self._who(self._what(self._when(page, error)))
         return web.respond(self.request, "scheduling/book.html", {"page": page}, status=status)
-
-    def _for_a_course(self, page: BookPage) -> BookPage:
-        if self.course is None or self.target.details.course_id is None:
-            return page
-        pathway = pathwaybook.pathways().get(self.course.pathway)
-        name = pathway.name if pathway is not None else self.course.pathway
-        return replace(page, course=str(self.course.public_id), course_name=name)
 
     @staticmethod
     def _refusal(error: DomainError | None) -> Refusal | None:
