@@ -1,7 +1,7 @@
 """Courses of treatment: start, change, stop and restart them; plan what comes next; book it."""
 
 from scheduling.courses.choosing import chosen
-from scheduling.courses.fulfilling import BeforeWindow, RemovalMissing, book_next, ordered
+from scheduling.courses.fulfilling import BeforeWindow, RemovalMissing, book_by_hand, book_next, fills, ordered
 from scheduling.courses.informing import inform
 from scheduling.courses.judging import Fresh, as_json, lines
 from scheduling.courses.offering import refresh, refresh_some
@@ -12,6 +12,8 @@ from scheduling.courses.words import (
     CourseNotRunning,
     CourseStale,
     NothingPlanned,
+    NotOfThisCourse,
+    ProblemChanged,
     ReasonMissing,
     Terms,
     TermsRefused,
@@ -22,16 +24,20 @@ __all__ = [
     "CourseNotRunning",
     "CourseStale",
     "Fresh",
+    "NotOfThisCourse",
     "NothingPlanned",
+    "ProblemChanged",
     "ReasonMissing",
     "RemovalMissing",
     "Stop",
     "Terms",
     "TermsRefused",
     "as_json",
+    "book_by_hand",
     "book_next",
     "change",
     "chosen",
+    "fills",
     "inform",
     "last_step",
     "lines",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -22,8 +23,8 @@ from scheduling.booking.words import guarded
 from scheduling.courses import rolling
 from scheduling.courses.aims import Rulebook, spot_of
 from scheduling.courses.planning import plan
-from scheduling.courses.words import CourseNotRunning, NothingPlanned, must_work
-from scheduling.models import Appointment, Course, CourseStatus, PlannedSession, PlanState
+from scheduling.courses.words import CourseNotRunning, NothingPlanned, NotOfThisCourse, ProblemChanged, must_work
+from scheduling.models import Appointment, Course, CourseStatus, Hold, PlannedSession, PlanState
 
 
 class BeforeWindow(Refused):
@@ -82,6 +83,48 @@ def book_next(
         return case
 
 
+def book_by_hand(
+    *,
+    course: Course,
+    problem: UUID | None,
+    procedure: Procedure,
+    target: Target,
+    opening: Opening,
+    by: Actor,
+    at: datetime,
+    hold: Hold | None = None,
+    waivers: Sequence[Waiver] = (),
+) -> Appointment:
+    """Book for a course what the desk chose, for the problem that the course is for; `problem` is the one that the desk saw.
+
+    Whoever changes or stops the course locks the patient, as this does: it is read as it stands.
+
+    Raises:
+        NotOfThisCourse: it has stopped, or has no such procedure.
+        ProblemChanged: it is for another problem than the desk saw.
+        RulesRefused, SlotTaken, HoldEnded, Busy: as for `booking.book`.
+    """
+    with guarded(), transaction.atomic():
+        patient = staging.lock_patients([course.patient_id])[course.patient_id]
+        row = Course.objects.select_related("problem").get(pk=course.pk)
+        said = ordered(course=row, procedure=procedure)
+        if row.status != CourseStatus.ACTIVE or said.course_id is None:
+            raise NotOfThisCourse
+        if problem != (row.problem.public_id if row.problem is not None else None):
+            raise ProblemChanged(row.problem.name if row.problem is not None else "")
+        details = replace(target.details, course_id=row.pk, problem_id=row.problem_id)
+        return booking.book(
+            patient=patient,
+            procedure=procedure,
+            target=replace(target, details=details),
+            opening=opening,
+            by=by,
+            at=at,
+            hold=hold,
+            waivers=waivers,
+        )
+
+
 def _standing(planned: PlannedSession, course: Course) -> PlannedSession:
     if course.status != CourseStatus.ACTIVE:
         raise CourseNotRunning("This course has stopped. Nothing was booked.")
@@ -112,6 +155,13 @@ def ordered(*, course: Course, procedure: Procedure) -> Details:
     if row is None and procedure.code not in course.works.values():
         return Details()
     return replace(_said(course, row, procedure), course_id=course.pk, problem_id=course.problem_id)
+
+
+def fills(*, course: Course) -> Mapping[str, frozenset[str]]:
+    """Return what a course may have filled in on the booking page, whichever of its sessions was meant: role, drug and reason."""
+    pathway = pathwaybook.pathways().get(course.pathway)
+    roles = frozenset(step.role for step in pathway.steps) if pathway is not None else frozenset()
+    return {"role": roles, "drug": frozenset({course.drug}), "rationale": frozenset({course.rationale})}
 
 
 def _said(course: Course, row: PlannedSession | None, procedure: Procedure) -> Details:

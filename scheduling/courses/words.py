@@ -61,6 +61,24 @@ class CourseNotRunning(Conflict):
         super().__init__("course_not_running", told)
 
 
+class NotOfThisCourse(CourseNotRunning):
+    """What was to be booked for a course by hand is nothing that it orders any more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The course for which this was to be booked has stopped, or has no such procedure. "
+            "Look at what is left; what you book now is for no course."
+        )
+
+
+class ProblemChanged(Conflict):
+    """The course is for another problem than the page showed, and rules read that one."""
+
+    def __init__(self, name: str) -> None:
+        told = f"for another problem now: {name}" if name else "for no problem on record now"
+        super().__init__("problem_changed", f"The course is {told}. Look at what speaks against it, then book.")
+
+
 class NothingPlanned(Conflict):
     """What was to be booked is no longer what comes next."""
 

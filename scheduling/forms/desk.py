@@ -103,6 +103,7 @@ class BookForm(SaidFields):
     hold = forms.UUIDField(required=False)
     opening = forms.CharField(required=False, max_length=4000)
     course = forms.UUIDField(required=False)  # for which it is booked, by way of its plan
+    problem = forms.UUIDField(required=False)  # for which that course was when the page was drawn
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
@@ -63,7 +65,7 @@ def _kept(request: HttpRequest) -> QueryDict | None:
         if data is not None:
             data.pop(name, None)
     if data is not None and request.GET.get("patient"):
-        data["patient"] = request.GET["patient"]
+        data["pick"] = request.GET["patient"]
     return data
 
 
@@ -175,6 +177,9 @@ class Booker(Desk):
         except booking.SlotTaken:
             self.chosen = None
             raise
+        except (courses.CourseNotRunning, courses.ProblemChanged):
+            self.look()
+            raise
         if not web.wants_fragment(self.request):
             return web.redirect_to(self.request, words.case_url(self.booked.public_id))
         response = self.page()
@@ -201,18 +206,20 @@ class Booker(Desk):
         assert self.patient is not None
         assert self.procedure is not None
         assert self.chosen is not None
-        if self.given.get("course") and self.target.details.course_id is None:
-            raise courses.CourseNotRunning("The course for which this was to be booked no longer runs. Nothing was booked.")
-        return booking.book(
-            patient=self.patient,
-            procedure=self.procedure,
-            target=self.target,
-            opening=self.chosen.opening,
-            by=self.by,
-            at=web.now(),
-            hold=self.chosen.hold,
-            waivers=waivers_in(self.request.POST),
-        )
+        asked: dict[str, Any] = {
+            "procedure": self.procedure,
+            "target": self.target,
+            "opening": self.chosen.opening,
+            "by": self.by,
+            "at": web.now(),
+            "hold": self.chosen.hold,
+            "waivers": waivers_in(self.request.POST),
+        }
+        if not self.given.get("course"):
+            return booking.book(patient=self.patient, **asked)
+        if self.named is None:
+            raise courses.NotOfThisCourse
+        return courses.book_by_hand(course=self.named, problem=self.given.get("problem"), **asked)
 
 
 def _held(hold: Hold) -> Chosen:

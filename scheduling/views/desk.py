@@ -84,7 +84,7 @@ class Desk:
     sites: tuple[Site, ...] = field(init=False)
     patient: Patient | None = field(init=False)
     procedure: Procedure | None = field(init=False)
-    course: Course | None = field(init=False)
+    named: Course | None = field(init=False)  # the course for which it is to be booked, running or not
     target: Target = field(init=False)
     covering: Covering | None = field(init=False, default=None)
     form: BookForm | None = field(init=False, default=None)
@@ -93,11 +93,16 @@ class Desk:
         request = self.request
         self.by, self.at = Actor.of(request), web.now()
         self.sites = agenda.sites_of(request.user)  # type: ignore[arg-type]
+        ordered.forget(self.data, self.given)
         wanted = self.given.get("pick") or self.given.get("patient")
         self.patient = doors.the_patient(request, wanted) if wanted and self.data.get("act") != "someone" else None
         code = self.given.get("procedure")
         self.procedure = Procedure.objects.offered().filter(code=code).prefetch_related("needs").first() if code else None
-        self.course = ordered.course_of(self)
+        self.look()
+
+    def look(self) -> None:
+        """Read the course, and with it what is asked for."""
+        self.named = ordered.course_of(self)
         self.target = self._target()
 
     def _target(self) -> Target:
@@ -136,7 +141,7 @@ class Desk:
             errors=errors,
             refusal=self._refusal(error),
         )
-        page = ordered.told(page, self.course, self.target.details)
+        page = ordered.told(page, self, self.target.details)
         if self.booked is not None:
             page = replace(page, booked=self._booked(self.booked))
         else:

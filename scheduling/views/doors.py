@@ -57,6 +57,8 @@ TITLES = {
     "leaving_open": "This patient may not go yet",
     "not_a_physician": "Only physicians hold privileges",
     "date_over": "This date is over",
+    "course_not_running": "This course does not go on",
+    "problem_changed": "The course was changed meanwhile",
 }
 NEXT = {
     "stale": "Look at the case as it is now, then decide.",

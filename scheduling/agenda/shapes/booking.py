@@ -116,6 +116,8 @@ class BookPage:
     refusal: Refusal | None = None
     course: str = ""  # the id of the course for which it is booked
     course_name: str = ""
+    course_problem: Any = None  # the problem on record that the course is for
+    as_ordered: tuple[str, ...] = ()  # what stands in the form as the course ordered it
     patient: Who | None = None
     q: str = ""
     people: Any = None  # whom the search for a person found, as the patients' page lists them

@@ -11,7 +11,7 @@ import pytest
 
 from pain_clinic.accounts.actors import Actor
 from patients import outcomes
-from patients.models import Patient, PerformedProcedure, Score
+from patients.models import Coverage, Patient, PerformedProcedure, Presentation, Score
 from procedures.models import Procedure
 from scheduling import courses
 from scheduling.courses import Terms
@@ -84,3 +84,28 @@ def ward(clinic: SmallClinic) -> Ward:
     factories.build_free_time(at=NOW)
     doctor = Actor.of_user(factories.user(role="physician", sites=(clinic.site,)))
     return Ward(clinic, doctor, Actor.of_user(factories.user(role="desk", sites=(clinic.site,))))
+
+
+@pytest.fixture
+def payer(ward: Ward) -> Coverage:
+    return Coverage.objects.create(
+        patient=ward.patient, recorded_at=NOW, payer="Medicare", payer_rules="medicare_multi_mac_2026",
+        plan_type="original_medicare",
+    )  # fmt: skip
+
+
+def problem_of(ward: Ward, name: str, since: timedelta, **values: Any) -> Presentation:
+    kept = {"patient": ward.patient, "recorded_at": NOW, "name": name, "pain_since": TODAY - since, **values}
+    return Presentation.objects.create(**kept)
+
+
+@pytest.fixture
+def near(ward: Ward, payer: Coverage) -> Presentation:
+    """Return the problem that rules choose by level and side: a week old."""
+    return problem_of(ward, "Right leg", timedelta(days=7), side="right", levels=["L4-L5"])
+
+
+@pytest.fixture
+def meant(ward: Ward, payer: Coverage) -> Presentation:
+    """Return another problem: long enough for the payer, and nowhere near."""
+    return problem_of(ward, "Whole spine", timedelta(days=300), side="left", levels=["L1-L2"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -12,7 +11,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from pain_clinic.audit.models import AuditEvent
 from patients.models import Coverage, FactChange, Presentation
 from procedures.models import Procedure
 from procedures.rules import Waiver
@@ -20,9 +18,8 @@ from scheduling import booking, bulk, courses, openings, rechecking, series
 from scheduling.booking import RulesRefused, Target
 from scheduling.courses import Terms
 from scheduling.models import Appointment, AppointmentFinding, CaseDetails, Course, RuleOverride
-from scheduling.worklist.rows import _form_url
 from tests import factories
-from tests.database.scheduling.courses.conftest import Ward, current
+from tests.database.scheduling.courses.conftest import Ward, current, problem_of
 from tests.database.scheduling.courses.test_bulk import tried, wanted
 from tests.database.scheduling.courses.test_fulfilling import Trial, trial  # noqa: F401  a fixture, asked for by its name
 from tests.factories import NOW, TODAY, local
@@ -36,31 +33,6 @@ SHORT = "Needed before a first session and not met: 4 weeks of pain (recorded: 1
 @pytest.fixture(autouse=True)
 def _now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pain_clinic.web.now", lambda: NOW)
-
-
-@pytest.fixture
-def payer(ward: Ward) -> Coverage:
-    return Coverage.objects.create(
-        patient=ward.patient, recorded_at=NOW, payer="Medicare", payer_rules="medicare_multi_mac_2026",
-        plan_type="original_medicare",
-    )  # fmt: skip
-
-
-def recorded(ward: Ward, name: str, since: timedelta, **values: Any) -> Presentation:
-    kept = {"patient": ward.patient, "recorded_at": NOW, "name": name, "pain_since": TODAY - since, **values}
-    return Presentation.objects.create(**kept)
-
-
-@pytest.fixture
-def near(ward: Ward, payer: Coverage) -> Presentation:
-    """Return the problem that rules choose by level and side: a week old."""
-    return recorded(ward, "Right leg", 7 * DAY, side="right", levels=["L4-L5"])
-
-
-@pytest.fixture
-def meant(ward: Ward, payer: Coverage) -> Presentation:
-    """Return another problem: long enough for the payer, and nowhere near."""
-    return recorded(ward, "Whole spine", 300 * DAY, side="left", levels=["L1-L2"])
 
 
 def started(ward: Ward, problem: Presentation | None) -> Course:
@@ -139,7 +111,7 @@ def test_a_problem_costs_no_statement_more(ward: Ward, payer: Coverage) -> None:
     counts = []
     for last_name, has_problem in (("Without", False), ("With", True)):
         patient = factories.patient(home=ward.clinic.site, last_name=last_name)
-        problem = recorded(ward, "Leg", 300 * DAY, patient=patient) if has_problem else None
+        problem = problem_of(ward, "Leg", 300 * DAY, patient=patient) if has_problem else None
         course = ward.start(replace(EPIDURAL, problem=problem), since=TODAY, patient=patient)
         courses.refresh(at=NOW)
         row = current(course)
@@ -179,7 +151,7 @@ def test_a_waiver_ends_where_another_problem_counts_that_is_refused_in_the_same_
     )
     rechecking.recheck([ward.patient.pk], at=NOW)
     assert RuleOverride.objects.get(appointment=case).ended_at is None
-    relinked(ward, course, recorded(ward, "Other leg", 7 * DAY))
+    relinked(ward, course, problem_of(ward, "Other leg", 7 * DAY))
     assert RuleOverride.objects.get(appointment=case).ended_at == NOW
 
 
@@ -233,55 +205,6 @@ def test_a_series_and_a_bulk_book_for_the_problem_of_the_course(ward: Ward, near
     series.replan(series=order, by=ward.doctor, at=NOW)
     (booked,) = series.book(series=order, by=ward.desk, at=NOW)
     assert CaseDetails.objects.get(appointment=booked.session.appointment).problem == meant
-
-
-def test_other_times_of_the_worklist_book_by_hand_for_the_course(ward: Ward, near: Presentation, meant: Presentation) -> None:
-    course = ward.start(replace(EPIDURAL, problem=meant, drug="none"), since=TODAY)
-    other = ward.start(EPIDURAL, since=TODAY, patient=factories.patient(home=ward.clinic.site, last_name="Other"))
-    client = Client()
-    client.force_login(factories.user(role="desk", sites=(ward.clinic.site,)))
-    page = client.get(_form_url(current(course), Procedure.objects.get(code="esi_tf_lumbar"))).context["page"]
-    assert (page.course, page.course_name != "") == (str(course.public_id), True)
-    assert {field.name: field.value() for field in page.said}["drug"] == "none"
-    typed = {
-        "act": "book", "patient": str(ward.patient.public_id), "procedure": "esi_tf_lumbar", "side": "right", "levels": ["L4-L5"],
-        "sedation": "none", "drug": "none", "opening": page.days[-1].openings[0].token, "request_key": "k" * 32,
-    }  # fmt: skip
-    refused = client.post("/book/", {**typed, "course": str(other.public_id)})  # of another patient
-    assert (refused.status_code, refused.context["page"].course, CaseDetails.objects.count()) == (409, "", 0)
-    booked = client.post("/book/", {**typed, "course": page.course, "request_key": "l" * 32})
-    assert booked.status_code == 303
-    kept = CaseDetails.objects.get()
-    assert (kept.course, kept.problem, kept.drug, told(kept.appointment)) == (course, meant, "none", [])
-
-
-def test_what_was_ordered_goes_with_its_patient_and_its_procedure(ward: Ward, meant: Presentation) -> None:
-    course = ward.start(replace(EPIDURAL, problem=meant, drug="none", rationale="Worse since May"), since=TODAY)
-    other = factories.patient(home=ward.clinic.site, last_name="Other")
-    client = Client()
-    client.force_login(factories.user(role="desk", sites=(ward.clinic.site,)))
-    url = _form_url(current(course), Procedure.objects.get(code="esi_tf_lumbar"))
-
-    def kept(page: Any) -> tuple[str, str, str]:
-        values = {field.name: field.value() or "" for field in (*page.said, *page.reasons)}
-        return page.course, values.get("drug", ""), values.get("rationale", "")
-
-    assert kept(client.get(url).context["page"]) == (str(course.public_id), "none", "Worse since May")
-    assert AuditEvent.objects.filter(act="scheduling.course_read", patient_id=ward.patient.public_id).count() == 1
-    typed = {
-        "patient": str(ward.patient.public_id), "procedure": "esi_tf_lumbar", "side": "right", "levels": ["L4-L5"],
-        "drug": "none", "rationale": "Worse since May", "course": str(course.public_id), "request_key": "k" * 32, "act": "look",
-    }  # fmt: skip
-    assert kept(client.post("/book/", {**typed, "rationale": ""}).context["page"]) == (str(course.public_id), "none", "")
-    for change in (
-        {"act": "someone"},
-        {"pick": str(other.public_id)},
-        {"procedure": "esi_il_lumbar"},
-        {"procedure": "rfa_facet_lumbar"},
-    ):
-        assert kept(client.post("/book/", {**typed, **change}).context["page"]) == ("", "", ""), change
-    client.post("/book/", {**typed, "act": "register"})  # what is chosen waits until somebody is registered
-    assert kept(client.get("/book/", {"patient": str(other.public_id)}).context["page"]) == ("", "", "")
 
 
 def test_what_is_booked_together_with_a_session_is_for_the_same_course(ward: Ward, trial: Trial) -> None:  # noqa: F811
