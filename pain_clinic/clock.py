@@ -9,7 +9,10 @@ from typing import Any
 
 from django.conf import settings
 
-_ISO_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
+# A day, and the wall time behind it. A moment with an offset stays as it is: its clock is not that of who reads it.
+_ISO_DAY = re.compile(
+    r"\b(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}):(\d{2})(?::\d{2})?(?!\w|:\d|\.\d|[+-]\d))?(?!\w|-\d| \d{2}:\d{2}(:\d{2})?[+-]\d)"
+)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _read: dict[Path, tuple[int, timedelta]] = {}
 _moved: list[bool] = []  # whether this process ever told a connection of a moved clock
@@ -37,16 +40,17 @@ def now() -> datetime:
 
 
 def days_in_words(text: str) -> str:
-    """Return a text with its days as people write them: 2026-08-24 is 24 Aug 2026."""
-    return _ISO_DAY.sub(lambda found: _written(found[0]), text)
+    """Return a text with its days and moments as people write them: 2026-08-24 07:30 is 24 Aug 2026 7:30."""
+    return _ISO_DAY.sub(_written, text)
 
 
-def _written(iso: str) -> str:
+def _written(found: re.Match[str]) -> str:
     try:
-        day = date.fromisoformat(iso)
+        day = date.fromisoformat(found[1])
     except ValueError:  # looks like a day and is none: a number of somebody's
-        return iso
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+        return found[0]
+    time = f" {int(found[2])}:{found[3]}" if found[2] else ""
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}{time}"
 
 
 def wall(moment: datetime) -> str:

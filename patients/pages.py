@@ -15,6 +15,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import User
 from pain_clinic.audit import trail
 from pain_clinic.audit.models import AuditEvent
+from pain_clinic.clock import days_in_words
 from patients import records
 from patients.models import Patient, PatientQuerySet, folded
 from patients.sheets import CellError, read_date
@@ -253,7 +254,7 @@ def open_page(*, patient: Patient, user: User, by: Actor, today: date) -> Patien
 
 def _facts(patient: Patient) -> Iterable[Flag]:
     if patient.deceased_on:
-        yield Flag("deceased", f"Died on {patient.deceased_on.isoformat()}")
+        yield Flag("deceased", days_in_words(f"Died on {patient.deceased_on}"))
     if patient.language != "en":
         yield Flag("interpreter", f"Speaks {patient.speaks}")
     if patient.payer:

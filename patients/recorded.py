@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+from pain_clinic.clock import days_in_words
 from patients import mme
 from patients.models import (
     Allergy,
@@ -132,7 +133,7 @@ def problem_told(row: Presentation) -> str:
 def _group(kind: Kind, rows: Sequence[Any], asked: dict[str, Asked], on: date) -> Group:
     lines = sorted((_line(row, on) for row in rows), key=lambda line: line.is_over)
     known = asked.get(kind.topic)
-    nothing = f"Asked on {known.asked_on.isoformat()}: none" if known is not None else NOTHING_YET
+    nothing = days_in_words(f"Asked on {known.asked_on}: none") if known is not None else NOTHING_YET
     return Group(kind.code, kind.many, tuple(lines), nothing)
 
 

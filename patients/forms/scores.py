@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 
+from pain_clinic.clock import days_in_words
 from pain_clinic.texts import PlainField, clean_lines
 from patients import notes, outcomes
 from patients.models import Aspect, PerformedProcedure, Phase
@@ -43,7 +44,9 @@ class ScoreForm(forms.Form):
             (one.code, f"{one.name} ({one.least} to {one.most})") for one in outcomes.measures().values() if one.code not in QUICK
         ]
         self.fields["measure"].choices = [("", "none"), *others]  # type: ignore[attr-defined]
-        about = [(key, f"{one.procedure or one.other_name}, {one.done_on.isoformat()}") for key, one in self.sessions.items()]
+        about = [
+            (key, f"{one.procedure or one.other_name}, {days_in_words(str(one.done_on))}") for key, one in self.sessions.items()
+        ]
         self.fields["performed"].choices = [("", "no procedure"), *about]  # type: ignore[attr-defined]
         self.fields["scored_on"].initial = today
         if about:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
+from pain_clinic.clock import days_in_words
 from pain_clinic.errors import DomainError
 from patients import elsewhere
 from patients.forms import ElsewhereForm
@@ -41,7 +42,9 @@ def new_elsewhere(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
             patient=patient, values=form.values(), drugs=form.given(), by=Actor.of(request), at=web.now(),
             is_another=said["is_another"], is_unplaced=said["is_unplaced"],
         )  # fmt: skip
-        messages.success(request, f"On record: {row.procedure or row.other_name}, {row.done_on.isoformat()}, done elsewhere.")
+        messages.success(
+            request, f"On record: {row.procedure or row.other_name}, {days_in_words(str(row.done_on))}, done elsewhere."
+        )
         return web.redirect_to(request, "patients:patient", patient.public_id)
 
     try:

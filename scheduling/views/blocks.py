@@ -15,6 +15,7 @@ from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.accounts.models import Site
+from pain_clinic.clock import days_in_words
 from pain_clinic.errors import DomainError
 from procedures import families
 from scheduling import resources as verbs
@@ -55,7 +56,7 @@ def blocks(request: HttpRequest) -> HttpResponse:
                     f"{row.release_days} days before",
                 ),
                 row.valid_until is not None and row.valid_until < row.site.day_at(at),
-                f"until {row.valid_until.isoformat()}" if row.valid_until else "",
+                days_in_words(f"until {row.valid_until}") if row.valid_until else "",
             )
             for row in rows
         ),

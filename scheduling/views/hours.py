@@ -20,6 +20,7 @@ from pain_clinic import web
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.gates import requires
 from pain_clinic.accounts.models import Site
+from pain_clinic.clock import days_in_words
 from pain_clinic.errors import DomainError
 from scheduling import agenda
 from scheduling import resources as verbs
@@ -181,8 +182,8 @@ def _history(rows: Iterable[WeeklyHours], current: Iterable[WeeklyHours]) -> tup
             f"{WEEKDAYS[row.weekday][:3]} {row.starts:%H:%M}-{row.ends:%H:%M}" for row in members if row.kind == "work"
         )
         told.append(
-            ("from " + first.isoformat() if first else "from the beginning")
-            + (" until " + last.isoformat() if last else "")
+            (days_in_words(f"from {first}") if first else "from the beginning")
+            + (days_in_words(f" until {last}") if last else "")
             + f": {days}"
         )
     return tuple(told)

@@ -109,7 +109,7 @@ def test_second_block_is_allowed_on_the_day_the_interval_ends(physician: Client)
 def test_answer_is_read_on_the_page(physician: Client) -> None:
     page = physician.post("/assess/", {**BLOCK, **BEFORE, "history-0-date": "2026-12-29"}).content.decode()
 
-    for words in ("Not allowed", "Tuesday 12 January 2027", "2026-12-29 MBB lumbar L4-L5 left", "mcr_facet_dx_cap", "format: 1"):
+    for words in ("Not allowed", "Tuesday 12 January 2027", "29 Dec 2026 MBB lumbar L4-L5 left", "mcr_facet_dx_cap", "format: 1"):
         assert words in page
 
 

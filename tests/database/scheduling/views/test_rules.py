@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -66,6 +67,31 @@ def test_booking_page_says_what_waits_by_whose_work_and_asks_only_what_matters(r
         ("Ask the patient", "Nurse"), ("Papers for the payer", "Billing"), ("Say what is planned", "Physician"),
     }  # fmt: skip
     assert [field.name for field in page.said] == ["drug", "dose_mg"]
+
+
+def test_days_and_moments_of_findings_are_read_as_people_write_them(
+    ruled: SmallClinic, people: People, signed_in: Callable[..., Client]
+) -> None:
+    put(Condition, ruled.patient, kind="infection", ended_on=TODAY, antibiotics_until=TODAY)
+    put(Medication, ruled.patient, kind="antithrombotic", drug="clopidogrel", name="Clopidogrel")
+    token = doors.token_of(opening(ruled))
+    seen = people.owner.post(BOOK, asked(ruled, choose=token))
+    assert any("2026-09-21" in line.message for line in seen.context["page"].lines)  # as rules and the API say it
+    given = {line.code: line for line in seen.context["page"].lines if line.severity in ("warn", "deny")}
+    reasons = {f"reason_{code}": "clinical_judgement" for code in given} | {f"text_{code}": "Agreed." for code in given}
+    physician = signed_in("physician", ruled.site)
+    later = doors.token_of(opening(ruled, "13:00"))
+    booked = physician.post(BOOK, asked(ruled, act="book", opening=later, waive=list(given), **reasons))
+    assert booked.status_code == 303
+    pages = [
+        seen,
+        *(physician.get(f"{booked['Location']}{part}") for part in ("", "print/", "rules/")),
+        physician.get("/findings/"),
+    ]
+    for page in pages:
+        shown = re.sub(r"<[^>]*>", "", page.content.decode())
+        assert "21 Sep 2026" in shown
+        assert re.findall(r".{30}20\d\d-\d\d-\d\d.{10}", shown) == []
 
 
 def test_what_was_said_while_booking_is_kept_and_nothing_waits_for_it(ruled: SmallClinic, people: People) -> None:
