@@ -1,8 +1,8 @@
 """The repeat-session planner: a pathway, what is known and a day in; the next step, or why there is none, out. Pure."""
 
-from procedures.pathways.beside import KEPT_APART, Apart, Beside, next_step_beside, proposed_on
+from procedures.pathways.beside import KEPT_APART, Apart, Beside, KeptApart, next_step_beside, proposed_on
 from procedures.pathways.compiling import faults_of, pathways_of
-from procedures.pathways.following import follow
+from procedures.pathways.following import follow, is_mine
 from procedures.pathways.looking import Ahead, ways_ahead
 from procedures.pathways.planning import calm_days, next_step, open_days
 from procedures.pathways.words import (
@@ -31,6 +31,7 @@ __all__ = [
     "Beside",
     "Companion",
     "Done",
+    "KeptApart",
     "Match",
     "Opened",
     "Owner",
@@ -44,6 +45,7 @@ __all__ = [
     "calm_days",
     "faults_of",
     "follow",
+    "is_mine",
     "next_step",
     "next_step_beside",
     "open_days",

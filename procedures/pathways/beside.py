@@ -50,7 +50,7 @@ class Apart:
     beside: tuple[Beside, ...]
 
     def rules(self, facts: Facts, on: date) -> Iterable[Rule]:
-        return (*self.book.rules(facts, on), KeptApart(self))
+        return (*self.book.rules(facts, on), KeptApart(self.book, self.aim, self.beside, self.pathway))
 
     def turning_points(self, facts: Facts, on: date) -> Iterable[date]:
         return self.book.turning_points(_with(facts, [one.session for one in self.beside]), on)
@@ -58,9 +58,15 @@ class Apart:
 
 @dataclass(frozen=True)
 class KeptApart:
-    """Rule: a day that would be refused if what other courses propose were booked is none for this one."""
+    """Rule: a day that would be refused if what other courses propose were booked is none for this one.
 
-    apart: Apart
+    With a pathway its own limit counts in the same way.
+    """
+
+    book: Book
+    aim: Aim
+    beside: tuple[Beside, ...]
+    pathway: Pathway | None = None
 
     @property
     def code(self) -> str:
@@ -68,7 +74,7 @@ class KeptApart:
 
     def check(self, facts: Facts, on: date) -> Finding | None:
         own = {finding.key for finding in self._refused(facts, on)}
-        beside = self.apart.beside
+        beside = self.beside
         found = self._beside(facts, on, own, beside)
         if not found:
             return None
@@ -95,7 +101,7 @@ class KeptApart:
     def _refused_of(self, other: Beside, facts: Facts, on: date) -> list[Finding]:
         """Return what is refused of another session of the same or a later date only with this one: some rules look back."""
         day = other.session.on
-        theirs = asking(facts, other.wanted, day, self.apart.aim, without=())
+        theirs = asking(facts, other.wanted, day, self.aim, without=())
         own = {finding.key for finding in self._asked(theirs, day)}
         mine = [_booked(on, wanted) for wanted in facts.request.wanted]
         found = [finding for finding in self._asked(_with(theirs, mine), day) if finding.key not in own]
@@ -103,18 +109,19 @@ class KeptApart:
         return [replace(finding, earliest=max(day, on + DAY)) for finding in found]
 
     def _refused(self, facts: Facts, on: date) -> list[Finding]:
-        apart = self.apart
         found = self._asked(facts, on)
-        room = Search(apart.pathway, apart.aim, apart.book, facts, on).fits_from(on)
-        if room != on and apart.pathway.limit is not None:
-            limit = apart.pathway.limit
+        limit = self.pathway.limit if self.pathway is not None else None
+        if self.pathway is None or limit is None:
+            return found
+        room = Search(self.pathway, self.aim, self.book, facts, on).fits_from(on)
+        if room != on:
             found.append(
                 Finding("pathway_limit", Severity.BLOCKER, "", (("limit", limit.most), ("period", str(limit.period))), room)
             )
         return found
 
     def _asked(self, facts: Facts, on: date) -> list[Finding]:
-        return [one for one in assess(self.apart.book.rules(facts, on), facts, on) if one.refuses]
+        return [one for one in assess(self.book.rules(facts, on), facts, on) if one.refuses]
 
 
 def next_step_beside(

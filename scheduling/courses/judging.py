@@ -148,7 +148,7 @@ def kept_apart(freshes: Iterable[Fresh], world: World, day: date | None) -> Iter
         before: list[tuple[Course, Proposed, date]] = []
         for fresh in sorted(several, key=_turn) if len(several) > 1 else ():
             course, on = fresh.course, day or day_of(fresh.course, world.at)
-            beside = [each for one in before for each in proposals(*one, world, told_to=course)]
+            beside = [each for one in before for each in proposals(*one, world, told_at=course.site_id)]
             settled = attempt(course, world, on, beside=beside, alone=fresh.answer) if beside else fresh
             if settled.answer != fresh.answer or settled.is_broken:
                 yield settled
@@ -162,9 +162,9 @@ def _turn(fresh: Fresh) -> tuple[date, date, int]:
     return answer.latest, answer.ideal, fresh.course.pk
 
 
-def proposals(course: Course, answer: Proposed, on: date, world: World, *, told_to: Course) -> list[Beside]:
+def proposals(course: Course, answer: Proposed, on: date, world: World, *, told_at: int) -> list[Beside]:
     """Return what a course proposes as another one of its patient counts it."""
-    called = called_of(course, world, told_to=told_to)
+    called = called_of(course, world, told_at=told_at)
     meant = proposed_day(course, answer.ideal, on)
     found = [proposed_on(meant, answer.wanted, called)]
     if answer.companion is not None:
@@ -178,12 +178,12 @@ def proposed_day(course: Course, ideal: date, on: date) -> date:
     return max(ideal, on, course.snoozed_until or on)
 
 
-def called_of(course: Course, world: World, *, told_to: Course) -> str:
-    """Return what another course of the patient calls this one: by no name where it is at another site.
+def called_of(course: Course, world: World, *, told_at: int) -> str:
+    """Return what others of the patient call this course at a site: by no name where it is at another one.
 
-    What a course says is read by everybody at its own site, who may not see the other's.
+    What a course or a series says is read by everybody at its own site, who may not see the other's.
     """
-    if course.site_id != told_to.site_id:
+    if course.site_id != told_at:
         return ELSEWHERE
     pathway = world.pathways.get(course.pathway)
     side = f", {course.side}" if course.side in ("left", "right") else ""

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 
 from procedures.models import Procedure
 from procedures.pathways import Apart, calm_days, open_days
@@ -95,11 +95,11 @@ def refresh_some(*, at: datetime, only: Sequence[int] = (), limit: int = SOME, i
 
 _TAKEN = """
 WITH recent AS MATERIALIZED (
-  SELECT resource_id, starts_at, ends_at, created_at FROM (
+  SELECT resource_id, appointment_id, starts_at, ends_at, created_at FROM (
     SELECT * FROM scheduling_allocation ORDER BY id DESC LIMIT %(most)s
   ) newest WHERE released_at IS NULL AND created_at > %(since)s
 )
-SELECT DISTINCT found.planned_id
+SELECT found.planned_id
   FROM scheduling_foundopenings found,
        jsonb_array_elements(found.openings) opening,
        jsonb_each(opening -> 'units') kind,
@@ -108,37 +108,55 @@ SELECT DISTINCT found.planned_id
  WHERE found.found_at > %(since)s AND recent.created_at > found.found_at - %(lag)s * interval '1 second'
    AND recent.starts_at < (opening ->> 'leaves_at')::timestamptz
    AND recent.ends_at > (opening ->> 'arrives_at')::timestamptz
- ORDER BY found.planned_id
+UNION
+SELECT found.planned_id
+  FROM recent
+  JOIN scheduling_appointment own ON own.id = recent.appointment_id
+  JOIN scheduling_course course ON course.patient_id = own.patient_id
+  JOIN scheduling_plannedsession planned ON planned.course_id = course.id AND planned.is_current
+  JOIN scheduling_foundopenings found ON found.planned_id = planned.id
+ WHERE planned.appointment_id IS NULL AND found.found_at > %(since)s AND recent.created_at > found.found_at
+ ORDER BY 1
 """
 
 
 def taken_since(at: datetime) -> list[int]:
-    """Return the planned sessions of whose openings somebody took people or things since they were found."""
+    """Return the planned sessions of whose openings somebody took people or things since they were found, or the patient's time.
+
+    What was found beside a case that the patient did not have then says nothing about intervals to it.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_TAKEN, {"most": RECENT, "since": at - FRESH, "lag": LAG.total_seconds()})
         return [row[0] for row in cursor.fetchall()]
 
 
 def still_free(rows: Sequence[PlannedSession]) -> dict[int, list[dict[str, Any]]]:
-    """Return for each planned session, its found openings joined, those of which nobody took anything since: one statement."""
-    found = {row.pk: row.found for row in rows if getattr(row, "found", None) is not None}
-    units = {unit for each in found.values() for one in each.openings for part in parts_of(one) for unit in units_of(part)}
-    taken: list[tuple[int, datetime, datetime, datetime]] = []
+    """Return for each planned session, its found openings and its course joined, those that hold: one statement.
+
+    Not those of which somebody took anything since; and none where the patient got a case since they were found, whose time
+    and intervals they do not know of.
+    """
+    found = {row.pk: (row.found, row.course.patient_id) for row in rows if getattr(row, "found", None) is not None}
+    units = {unit for each, _ in found.values() for one in each.openings for part in parts_of(one) for unit in units_of(part)}
+    taken: list[tuple[int, datetime, datetime, datetime, bool]] = []
     if units:
-        first = min(each.found_at for each in found.values())
-        allocations = Allocation.objects.filter(resource__in=units, released_at=None, ends_at__gt=first, created_at__gt=first)
-        taken = list(allocations.values_list("resource_id", "starts_at", "ends_at", "created_at"))
+        first = min(each.found_at for each, _ in found.values())
+        newer = Allocation.objects.filter(released_at=None, ends_at__gt=first, created_at__gt=first)
+        own = newer.filter(appointment__patient__in={patient for _, patient in found.values()}).annotate(is_own=Value(True))
+        theirs = newer.filter(resource__in=units).annotate(is_own=Value(False))
+        times = ("starts_at", "ends_at", "created_at", "is_own")
+        taken = list(theirs.values_list("resource_id", *times).union(own.values_list("appointment__patient_id", *times)))
     return {
         pk: [
             one
             for one in each.openings
             if not any(
-                made > each.found_at and clashes(part, unit, starts, ends)
-                for unit, starts, ends, made in taken
-                for part in parts_of(one)
+                made > each.found_at
+                and (key == patient if is_own else any(clashes(part, key, starts, ends) for part in parts_of(one)))
+                for key, starts, ends, made, is_own in taken
             )
         ]
-        for pk, each in found.items()
+        for pk, (each, patient) in found.items()
     }
 
 
@@ -190,7 +208,7 @@ def search(row: PlannedSession, world: World, *, at: datetime, beside: Sequence[
         return Search(tuple(sorted(best, key=lambda one: str(one["starts_at"]))))
     if found.explanation is not None:
         return Search((), found.explanation.text)
-    told = " and ".join(dict.fromkeys(one.told for sibling in beside for one in sibling.beside(row.course, world)))
+    told = " and ".join(dict.fromkeys(one.told for sibling in beside for one in sibling.beside(row.course.site_id, world)))
     return Search((), f"No free time on which the rules let it be{f' beside {told}' if told else ''}.")
 
 
@@ -305,7 +323,7 @@ def by_the_rules(
     aim = aim_of(course, pathway, world.procedures, world.book)
     today = day_of(course, at)
     wanted = aim.works[row.step]
-    proposed = tuple(one for sibling in beside for one in sibling.beside(course, world))
+    proposed = tuple(one for sibling in beside for one in sibling.beside(course.site_id, world))
     book = Apart(world.book, pathway, aim, proposed) if proposed else world.book
     return open_days(pathway, world.facts(course, aim, today), today, aim=aim, book=book, wanted=wanted)
 

@@ -24,14 +24,17 @@ class Sibling:
     proposed: tuple[tuple[date, Wanted], ...]
     parts: tuple[Mapping[str, Any], ...] = ()
 
-    def beside(self, course: Course, world: World) -> list[Beside]:
-        """Return it as another course of the patient counts it."""
-        called = called_of(self.course, world, told_to=course)
+    def beside(self, site: int, world: World) -> list[Beside]:
+        """Return it as another course of the patient, or a series, counts it at a site."""
+        called = called_of(self.course, world, told_at=site)
         return [proposed_on(day, wanted, called) for day, wanted in self.proposed]
 
     def overlaps(self, packed: Mapping[str, Any]) -> bool:
         """Say whether the patient would have to be in two places."""
-        starts, ends = _stay(packed)
+        return self.meets(*_stay(packed))
+
+    def meets(self, starts: datetime, ends: datetime) -> bool:
+        """Say whether the patient would be at one of its openings during this time."""
         return any(arrives < ends and starts < leaves for arrives, leaves in map(_stay, self.parts))
 
 

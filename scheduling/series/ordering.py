@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from procedures import pathwaybook
 from procedures.levels import validate_target
 from procedures.models import Procedure
-from procedures.pathways import Pathway, Step, Way
+from procedures.pathways import KEPT_APART, Pathway, Step, Way
 from procedures.pathways.words import IDEAL, LATEST, Span
 from scheduling.booking import pairs
 from scheduling.courses import rolling
 from scheduling.courses.aims import spot_of
+from scheduling.courses.judging import attempt, day_of, read_world
 from scheduling.models import Course, CourseStatus, PlannedSession, PlanState, SeriesSession
 from scheduling.series.words import MOST_SESSIONS, FromCourse, Item, OrderRefused
 
@@ -30,7 +31,9 @@ class _Ahead:
     way: Way | None
 
 
-def sessions_of(given: Sequence[FromCourse | Item], *, today: date, not_before: date | None = None) -> list[SeriesSession]:
+def sessions_of(
+    given: Sequence[FromCourse | Item], *, today: date, at: datetime, not_before: date | None = None
+) -> list[SeriesSession]:
     """Return the sessions of a series, numbered, none of them saved.
 
     Raises:
@@ -39,7 +42,7 @@ def sessions_of(given: Sequence[FromCourse | Item], *, today: date, not_before: 
     found: list[SeriesSession] = []
     for one in given:
         if isinstance(one, FromCourse):
-            found += _of_course(one, len(found), today)
+            found += _of_course(one, len(found), today, at)
         else:
             found += _of_item(one, found, max(today, not_before or today))
     if not found:
@@ -52,10 +55,9 @@ def sessions_of(given: Sequence[FromCourse | Item], *, today: date, not_before: 
 # --- the next steps of a course --------------------------------------------------------------------------------------
 
 
-def _of_course(asked: FromCourse, before: int, today: date) -> list[SeriesSession]:
-    planned = PlannedSession.objects.filter(course=asked.course, is_current=True).select_related("course").first()
+def _of_course(asked: FromCourse, before: int, today: date, at: datetime) -> list[SeriesSession]:
+    planned = _planned(asked.course, today, at)
     course = planned.course if planned is not None else asked.course
-    planned = rolling.shown(planned, today) if planned is not None else None
     pathway = pathwaybook.pathways().get(course.pathway)
     if course.status != CourseStatus.ACTIVE or planned is None or pathway is None or planned.state != PlanState.PROPOSED:
         why = planned.for_what if planned is not None and planned.for_what else "The course does not run."
@@ -88,6 +90,20 @@ def _of_course(asked: FromCourse, before: int, today: date) -> list[SeriesSessio
                 row.earliest, row.ideal, row.latest = (anchor + timedelta(days=one) for one in days)
         found.append(row)
     return found[: _room(course, found, planned)]
+
+
+def _planned(course: Course, today: date, at: datetime) -> PlannedSession | None:
+    """Return what comes next in a course by itself: the series keeps apart from other courses as they are when it looks."""
+    rows = PlannedSession.objects.filter(course=course, is_current=True).select_related("course__patient", "course__site")
+    row = rows.first()
+    if row is None:
+        return None
+    if not any(KEPT_APART in text for text in (*row.blocked_by, *row.reasons, row.for_what)):
+        return rolling.shown(row, today)
+    alone = attempt(row.course, read_world([row.course], at=at), day_of(row.course, at))
+    return (
+        rolling.shown(row, today) if alone.is_broken else PlannedSession(course=row.course, number=alone.number, **alone.values)
+    )
 
 
 def _room(course: Course, found: Sequence[SeriesSession], planned: PlannedSession) -> int:

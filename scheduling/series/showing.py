@@ -13,13 +13,16 @@ from django.urls import reverse
 from pain_clinic.accounts.actors import Actor
 from patients.models import Patient
 from procedures.models import Procedure
+from procedures.rules import Severity
 from scheduling.agenda import words
 from scheduling.models import Series, SeriesSession, SeriesStatus
-from scheduling.series.proposing import is_booked, leader_of
+from scheduling.series.proposing import TO_DECIDE, is_booked, leader_of
 from scheduling.series.verbs import read
 
 if TYPE_CHECKING:
     from pain_clinic.accounts.models import User
+
+NOTE = Severity.ADVICE.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class SessionShown:
     is_fixed: bool
     reasons: tuple[str, ...]
     conditions: tuple[str, ...]
+    to_decide: tuple[str, ...]  # from which proposals of other courses it is not kept apart
+    notes: tuple[str, ...]
     why_none: str
     day: str
     case_url: str
@@ -128,7 +133,8 @@ def _shown(
     state = "booked" if is_there else "skipped" if one.is_skipped else "proposed" if opening else "none"
     when = str(opening.get("local", ""))
     day = datetime.fromisoformat(when).date() if when else None
-    standing = [finding for finding in one.findings if not finding["pending"]]
+    standing = [finding for finding in one.findings if not finding["pending"] and finding["severity"] != NOTE]
+    notes = [finding for finding in one.findings if finding["severity"] == NOTE] if state == "proposed" else []
     return SessionShown(
         number=one.number,
         what=procedure.short_name if procedure is not None else one.procedure,
@@ -140,6 +146,8 @@ def _shown(
         is_fixed=one.fixed_on is not None and not is_there,
         reasons=tuple(dict.fromkeys(finding["message"] for finding in standing)) if state == "proposed" else (),
         conditions=tuple(dict.fromkeys(finding["message"] for finding in one.findings if finding["pending"])),
+        to_decide=tuple(finding["message"] for finding in notes if finding["code"] == TO_DECIDE),
+        notes=tuple(finding["message"] for finding in notes if finding["code"] != TO_DECIDE),
         why_none=one.why_none if state == "none" else "",
         day=day.isoformat() if day else "",
         case_url=words.case_url(one.appointment.public_id) if one.appointment is not None and is_there else "",

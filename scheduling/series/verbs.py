@@ -54,7 +54,7 @@ def order(
     if any(isinstance(one, FromCourse) and one.course.patient_id != patient.pk for one in given):
         raise OrderRefused("This course is another patient's.")
     today = at.astimezone(ZoneInfo(site.time_zone)).date()
-    sessions = sessions_of(given, today=today, not_before=not_before)
+    sessions = sessions_of(given, today=today, at=at, not_before=not_before)
     with guarded(), transaction.atomic():
         staging.lock_patients([patient.pk])
         series = Series.objects.create(

@@ -50,7 +50,7 @@ def six(clinic: BenchClinic) -> Line:
     patient = Patient.objects.get(pk=clinic.patients[-1])
     item = Item(clinic.five, side="left", count=SIX, least_days=14)
     order = Series(patient=patient, site=clinic.site)
-    rows = sessions_of([item], today=clinic.at.astimezone(ZONE).date())
+    rows = sessions_of([item], today=clinic.at.astimezone(ZONE).date(), at=clinic.at)
 
     def plan() -> Proposal:
         return propose(series=order, sessions=rows, at=clinic.at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
@@ -11,15 +11,18 @@ from django.conf import settings
 
 from procedures import rulebook
 from procedures.models import Procedure
+from procedures.pathways import Aim, KeptApart
 from procedures.pathways.joint import BLOCKED, FINE, NEEDS_REASON, Apart, Cap, Gap, Joint, Part, Placed, Together
 from procedures.rules import Facts, Finding, Session, Severity, assess
 from procedures.rules.dates import as_date
 from procedures.rules.earliest import at_date, blocks
 from scheduling.assessing import facts_for, used_up
 from scheduling.availability import Opening
+from scheduling.courses.aims import Rulebook
 from scheduling.courses.offering import pack
 from scheduling.models import AWAY, SeriesSession
 from scheduling.openings import Options, look
+from scheduling.series.proposing.beside import at_one_time, note, to_decide
 from scheduling.series.proposing.scene import Free, Row, Scene
 from scheduling.series.words import Suggested
 
@@ -35,7 +38,9 @@ class Ground:
 
     scene: Scene
     rows: tuple[Row, ...]
+    freed: frozenset[int] = frozenset()  # numbers of the sessions that keep apart only from what is booked
     _findings: dict[tuple[int, date, frozenset[tuple[int, date]]], tuple[Finding, ...]] = field(default_factory=dict)
+    _kept: dict[tuple[int, date, tuple[tuple[int, date], ...]], Finding | None] = field(default_factory=dict)
     _bare: dict[tuple[int, date], Facts] = field(default_factory=dict)
     _sessions: dict[tuple[int, date], Session] = field(default_factory=dict)
     _packed: dict[tuple[date, tuple[int, ...]], tuple[Opening, ...] | None] = field(default_factory=dict)
@@ -73,7 +78,17 @@ class Ground:
         return Free(days, found, "" if days else found.why_none(series.site, series.physician).text)
 
     def openings(self, index: int, day: date, *, is_shared: bool) -> tuple[Opening, ...]:
-        """Return the first opening of a day for a row; where others share the day, some more to choose from."""
+        """Return the first opening of a day for a row; where others share the day, some more to choose from.
+
+        None is at the time of what another course proposes, unless the row is freed and has no other.
+        """
+        proposed = self.scene.proposed
+        is_met = day in proposed.days
+        found = self._starts(index, day, is_shared=is_shared or is_met)
+        clear = tuple(one for one in found if proposed.meets(one.arrives_at, one.leaves_at) is None) if is_met else found
+        return clear if clear or self.is_strict(index) else found
+
+    def _starts(self, index: int, day: date, *, is_shared: bool) -> tuple[Opening, ...]:
         free, row = self.free[index], self.rows[index]
         key = (row.procedure.code, day, is_shared)
         if key not in self.scene.openings:
@@ -90,7 +105,9 @@ class Ground:
     def days_of(self, index: int) -> tuple[date, ...]:
         """Return the days that one row may have, at most `MOST_DAYS`, those nearest to its ideal one."""
         row = self.rows[index]
+        met = self.scene.proposed.days
         days = [day for day in self.free[index].days if row.first <= day <= row.last]
+        days = [day for day in days if day not in met or self.openings(index, day, is_shared=False)]
         if row.session.fixed_on is not None:
             return tuple(day for day in days if day == row.session.fixed_on)
         if row.leader is None:  # what comes before others may open a day to those, so only these are judged by themselves
@@ -105,7 +122,7 @@ class Ground:
         Where more days are left than a row may have, each is asked about, so that none that is blocked takes a place.
         """
         found = list(days)
-        while found and (standing := [one for one in self.findings(index, found[0], {}) if blocks(one)]):
+        while found and (standing := self.standing(index, found[0], {})):
             waits = [as_date(one.earliest, self.scene.zone) for one in standing if one.earliest is not None]
             first = max(waits) if len(waits) == len(standing) else found[0]
             found = [day for day in found[1:] if day >= first]
@@ -170,7 +187,38 @@ class Ground:
         findings = self.findings(index, day, placed)
         if any(blocks(one) for one in findings):
             return BLOCKED
+        if self.kept_apart(index, day, placed) is not None:
+            return BLOCKED if self.is_strict(index) else NEEDS_REASON
         return NEEDS_REASON if any(one.refuses for one in findings) else FINE
+
+    def standing(self, index: int, day: date, placed: Placed) -> list[Finding]:
+        """Return what stands in the way of a row on a day."""
+        found = [one for one in self.findings(index, day, placed) if blocks(one)]
+        kept = self.kept_apart(index, day, placed) if self.is_strict(index) else None
+        return [*found, kept] if kept is not None else found
+
+    def is_strict(self, index: int) -> bool:
+        """Say whether a row keeps apart from what is only proposed: not where somebody chose its day, or none is left."""
+        session = self.rows[index].session
+        return session.fixed_on is None and session.number not in self.freed
+
+    def kept_apart(self, index: int, day: date, placed: Placed) -> Finding | None:
+        """Return what other courses propose that would refuse the day if it were booked, and only then.
+
+        Once it keeps a row apart it does so whatever is placed beside: otherwise a session more could open a day.
+        """
+        beside = self.scene.proposed.beside
+        if not beside:
+            return None
+        counted = tuple(sorted((other, on) for other, on in placed.items() if on <= day and other != index))
+        key = (index, day, counted)
+        if key not in self._kept:
+            sooner = self.kept_apart(index, day, dict(counted[:-1])) if counted else None
+            course, reading = self.rows[index].session.course, self.scene.reading
+            pathway = self.scene.pathways.get(course.pathway) if course is not None else None
+            rule = KeptApart(Rulebook(reading.book), Aim({}, self.scene.today), beside, pathway)
+            self._kept[key] = sooner or rule.check(self.facts(index, day, dict(counted)), day)
+        return self._kept[key]
 
     def findings(self, index: int, day: date, placed: Placed) -> tuple[Finding, ...]:
         """Return everything that the rules say of it; what lies after the day plays no part."""
@@ -244,10 +292,30 @@ class Ground:
         packed = self.packed(day, members)
         assert packed is not None
         opening = packed[members.index(index)]
-        told = tuple(one for one in self.findings(index, day, placed) if one.severity is not Severity.ADVICE)
+        told = [one for one in self.findings(index, day, placed) if one.severity is not Severity.ADVICE]
+        told += self._beside(index, day, placed, opening)
         read = self.free[index].look
         assert read is not None
-        return Suggested(pack(opening, read.answer(packed), self.scene.zone), told)
+        return Suggested(pack(opening, read.answer(packed), self.scene.zone), tuple(told))
+
+    def _beside(self, index: int, day: date, placed: Placed, opening: Opening) -> Iterator[Finding]:
+        """Yield from which proposals of other courses a row is not kept apart, or else from which of them it is."""
+        near = self.kept_apart(index, day, placed)
+        if near is not None:
+            yield to_decide(near)
+        met = self.scene.proposed.meets(opening.arrives_at, opening.leaves_at)
+        if met is not None:
+            yield at_one_time(met)
+        if near is not None or met is not None or not self.scene.proposed.beside:
+            return
+        row = self.rows[index]
+        ideal = row.ideal if row.leader is None else placed[row.leader] + timedelta(days=row.session.ideal_days)
+        nearer = [one for one in self.free[index].days if abs(one - ideal) < abs(day - ideal) and self._could(index, one, placed)]
+        for other in sorted(nearer, key=lambda one: abs(one - ideal))[:MOST_DAYS]:
+            kept = self.kept_apart(index, other, placed)
+            if kept is not None and not any(blocks(one) for one in self.findings(index, other, placed)):
+                yield note(kept)
+                return
 
     def _why_none(self, index: int, placed: Placed) -> str:
         row = self.rows[index]
@@ -260,7 +328,7 @@ class Ground:
             return f"It could not be before {row.first}, and bookings open {settings.BOOKING_HORIZON_DAYS} days ahead."
         if not days:
             return self.free[index].why_none or f"Nothing is free from {row.first} to {row.last}."
-        standing = [one for one in self.findings(index, days[0], placed) if blocks(one)]
+        standing = self.standing(index, days[0], placed)
         if standing:
             return " ".join(dict.fromkeys(one.message for one in standing))
         for cap in self.question.caps:
@@ -287,7 +355,7 @@ class Ground:
             if index in placed or row.session.fixed_on is not None or (row.leader is not None and row.leader not in placed):
                 continue
             days = [day for day in self.free[index].days if self._could(index, day, placed)]
-            standing = [one for one in self.findings(index, days[0], placed) if blocks(one)] if days else []
+            standing = self.standing(index, days[0], placed) if days else []
             waits = [as_date(one.earliest, self.scene.zone) for one in standing if one.earliest is not None]
             if len(waits) < len(standing) or not days:
                 continue

@@ -21,6 +21,7 @@ from scheduling.availability import Opening
 from scheduling.courses.offering import OVERDUE
 from scheduling.models import AWAY, Appointment, Series, SeriesSession, Status
 from scheduling.openings import Look
+from scheduling.series.proposing.beside import Others, others_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,12 @@ class Scene:
     @cached_property
     def today(self) -> date:
         return as_date(self.at, self.zone)
+
+    @cached_property
+    def proposed(self) -> Others:
+        """Return what the patient's other courses propose, of which this series orders nothing."""
+        ordered = [(row.session.course_id, self.as_session(row, self.today)) for row in self.rows({})]
+        return others_of(self.series, ordered, reading=self.reading, pathways=self.pathways, at=self.at)
 
     def rows(self, later: Mapping[int, date]) -> tuple[Row, ...]:
         """Return the sessions to be placed; `later` says from which day on to look for some of them."""

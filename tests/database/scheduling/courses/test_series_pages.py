@@ -15,12 +15,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from pain_clinic.clock import days_in_words
 from procedures.models import Procedure
 from scheduling import series
-from scheduling.models import Appointment, Course, Series
+from scheduling.models import Appointment, Course, PlannedSession, Series
 from scheduling.series import FromCourse, Item, showing
 from tests import factories
 from tests.database.scheduling.courses.conftest import Ward
+from tests.database.scheduling.courses.test_siblings import JOINT
 from tests.factories import EVENING, NOW, TODAY
 
 DAY = timedelta(days=1)
@@ -76,6 +78,27 @@ def test_a_physician_orders_the_next_steps_and_sees_their_dates(ward: Ward, sign
     Series.objects.update(created_at=EVENING)
     coming = text(client, reverse("scheduling:patient_upcoming", args=[ward.patient.public_id]))
     assert "Ordered together on Mon 14 Sep" in coming
+
+
+def test_what_a_session_is_kept_apart_from_and_what_is_to_be_decided_stand_on_the_page(ward: Ward, signed_in: Enter) -> None:
+    ward.start(JOINT, since=TODAY)
+    other = TODAY + 14 * DAY
+    PlannedSession.objects.filter(is_current=True).update(earliest=other, ideal=other, latest=other + 30 * DAY)
+    row = made(ward)
+    name = f"the proposed session of Sacroiliac diagnostic to therapeutic, left on {other}, not booked yet:"
+    name = f"{name} 14 days must lie between."
+    client = signed_in("desk", ward.clinic.site)
+    shown = text(client, address("series", row))
+    assert days_in_words(f"Kept apart from {name}") in shown
+    assert ("to decide" in shown, "needs a reason" in shown) == (False, False)
+    client.post(address("series_move", row, 1), {"on": (other + DAY).isoformat(), "version": series.read(row)[0].series.version})
+    shown = text(client, address("series", row))
+    assert shown.count("to decide") == 1
+    assert days_in_words(f"Not kept apart from {name} To decide: book this one") in shown
+    sent = client.get(f"/api/v1/series/{row.public_id}/").json()
+    assert [(one["code"], one["severity"]) for one in sent["sessions"][0]["findings"] if one["severity"] == "info"] == [
+        ("not_kept_apart", "info")
+    ]  # fmt: skip
 
 
 def test_an_order_without_anything_is_refused_in_words(ward: Ward, signed_in: Enter) -> None:

@@ -96,7 +96,7 @@ def test_a_course_at_another_site_is_told_of_by_its_days_and_not_by_its_name(
     world = read_world([first, other], at=NOW)
     found = sibling_of(current(first), None, world)
     assert found is not None
-    assert [one.told for one in found.beside(other, world)] == [told]
+    assert [one.told for one in found.beside(other.site_id, world)] == [told]
 
 
 def test_without_the_other_course_the_day_is_the_earlier_one(ward: Ward, both: Any) -> None:
