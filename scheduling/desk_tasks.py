@@ -12,7 +12,7 @@ from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from pain_clinic.errors import Conflict, Forbidden, constraint_name
 from patients.models import Patient
-from scheduling.models import Appointment, DeskTask, Message, TaskOutcome
+from scheduling.models import Appointment, DeskTask, Message, TaskOutcome, TaskRole
 
 WITHIN = timedelta(hours=4)  # how soon the desk should call, where nothing presses more
 
@@ -34,6 +34,7 @@ def open_task(
     message: Message | None = None,
     site: Site | None = None,
     due_at: datetime | None = None,
+    role: str = TaskRole.DESK,
     reason: str = "",
     note: str = "",
 ) -> DeskTask:
@@ -44,7 +45,7 @@ def open_task(
         try:
             with transaction.atomic():
                 task = DeskTask.objects.create(
-                    kind=kind, patient=patient, appointment=appointment, message=message, site=where,
+                    kind=kind, patient=patient, appointment=appointment, message=message, site=where, role=role,
                     opened_at=at, due_at=due, reason=reason[:60], note=note[:500],
                 )  # fmt: skip
         except IntegrityError as error:

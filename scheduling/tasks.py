@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 
 from pain_clinic import clock, health
 from scheduling import asking, asks, bounces, contacts, courses, free_time, holds, messages, rechecking
+
+TIME_IS_UP = (SoftTimeLimitExceeded,)
 
 
 @shared_task(name="scheduling.tasks.heartbeat", ignore_result=True)
@@ -91,10 +94,10 @@ def find_course_openings() -> None:
 @shared_task(name="scheduling.tasks.follow_facts", ignore_result=True)
 def follow_facts() -> None:
     """Ask the rules again about the coming cases of everybody about whom a fact has changed."""
-    rechecking.follow_changes(at=clock.now())
+    rechecking.follow_changes(at=clock.now(), ended_by=TIME_IS_UP)
 
 
 @shared_task(name="scheduling.tasks.check_rules", ignore_result=True)
 def check_rules() -> None:
     """Ask the rules about every coming case once a night, and when they were changed; go on where the last time stopped."""
-    rechecking.check_all(at=clock.now())
+    rechecking.check_all(at=clock.now(), ended_by=TIME_IS_UP)

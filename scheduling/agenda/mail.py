@@ -177,6 +177,7 @@ EMPTY = {
 def whose(user: User, wanted: str, *, may_see_all: bool) -> str:
     """Return whose tasks to show: what was asked for, else those of a person's own role; of others only to who may see them."""
     own = [role for role in user.groups.values_list("name", flat=True).order_by("name") if role in TaskRole.values]
+    own = [role for role in own if role != TaskRole.MANAGER]  # who sees to everybody's
     if may_see_all:
         return wanted if wanted in (ALL, *TaskRole.values) else own[0] if len(own) == 1 else ALL
     return wanted if wanted in own else next(iter(own), TaskRole.BILLER)
@@ -236,6 +237,7 @@ SHORT = {
     TaskKind.NO_ANSWER: "No answer",
     TaskKind.UNWELL: "Worried",
     TaskKind.FOLLOW_UP: "After the visit",
+    TaskKind.RULES_DOWN: "Rules not asked",
     TaskKind.RULES: "Rules",
     TaskKind.ASK: "Ask",
     TaskKind.CLEARANCE: "Clearance",

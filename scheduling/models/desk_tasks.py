@@ -29,6 +29,7 @@ class TaskKind(models.TextChoices):
     NO_ANSWER = "no_answer", "No answer to the questions after a visit"
     UNWELL = "unwell", "Something worries the patient after a visit"
     FOLLOW_UP = "follow_up", "Ask how it went after a visit"
+    RULES_DOWN = "rules_down", "The rules could not be asked"
     # Readiness: what a booked case waits for. These close themselves when the fact arrives.
     RULES = "rules", "A rule speaks against a booked case"
     ASK = "ask", "Ask the patient"
@@ -61,6 +62,7 @@ class TaskRole(models.TextChoices):
     NURSE = "nurse", "Nurse"
     PHYSICIAN = "physician", "Physician"
     BILLER = "biller", "Billing"
+    MANAGER = "manager", "Manager"
 
 
 class TaskOutcome(models.TextChoices):

@@ -18,6 +18,7 @@ from scheduling import answers, courses, messages, rechecking, wording
 from scheduling.courses import Terms
 from scheduling.messages import sending
 from scheduling.models import Appointment, Course, Message, MessageKind, PlanRun, Resource, RuleCheck, Wording
+from scheduling.rechecking import passes
 from tests import factories
 from tests.concurrency.test_answers import rounds
 from tests.factories import NOW, TODAY, SmallClinic, local, transactional
@@ -109,7 +110,7 @@ def test_a_night_that_another_worker_has_begun_is_left_to_it(clinic: SmallClinic
 def test_a_night_that_another_worker_takes_over_between_two_batches_is_left_to_it(
     clinic: SmallClinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rechecking, "BATCH", 1)
+    monkeypatch.setattr(passes, "BATCH", 1)
     for number in range(2):
         patient = factories.patient(home=clinic.site, last_name=f"Person{number}")
         factories.appointment(of=patient, at_site=clinic.site, starts_at=local(TODAY + 14 * DAY, "9:00"))

@@ -20,6 +20,7 @@ from scheduling.models import (
     Status,
     TaskKind,
 )
+from scheduling.rechecking import passes
 from tests import factories
 from tests.database.scheduling.rules.ruling import DAY, booked, said, settle, tasks
 from tests.factories import NOW, SmallClinic
@@ -28,7 +29,7 @@ from tests.factories import NOW, SmallClinic
 def test_night_asks_about_every_coming_case_in_batches_and_goes_on_after_a_stop(
     many: Callable[[int], list[Appointment]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rechecking, "BATCH", 2)
+    monkeypatch.setattr(passes, "BATCH", 2)
     cases = many(5)
     factories.appointment(status=Status.CANCELLED)
     ticks: Iterator[datetime] = (NOW + timedelta(minutes=number) for number in range(100))
