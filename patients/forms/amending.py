@@ -13,6 +13,7 @@ from django import forms
 from pain_clinic.texts import PlainField
 from patients import problems
 from patients.amending import Drug, Harm
+from patients.forms.levels import LevelsField
 from patients.models import ComplicationKind, ComplicationSeverity, DrugKind, GivenDrug, PerformedProcedure, Role
 from procedures import levels as targets
 from procedures.guidance import MODALITIES
@@ -44,7 +45,7 @@ class AmendForm(forms.Form):
     version = forms.IntegerField(widget=forms.HiddenInput)
     procedure = forms.ModelChoiceField(queryset=Procedure.objects.none(), empty_label=None, to_field_name="code", required=False)
     side = forms.ChoiceField(choices=SIDES, required=False)
-    levels = forms.CharField(max_length=120, required=False, help_text="For instance L4-L5 L5-S1.")
+    levels = LevelsField(max_length=120, required=False, help_text="For instance L4-L5 L5-S1.")
     regions = forms.MultipleChoiceField(label="Where on the body", required=False, widget=forms.CheckboxSelectMultiple)
     body_site = PlainField(label="Body part", max_length=40, required=False)
     role = forms.ChoiceField(choices=Role.choices)
@@ -97,13 +98,6 @@ class AmendForm(forms.Form):
             self.fields[f"{name}_{place}"] = forms.DecimalField(
                 label=label, min_value=0, max_digits=digits, decimal_places=2, required=False
             )
-
-    def clean_levels(self) -> list[str]:
-        text: str = self.cleaned_data["levels"]
-        try:
-            return list(targets.read_levels(text)) if text.strip() else []
-        except ValueError as error:
-            raise forms.ValidationError(f"{error}. Write levels such as L4-L5.") from error
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or {}

@@ -12,6 +12,7 @@ from pain_clinic.texts import PlainField
 from patients import elsewhere, problems
 from patients.elsewhere import Given
 from patients.forms.amending import drug_choices
+from patients.forms.levels import LevelsField
 from patients.models import Role
 from procedures import levels as targets
 from procedures.families import NAMES, choices
@@ -40,7 +41,7 @@ class ElsewhereForm(forms.Form):
     where_elsewhere = PlainField(label="Where", max_length=160, required=False)
     operator_name = PlainField(label="By", max_length=120, required=False)
     side = forms.ChoiceField(label="Side", choices=SIDES, required=False)
-    levels = forms.CharField(label="Levels", max_length=120, required=False, help_text="For instance L4-L5 L5-S1.")
+    levels = LevelsField(label="Levels", max_length=120, required=False, help_text="For instance L4-L5 L5-S1.")
     region = forms.ChoiceField(label="Where on the body", choices=REGIONS, required=False, help_text="Of work without levels.")
     is_unplaced = forms.BooleanField(
         label="Side, level or place are not known: caps of a region then do not count it", required=False
@@ -66,13 +67,6 @@ class ElsewhereForm(forms.Form):
                 self.fields[f"{name}_{place}"] = forms.DecimalField(
                     label=label, min_value=0, max_digits=digits, decimal_places=2, required=False
                 )
-
-    def clean_levels(self) -> list[str]:
-        text: str = self.cleaned_data["levels"]
-        try:
-            return list(targets.read_levels(text)) if text.strip() else []
-        except ValueError as error:
-            raise forms.ValidationError(f"{error}. Write levels such as L4-L5.") from error
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or {}

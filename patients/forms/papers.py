@@ -10,6 +10,7 @@ from django.conf import settings
 
 from pain_clinic.texts import PlainField
 from patients.forms.coverage import day_field
+from patients.forms.levels import LevelsField
 from patients.models import MediaType, PaperKind
 from procedures import levels as targets
 from procedures.models import Procedure
@@ -60,7 +61,7 @@ class ConsentForm(_PaperForm):
     case = forms.UUIDField(widget=forms.HiddenInput, required=False)
     procedure = forms.ModelChoiceField(queryset=Procedure.objects.none(), empty_label="Choose", to_field_name="code")
     side = forms.ChoiceField(choices=SIDES, required=False)
-    levels = forms.CharField(max_length=120, required=False, help_text="For instance L4-L5 L5-S1.")
+    levels = LevelsField(max_length=120, required=False, help_text="For instance L4-L5 L5-S1.")
     given_on = forms.DateField(
         label="Signed on", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"), input_formats=["%Y-%m-%d"]
     )
@@ -76,13 +77,6 @@ class ConsentForm(_PaperForm):
         self.fields["procedure"].queryset = Procedure.objects.in_order()  # type: ignore[attr-defined]
         self.fields["given_on"].initial = self.today
         self.fields["paper"] = paper_field("The signed sheet, scanned", is_required=False)
-
-    def clean_levels(self) -> list[str]:
-        text: str = self.cleaned_data["levels"]
-        try:
-            return list(targets.read_levels(text)) if text.strip() else []
-        except ValueError as error:
-            raise forms.ValidationError(f"{error}. Write levels such as L4-L5.") from error
 
     def clean(self) -> dict[str, Any]:
         """Refuse days that cannot be together."""

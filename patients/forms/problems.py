@@ -12,9 +12,9 @@ from django import forms
 from pain_clinic.texts import PlainField
 from patients import problems
 from patients.forms.coverage import SIDES, day_field
+from patients.forms.levels import LevelsField
 from patients.models import Patient, Presentation
 from patients.problems import Wanted
-from procedures import levels as targets
 
 ON_FILE, MISSING = "yes", "no"
 STATES = [("", "not yet on file"), (ON_FILE, "on file"), (MISSING, "known not to be met")]
@@ -56,7 +56,7 @@ class ProblemForm(PapersForm):
     indication = forms.ChoiceField(label="For the payer it is", required=False)
     icd10 = PlainField(label="ICD-10", max_length=8, required=False, help_text="As M54.16.")
     side = forms.ChoiceField(label="Side", choices=SIDES, required=False)
-    levels = PlainField(label="Levels", max_length=200, required=False, help_text="As L4-L5, L5-S1; empty: any.")
+    levels = LevelsField(label="Levels", max_length=200, required=False, help_text="As L4-L5, L5-S1; empty: any.")
     pain_since = day_field("Pain since")
     conservative_since = day_field("Conservative care since")
     provocation_tests = forms.IntegerField(
@@ -84,12 +84,6 @@ class ProblemForm(PapersForm):
         if code and not ICD10.fullmatch(code):
             raise forms.ValidationError("This is not a code of ICD-10: write it as M54.16.")
         return code
-
-    def clean_levels(self) -> list[str]:
-        try:
-            return list(targets.read_levels(self.cleaned_data["levels"])) if self.cleaned_data["levels"].strip() else []
-        except ValueError as error:
-            raise forms.ValidationError(f"{error}. Write levels such as L4-L5.") from error
 
     def clean(self) -> dict[str, Any]:
         said: dict[str, Any] = super().clean() or {}
