@@ -1,14 +1,13 @@
 """Verbs that write down who somebody is and what is true of them."""
 
+from patients.records.cleaning import FieldRefused, clean
 from patients.records.facts import ALLOWED_BY, FactStale, MayNotRecord, NotAFact, amend_fact, mark_in_error, record
 from patients.records.people import (
     CHANGEABLE,
     ExternalIdTaken,
-    FieldRefused,
     PossibleDuplicate,
     Stale,
     amend,
-    clean,
     numbers,
     possible_duplicates,
     record_number,

@@ -40,7 +40,7 @@ from patients.models import (
     Score,
     Vaccination,
 )
-from patients.records.people import FieldRefused
+from patients.records.cleaning import FieldRefused
 from procedures.rules import offers
 
 Fact = TypeVar("Fact", bound=Recorded)

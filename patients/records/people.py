@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import connection, transaction
 from django.db.models import Q
-from phonenumber_field.phonenumber import to_python
 
 from pain_clinic import languages
 from pain_clinic.accounts.actors import Actor
-from pain_clinic.accounts.models import Site, User, check_time_zone
+from pain_clinic.accounts.models import Site, User
 from pain_clinic.audit import trail
-from pain_clinic.errors import Conflict, Forbidden, Refused, translated
-from pain_clinic.texts import clean_text
+from pain_clinic.errors import Conflict, Forbidden, translated
 from patients.models import FactChange, Patient, PatientSite, Sex, folded
+from patients.records.cleaning import FieldRefused, clean, phone_text
 
-LONGEST = {"last_name": 120, "first_name": 120, "payer": 120, "external_id": 80, "email": 254, "time_zone": 64}
-OLDEST_YEARS = 130
 # What may be changed afterwards, and in which order changes are applied.
 CHANGEABLE = (
     "last_name",
@@ -51,14 +46,6 @@ class Stale(Conflict):
             "Somebody else changed this patient in the meantime. Look at what is there now, then save again.",
             {"version": patient.version},
         )
-
-
-class FieldRefused(Refused):
-    """A value that cannot be kept; `field` names it."""
-
-    def __init__(self, code: str, field: str, message: str) -> None:
-        super().__init__(code, message, {"field": field})
-        self.field = field
 
 
 class PossibleDuplicate(Conflict):
@@ -219,17 +206,6 @@ def record_number(key: int) -> str:
     return f"{body}{-total % 10}"
 
 
-def clean(values: Mapping[str, Any], *, today: date) -> dict[str, Any]:
-    """Return the values as they are kept: without invisible signs, one space between words, telephones in one form.
-
-    `today` is the date at the patient's home site: nobody was born or died after it.
-
-    Raises:
-        FieldRefused: for the first value that cannot be kept.
-    """
-    return {name: _CLEANERS[name](name, value, today) for name, value in values.items()}
-
-
 def same_person(last_name: str, first_name: str, birth_date: date) -> list[Patient]:
     """Return those on file under exactly this name (case, accents and hyphens aside) and birth date."""
     name = folded(f"{last_name} {first_name}")
@@ -253,7 +229,7 @@ def possible_duplicates(
     last, first = folded(last_name), folded(first_name)
     swapped = _swapped(birth_date)
     contact = Q(pk__in=[])
-    number = _phone_text(phone)
+    number = phone_text(phone)
     if number:
         contact |= Q(phone=number)
     if email:
@@ -301,109 +277,3 @@ def _swapped(day: date) -> date | None:
 def _check_death(born: date, died: date | None) -> None:
     if died is not None and died < born:
         raise FieldRefused("death_before_birth", "deceased_on", "The date of death is before the birth date.")
-
-
-def _text(name: str, value: Any, today: date) -> str:
-    try:
-        text = clean_text(str(value or ""))
-    except ValueError as error:
-        raise FieldRefused("text_unusable", name, f"This text {error}.") from error
-    if len(text) > LONGEST[name]:
-        raise FieldRefused("too_long", name, f"At most {LONGEST[name]} characters.")
-    return text
-
-
-def _name(name: str, value: Any, today: date) -> str:
-    text = _text(name, value, today)
-    if not text:
-        raise FieldRefused("missing", name, f"The {name.replace('_', ' ')} is missing.")
-    return text
-
-
-def _external_id(name: str, value: Any, today: date) -> str | None:
-    return _text(name, value, today) or None
-
-
-def _birth_date(name: str, value: date, today: date) -> date:
-    if value > today:
-        raise FieldRefused("birth_date_in_future", name, "The birth date is in the future.")
-    if value.year < today.year - OLDEST_YEARS:
-        raise FieldRefused("birth_date_too_old", name, f"The birth date is more than {OLDEST_YEARS} years ago.")
-    return value
-
-
-def _deceased_on(name: str, value: date | None, today: date) -> date | None:
-    if value is not None and value > today:
-        raise FieldRefused("death_in_future", name, "The date of death is in the future.")
-    return value
-
-
-def _email(name: str, value: Any, today: date) -> str:
-    text = _text(name, value, today)
-    if text:
-        try:
-            validate_email(text)
-        except ValidationError as error:
-            raise FieldRefused("email_unusable", name, "This is not an e-mail address.") from error
-    return text
-
-
-def _phone_text(value: Any) -> str:
-    number = to_python(str(value)) if value else None
-    return number.as_e164 if number and number.is_valid() else ""
-
-
-def _phone(name: str, value: Any, today: date) -> str:
-    number = _phone_text(value)
-    if value and not number:
-        raise FieldRefused("phone_unusable", name, "This is not a telephone number. Write it with its country code, +1 …")
-    return number
-
-
-def _choice(options: Iterable[str]) -> Any:
-    allowed = frozenset(options)
-
-    def check(name: str, value: Any, today: date) -> str:
-        if value not in allowed:
-            raise FieldRefused("not_a_choice", name, f"Choose one of: {', '.join(sorted(allowed))}.")
-        return str(value)
-
-    return check
-
-
-def _language(name: str, value: Any, today: date) -> str:
-    if value not in languages.codes():
-        raise FieldRefused("not_a_choice", name, f"Choose one of: {languages.known()}.")
-    return str(value)
-
-
-def _time_zone(name: str, value: Any, today: date) -> str:
-    zone = _text(name, value, today)
-    if zone:
-        try:
-            check_time_zone(zone)
-        except ValidationError as error:
-            raise FieldRefused("time_zone_unknown", name, error.messages[0]) from error
-    return zone
-
-
-def _as_is(name: str, value: Any, today: date) -> Any:
-    return value
-
-
-_CLEANERS: dict[str, Any] = {
-    "last_name": _name,
-    "first_name": _name,
-    "birth_date": _birth_date,
-    "sex": _choice(Sex.values),
-    "email": _email,
-    "phone": _phone,
-    "language": _language,
-    "payer": _text,
-    "external_id": _external_id,
-    "time_zone": _time_zone,
-    "accepts_email": _as_is,
-    "accepts_details": _as_is,
-    "deceased_on": _deceased_on,
-    "home_site": _as_is,
-}
