@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import Group
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 
 from pain_clinic.accounts.models import Site, User
 from pain_clinic.accounts.roles import ROLES, sync_roles
@@ -44,6 +44,13 @@ def local(day: date, clock: str, zone: ZoneInfo = NEW_YORK) -> datetime:
     """Return the UTC instant of a wall time such as ``"8:15"`` in a zone."""
     hour, minute = clock.split(":")
     return datetime(day.year, day.month, day.day, int(hour), int(minute), tzinfo=zone).astimezone(UTC)
+
+
+def somebody_waits() -> bool:
+    """Say whether a statement of another connection waits for a lock of ours."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+        return bool(cursor.fetchone()[0])
 
 
 def together(*calls: Callable[[], T], timeout: float = 60) -> list[T | BaseException]:

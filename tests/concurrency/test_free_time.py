@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from scheduling import free_time, tasks
 from scheduling.models import Absence, Resource
@@ -21,10 +21,7 @@ LATER = NOW + timedelta(days=7)
 def until_entered_or_kept_out(entered: threading.Event) -> None:
     """Return once the leave is entered, or waits for a lock of ours."""
     for _ in range(60 * 20):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
-            (waiting,) = cursor.fetchone()
-        if waiting or entered.wait(0.05):
+        if factories.somebody_waits() or entered.wait(0.05):
             return
     raise AssertionError("the leave was neither entered nor kept out")
 

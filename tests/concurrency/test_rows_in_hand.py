@@ -75,10 +75,8 @@ def until_somebody_waits() -> None:
     """Return once a statement waits for a lock of ours."""
     pause = threading.Event()
     for _ in range(PATIENCE * 20):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
-            if cursor.fetchone()[0]:
-                return
+        if factories.somebody_waits():
+            return
         pause.wait(0.05)
     raise AssertionError("nobody came to wait")
 

@@ -16,9 +16,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import translation
 
-from pain_clinic import catalogues, languages
+from pain_clinic import languages
 from pain_clinic.accounts.actors import Actor
-from pain_clinic.catalogues import Unreadable, compiled, keys_of, read_compiled, read_source
+from pain_clinic.catalogues import compiled, keys_of, read_source
 from patients import access_lists, records
 from patients.models import Patient
 from scheduling import booking, openings
@@ -368,58 +368,3 @@ def test_a_language_that_django_does_not_know_has_its_name_from_the_file(folder:
     assert [(one.code, one.name, one.own_name) for one in languages.offered()][1] == ("ht", "Haitian Creole", "Kreyòl ayisyen")
     with translation.override("ht"):
         assert short_day(IN_A_WEEK) == "lendi, 21 de September"
-
-
-def test_our_compiler_makes_what_is_shipped(tmp_path: Path) -> None:
-    shipped = Path(django_settings.LOCALE_PATHS[0])
-    place = shipped / "es/LC_MESSAGES/django.po"
-    source = place.read_text(encoding="utf-8")
-
-    assert read_compiled(compiled(read_source(source))) == read_compiled(place.with_suffix(".mo").read_bytes())
-    assert keys_of((shipped / "django.pot").read_text(encoding="utf-8")) == keys_of(source)
-
-
-def test_a_source_is_read_as_translators_write_it() -> None:
-    source = """
-# a remark
-#, fuzzy
-msgid "one"
-msgstr "um?"
-
-#~ msgid "old"
-#~ msgstr "velho"
-
-msgctxt "alt. month"
-msgid "May"
-msgstr "maio"
-
-msgid ""
-"two "
-"lines"
-msgstr "duas "
-"linhas"
-
-msgid "%d day"
-msgid_plural "%d days"
-msgstr[0] "%d dia"
-msgstr[1] "%d dias"
-
-msgid "none"
-msgstr ""
-"""
-
-    assert read_source(source) == {"alt. month\x04May": "maio", "two lines": "duas linhas", "%d day\0%d days": "%d dia\0%d dias"}
-    with pytest.raises(Unreadable, match="line 2 cannot be read"):
-        read_source('msgid "a"\nmsgstr "b\n')
-
-
-@pytest.mark.parametrize(
-    ("key", "said", "is_fine"),
-    [
-        ("How are you?", "Como está?", True),
-        ("How are you?", '<a href="//x.example">?</a>', False),
-        ("Go", "A & B", False),
-    ],
-)
-def test_a_translation_that_brings_markup_is_held_back(key: str, said: str, is_fine: bool) -> None:
-    assert (catalogues.faults({key: said}) == []) is is_fine
