@@ -203,14 +203,14 @@ def plan_nights(*, at: datetime, budget: timedelta = BUDGET) -> Tally:
 def plan_some(run: PlanRun, *, at: datetime, limit: int = BATCH) -> Tally | None:
     """Plan the next courses of a night's run and write how far it has come, in one transaction.
 
-    It goes by the oldest course of each patient, with which the others are planned. Returns None when another worker has
-    the run in hand.
+    It goes by the oldest course of each patient in the site's time zone, with which the others are planned, each as of the
+    day at its own site. Returns None when another worker has the run in hand.
     """
     with transaction.atomic():
         row = PlanRun.objects.select_for_update(skip_locked=True).filter(pk=run.pk).first()
         if row is None:
             return None
-        firsts = Course.objects.firsts().filter(site=row.site_id, pk__gt=row.last_course)
+        firsts = Course.objects.firsts_by_clock().filter(site=row.site_id, pk__gt=row.last_course)
         keys = list(firsts.order_by("pk").values_list("pk", flat=True)[:limit])
         tally = plan(keys, at=at)
         row.last_course = keys[-1] if keys else row.last_course

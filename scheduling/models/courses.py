@@ -39,6 +39,11 @@ class CourseQuerySet(models.QuerySet["Course"]):
         older = Course.objects.planned().filter(patient=OuterRef("patient"), pk__lt=OuterRef("pk"))
         return self.planned().filter(~Exists(older))
 
+    def firsts_by_clock(self) -> CourseQuerySet:
+        """Keep of those that the planner looks after each patient's oldest in each time zone: its day begins at another hour."""
+        same = {"patient": OuterRef("patient"), "site__time_zone": OuterRef("site__time_zone"), "pk__lt": OuterRef("pk")}
+        return self.planned().filter(~Exists(Course.objects.planned().filter(**same)))
+
     def in_order(self) -> CourseQuerySet:
         return self.order_by("-status", "created_at", "pk")
 

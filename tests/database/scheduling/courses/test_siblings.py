@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -197,6 +197,24 @@ def test_the_night_plans_a_patients_courses_together_and_each_once(ward: Ward, b
     assert (tally.planned, tally.changed, run.planned) == (4, 0, 4)
     assert [row.earliest for row in map(current, (other, third))] == [current(one).ideal + GAP for one in (first, other)]
     assert list(courses.rehearse(at=NOW)) == []
+
+
+@pytest.mark.parametrize(("zone", "planned"), [("America/Los_Angeles", 2), ("America/New_York", 0)])
+def test_each_course_is_planned_in_the_night_of_its_own_sites_time_zone(ward: Ward, both: Any, zone: str, planned: int) -> None:
+    """At one in New York it is still the evening before further west: what ends with that day ends in that site's night."""
+    _, other = both()
+    there = factories.site(name="Elsewhere", slug="elsewhere", time_zone=zone)
+    Course.objects.filter(pk=other.pk).update(site=there, not_after=TODAY)
+    courses.plan([other.pk], at=NOW)
+    east = datetime.combine(TODAY + DAY, time(1, 30), tzinfo=ZoneInfo("America/New_York"))
+    courses.plan_nights(at=east)
+    is_over = zone == "America/New_York"
+    assert current(other).code == ("expired" if is_over else "")
+    west = datetime.combine(TODAY + DAY, time(1, 30), tzinfo=ZoneInfo("America/Los_Angeles"))
+    courses.plan_nights(at=west)
+    assert current(other).code == "expired"
+    run = PlanRun.objects.get(site=there, day=TODAY + DAY)
+    assert (run.planned, run.finished_at is not None) == (planned, True)
 
 
 def test_a_look_at_a_pathways_change_plans_each_course_beside_the_patients_others(ward: Ward, both: Any) -> None:
