@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
 from pain_clinic.accounts.actors import Actor
 from patients.facts import read
-from patients.models import Patient
+from patients.models import Patient, PerformedProcedure
 from procedures.catalogue import need_label
 from procedures.guidance import in_sentence, needs_reason, usual
 from procedures.levels import default_regions, touched, validate_target
@@ -44,7 +44,7 @@ def findings_of(
     found += [reason] if reason is not None else []
     found += fitness(scene, lacking, at)
     found += _about_patient(scene, patient, others)
-    found += _about_same_day(scene, others)
+    found += _about_same_day(scene, patient, others, at, case)
     found += _about_blocks(scene, blocks)
     found += pairs.findings_of(scene, others)
     found += pairs.findings_of_done(scene, at, case)
@@ -165,23 +165,43 @@ def _about_patient(scene: Scene, patient: Patient, others: Sequence[Appointment]
     ]
 
 
-def _about_same_day(scene: Scene, others: Sequence[Appointment]) -> list[Finding]:
-    """Ask whether it is meant that the patient comes twice on one day for the same work at the same place."""
+def _about_same_day(
+    scene: Scene, patient: Patient, others: Sequence[Appointment], at: datetime, case: Appointment | None
+) -> list[Finding]:
+    """Ask whether it is meant that the patient comes twice on one day for the same work at the same place.
+
+    What is on record as done that day counts as it was done, the patient gone or not; else what stands as it is booked.
+    """
     on = scene.starts_at.astimezone(ZoneInfo(scene.site.time_zone)).date()
-    return [
-        Finding(
-            code="same_day_twice",
-            severity=Severity.NEEDS_OVERRIDE,
-            message=(
-                "The patient is booked for this procedure at the same place that day already, "
-                f"{_where_else(scene, other)}. If both are meant, give the reason."
-            ),
-            source="booking",
-            about=str(other.pk),
-        )
+    done = _done_on(scene, patient, on, at, case)
+    over = {row.appointment for row in done}
+    found = [
+        _twice(str(other.pk), f"is booked for this procedure at the same place that day already, {_where_else(scene, other)}")
         for other in others
-        if other.is_standing and other.local_date == on and _is_same_place(scene, other)
+        if other.is_standing and other.public_id not in over and other.local_date == on and _is_same_place(scene, other)
     ]
+    same = [row for row in done if _is_same_place(scene, row)]
+    cases = {row.public_id: row for row in Appointment.objects.filter(public_id__in=[row.appointment for row in same])}
+    for row in same:
+        held = cases.get(row.appointment) if row.appointment else None
+        there = "as is on record" if row.site_id == scene.site.pk else "at another site"
+        where = _where_else(scene, held) if held else "elsewhere" if row.is_elsewhere else there
+        told = f"had this procedure at the same place that day already, {where}: it is done"
+        found.append(_twice(str(held.pk) if held else f"done{row.pk}", told))
+    return found
+
+
+def _done_on(scene: Scene, patient: Patient, on: date, at: datetime, case: Appointment | None) -> list[PerformedProcedure]:
+    """Return what is on record as done to the patient on a day, besides this case; no day ahead has any, so none is asked."""
+    if on > at.astimezone(ZoneInfo(scene.site.time_zone)).date():
+        return []
+    rows = PerformedProcedure.objects.of(patient).filter(done_on=on).order_by("pk")
+    return [row for row in rows if case is None or row.appointment != case.public_id]
+
+
+def _twice(about: str, told: str) -> Finding:
+    message = f"The patient {told}. If both are meant, give the reason."
+    return Finding(code="same_day_twice", severity=Severity.NEEDS_OVERRIDE, message=message, source="booking", about=about)
 
 
 def _where_else(scene: Scene, other: Appointment) -> str:
@@ -191,10 +211,10 @@ def _where_else(scene: Scene, other: Appointment) -> str:
     return f"at {other.starts_at.astimezone(ZoneInfo(other.zone)):%H:%M}"
 
 
-def _is_same_place(scene: Scene, other: Appointment) -> bool:
-    """Say whether another case is the same procedure and shares side and level, or region; what is not said may be any."""
-    side, levels = scene.target.side, scene.target.levels
-    if other.procedure_id != scene.procedure.pk or (side != other.side and "bilateral" not in (side, other.side)):
+def _is_same_place(scene: Scene, other: Appointment | PerformedProcedure) -> bool:
+    """Say whether it is the same procedure and shares side and level, or region; what is not said may be any."""
+    levels, sides = scene.target.levels, {scene.target.side or "midline", other.side or "midline"}
+    if other.procedure_id != scene.procedure.pk or (len(sides) > 1 and "bilateral" not in sides):
         return False
     if levels and other.levels:
         return not set(levels).isdisjoint(other.levels)

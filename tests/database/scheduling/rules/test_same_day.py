@@ -10,6 +10,7 @@ import pytest
 from django.core.management import call_command
 
 from pain_clinic.accounts.actors import Actor
+from patients.models import PerformedProcedure
 from procedures.models import Procedure
 from procedures.rules import Waiver
 from scheduling import booking
@@ -17,6 +18,7 @@ from scheduling.availability import Opening
 from scheduling.booking import RulesRefused, Target
 from scheduling.models import Appointment, RuleOverride, Status
 from tests import factories
+from tests.database.scheduling.rules.ruling import put
 from tests.factories import NOW, TOMORROW, SmallClinic, local
 
 DAY = timedelta(days=1)
@@ -122,3 +124,71 @@ def test_an_import_leaves_the_second_one_out_and_says_why(
     call_command("import_appointments", str(tmp_path / "a.csv"))
     assert "that day already, at 09:00" in capsys.readouterr().err
     assert list(Appointment.objects.exclude(external_id=None).values_list("external_id", flat=True)) == ["A2"]
+
+
+NOON = local(TOMORROW, "12:00")
+HERE = Target(side="left", levels=("L4-L5",))
+
+
+def done(clinic: SmallClinic, **values: Any) -> PerformedProcedure:
+    """Return what is on record of a case at nine whose patient has gone home."""
+    case = first(clinic)
+    Appointment.objects.filter(pk=case.pk).update(status=Status.DISCHARGED)
+    given = {"procedure": clinic.procedure, "done_on": TOMORROW, "side": "left", "levels": ["L4-L5"], "site": clinic.site}
+    return put(PerformedProcedure, clinic.patient, **{**given, "appointment": case.public_id, **values})
+
+
+def told(clinic: SmallClinic, by: Actor, target: Target = HERE, *, days: int = 0) -> list[str]:
+    """Return what is said at noon of another case at one."""
+    where = opening(clinic, days=days)
+    found = booking.preview(patient=clinic.patient, procedure=clinic.procedure, target=target, opening=where, by=by, at=NOON)
+    return [one.message for one in found if one.code == CODE]
+
+
+def test_a_case_of_the_day_that_is_done_and_gone_is_asked_about(clinic: SmallClinic, by: Actor) -> None:
+    done(clinic)
+    (message,) = told(clinic, by)
+    assert "at the same place that day already, at 09:00: it is done" in message
+    with pytest.raises(RulesRefused):
+        booking.book(
+            patient=clinic.patient, procedure=clinic.procedure, target=HERE, opening=opening(clinic), by=by, at=NOON
+        )  # fmt: skip
+    assert told(clinic, by, days=1) == []
+    assert told(clinic, by, Target(side="right", levels=("L4-L5",))) == []
+    assert told(clinic, by, Target(side="left", levels=("L5-S1",))) == []
+
+
+def test_what_was_done_counts_and_not_what_was_booked(clinic: SmallClinic, by: Actor) -> None:
+    done(clinic, side="right")
+    assert told(clinic, by) == []
+    assert len(told(clinic, by, Target(side="right", levels=("L4-L5",)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_asked"),
+    [
+        ({"done_on": TOMORROW - DAY}, False),
+        ({"is_in_error": True, "error_reason": "Another patient"}, False),
+        ({"appointment": None}, True),
+    ],
+)
+def test_only_what_stands_on_record_for_that_day_is_asked_about(
+    clinic: SmallClinic, by: Actor, changes: dict[str, Any], is_asked: bool
+) -> None:
+    row = done(clinic)
+    Appointment.objects.update(status=Status.NO_SHOW)
+    PerformedProcedure.objects.filter(pk=row.pk).update(**changes)
+    assert bool(told(clinic, by)) is is_asked
+
+
+def test_a_case_that_is_gone_and_not_yet_on_record_is_asked_about_too(clinic: SmallClinic, by: Actor) -> None:
+    case = first(clinic)
+    Appointment.objects.filter(pk=case.pk).update(status=Status.DISCHARGED)
+    assert len(told(clinic, by)) == 1
+
+
+def test_a_case_whose_patient_is_still_here_is_asked_about_once(clinic: SmallClinic, by: Actor) -> None:
+    row = done(clinic)
+    Appointment.objects.update(status=Status.RECOVERY)
+    Appointment.objects.filter(public_id=row.appointment).update(leaves_at=NOON + DAY / 48)
+    assert len(told(clinic, by)) == 1
