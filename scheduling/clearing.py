@@ -85,6 +85,7 @@ def answer(
             raise AskedOtherwise
         if line.kind == ClearanceKind.DECISION and is_agreed and not note.strip():
             raise records.FieldRefused("missing", "note", "Write down what was decided: goes on, or held from when until when.")
+        was_cleared = holdplan.plan_of(case=case, at=at).is_cleared
         said: dict[str, Any] = {
             "answer": Answer.GIVEN if is_agreed else Answer.REFUSED, "answered_on": _today(case, at), "answered_by": answered_by,
             "how": how, "note": note,
@@ -96,15 +97,15 @@ def answer(
         else:
             values = {"medication": line.medication, "kind": line.kind, "case": case.public_id, **line.times, **said}
             kept = records.record(kind=Clearance, patient=case.patient, values=values, by=by, at=at)
-        _follow(case, by, at)
+        _follow(case, by, at, was_cleared=was_cleared)
     return kept
 
 
-def _follow(case: Appointment, by: Actor, at: datetime) -> None:
-    """Ask again what waited for a word; tell the patient when with it every word is a yes."""
+def _follow(case: Appointment, by: Actor, at: datetime, *, was_cleared: bool) -> None:
+    """Ask again what waited for a word; tell the patient when with it every word is a yes, and each time that it comes to be."""
     rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])
     if holdplan.plan_of(case=case, at=at).is_cleared:
-        messages.plan_ready(appointment=case, at=at)
+        messages.plan_ready(appointment=case, at=at, is_anew=not was_cleared)
 
 
 class NothingToKeep(Refused):
@@ -141,7 +142,7 @@ def keep_decision(
         values = {name: getattr(old, name) for name in KEPT}
         values |= {**line.times, "case": case.public_id, "confirmed_on": _today(case, at)}
         kept = records.record(kind=Clearance, patient=case.patient, values=values, by=by, at=at)
-        _follow(case, by, at)
+        _follow(case, by, at, was_cleared=False)  # this word was none
     return kept
 
 
@@ -191,7 +192,7 @@ def tell_again(*, appointment: Appointment, by: Actor, at: datetime) -> bool:
         case = _locked(appointment, at)
         if not holdplan.plan_of(case=case, at=at).is_cleared:
             return False
-        messages.plan_ready(appointment=case, at=at)
+        messages.plan_ready(appointment=case, at=at, is_anew=True)
         staging.record("scheduling.tell_plan", case, by, details={})
         return True
 

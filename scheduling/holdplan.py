@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import structlog
 from django.conf import settings
+from django.db import DatabaseError, transaction
 
+from pain_clinic.errors import DomainError
 from patients.facts import read
 from patients.models import Answer, Clearance, ClearanceKind, Medication, MedicineKind
 from procedures.rules.clinic.holdplan import HOLD, Held, hold_plan
@@ -20,6 +23,7 @@ from procedures.rules.dates import day_end, instant, wall_clock
 from scheduling.assessing import facts_for, wish_of
 from scheduling.models import BEFORE_ARRIVAL, Appointment
 
+log = structlog.get_logger(__name__)
 SOURCE = Path(__file__).parent / "data" / "clearance.typ"
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -149,10 +153,20 @@ def _read(written: str, zone: ZoneInfo) -> date | datetime | None:
 
 
 def told_to_patient(*, case: Appointment, at: datetime) -> tuple[Held, ...]:
-    """Return what the patient may be told: the medicines held, once every prescriber agreed; else nothing."""
+    """Return what the patient may be told now: the medicines held, once every prescriber agreed; else nothing.
+
+    Nothing, too, where the rules break down on what is on file: then nobody knows whether the plan stands.
+    """
     if case.status not in BEFORE_ARRIVAL:
         return ()
-    plan = plan_of(case=case, at=at)
+    try:
+        with transaction.atomic():
+            plan = plan_of(case=case, at=at)
+    except (DomainError, DatabaseError):
+        raise
+    except Exception as error:  # a mail or a page that says "call us" is better than none
+        log.error("plan_broke_down", case=str(case.public_id), exc_info=error)
+        return ()
     return tuple(line.held for line in plan.lines if line.held.action == HOLD) if plan.is_cleared else ()
 
 

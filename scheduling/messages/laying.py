@@ -103,12 +103,21 @@ def _told(appointment: Appointment, kind: str, at: datetime) -> Message:
     return Message.objects.get(appointment=appointment, kind=kind, step="", calendar_sequence=appointment.calendar_sequence)
 
 
-def plan_ready(*, appointment: Appointment, at: datetime) -> Message:
-    """Lay down the notice that the medicine plan is ready; the plan itself is behind the link. Twice gives one row."""
+def plan_ready(*, appointment: Appointment, at: datetime, is_anew: bool = False) -> Message:
+    """Lay down the notice that the medicine plan is ready; the plan itself is behind the link. Twice gives one row.
+
+    `is_anew`: it had been taken back, or somebody asks for it, so that what was told before does not count; what waits does.
+    """
+    rows = Message.objects.filter(
+        appointment=appointment, kind=MessageKind.PLAN_READY, calendar_sequence=appointment.calendar_sequence
+    )
+    last = rows.order_by("-pk").first()
+    if last is not None and (not is_anew or last.state == MessageState.DUE):
+        return last
     made, _ = Message.objects.get_or_create(
         appointment=appointment,
         kind=MessageKind.PLAN_READY,
-        step="",
+        step=f"anew-{rows.count()}" if last is not None else "",
         calendar_sequence=appointment.calendar_sequence,
         defaults={
             "patient_id": appointment.patient_id,

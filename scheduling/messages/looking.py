@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -17,8 +17,8 @@ from pain_clinic.accounts.models import Site
 from pain_clinic.statements import Columns
 from patients.models import Patient
 from procedures.models import Procedure
-from scheduling import letters, links
-from scheduling.messages.words import FRESH, INVITES, NEAR, STALE, cannot_be_written_to
+from scheduling import holdplan, letters, links
+from scheduling.messages.words import FRESH, INVITES, NEAR, NO_PLAN, STALE, cannot_be_written_to
 from scheduling.models import (
     AFTER_VISIT,
     BEFORE_VISIT,
@@ -66,7 +66,10 @@ _LOOK = """
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A message with its case, site, procedure, patient and the patient's home joined, and what other rows say of it."""
+    """A message with its case, site, procedure, patient and the patient's home joined, and what other rows say of it.
+
+    `has_plan`: the patient was told that the medicine plan is ready, or is about to be, and it is still.
+    """
 
     message: Message
     now: datetime
@@ -106,7 +109,15 @@ def look_again(message_id: int, token: UUID) -> Seen | None:
     appointment.site, appointment.procedure, appointment.patient = site, procedure, patient
     patient.home_site = home
     message.appointment, message.patient = appointment, patient
-    return Seen(message, *values[first:])
+    seen = Seen(message, *values[first:])
+    if seen.has_plan or message.kind == MessageKind.PLAN_READY:  # a rule, a fact or a word may have taken it back since
+        seen = replace(seen, has_plan=is_plan_ready(appointment, seen.now))
+    return seen
+
+
+def is_plan_ready(appointment: Appointment, at: datetime) -> bool:
+    """Say whether the page behind the link shows the medicine plan now."""
+    return bool(holdplan.told_to_patient(case=appointment, at=at))
 
 
 def known(seen: Seen, own: letters.OwnWords) -> letters.Known:
@@ -142,7 +153,7 @@ def draft(*, message: Message, at: datetime) -> letters.Letter:
         unsubscribe=masked,
         asks=_asks(message, message.kind in INVITES and merged.exists()),
         is_question=bool(message.step) and asking.filter(code=message.step).exists(),
-        has_plan=plans.exclude(state=MessageState.WITHDRAWN).exists(),
+        has_plan=plans.exclude(state=MessageState.WITHDRAWN).exists() and is_plan_ready(message.appointment, at),
         is_diary=_is_diary(message),
         own=own_words(),
         **_before(message),
@@ -205,6 +216,8 @@ def why_not(seen: Seen) -> str:
         return cannot
     if message.kind == MessageKind.COURSE:
         return ""
+    if message.kind == MessageKind.PLAN_READY and not seen.has_plan:
+        return NO_PLAN
     if message.planned_at is None:
         # A later date without a message of its own is no reason: what is written is what is true now.
         return "superseded" if seen.has_newer else ""
@@ -230,6 +243,8 @@ def cannot_leave(message: Message, *, at: datetime) -> str:
     """Return why a message that did not leave would not leave now either, or an empty text (appointment and patient joined)."""
     if not message.may_help_again:
         return message.against() or cannot_be_written_to(message.patient) or message.reason
+    if message.kind == MessageKind.PLAN_READY and not is_plan_ready(message.appointment, at):
+        return NO_PLAN
     return _why_not_now(message, at) or cannot_be_written_to(message.patient)
 
 

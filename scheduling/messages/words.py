@@ -23,6 +23,7 @@ MERGED_WITHIN = timedelta(hours=2)  # what the cadence wants this soon is said i
 NEAR = timedelta(hours=1)  # nothing planned goes out this close to the arrival
 STALE = timedelta(hours=24)  # a planned message this late is no longer what was meant (a restored back-up, a long outage)
 ACTOR = Actor.system("messages")
+NO_PLAN = "no_plan"  # why a mail about the medicine plan does not leave
 
 # Confirmations go first; what can wait goes last.
 PRIORITY = {
@@ -66,6 +67,7 @@ REASONS = {
     "answered": "The patient has answered",
     "cadence": "Taken out of the plan of messages",
     "overtaken": "The next reminder took its place",
+    NO_PLAN: "The medicine plan is not ready any more",
     "quiet_hours": "Waits until the quiet hours end",
     "server_unreachable": "The mail server cannot be reached",
     "server_refuses_us": "The mail server refuses our sign-in",

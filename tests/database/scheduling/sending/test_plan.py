@@ -137,16 +137,3 @@ def test_kept_text_names_no_link(set_clock: Any) -> None:
     kept = Message.objects.get(appointment=appointment, step="").text
     assert "/l/***/" in kept
     assert "/l/***/" not in gateway.letters[0].text
-
-
-def test_medicine_plan_is_told_once_for_each_date(set_clock: Any) -> None:
-    appointment, gateway = case(), Recorder()
-    told(appointment)
-    first, second = messages.plan_ready(appointment=appointment, at=NOW), messages.plan_ready(appointment=appointment, at=NOW)
-    assert first == second
-
-    assert swept(gateway) == {"sent": 1}
-    assert gateway.letters[0].subject == "Please read before your visit on Wednesday 30 September"
-    set_clock(local(date(2026, 9, 23), "10:01"))
-    swept(gateway)
-    assert "Your medicine plan is ready" in gateway.letters[1].text

@@ -1,0 +1,127 @@
+"""Mails tell of the medicine plan while it is ready, and no longer: a rule, a fact or a word may take it back."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from pain_clinic.accounts.actors import Actor
+from patients import records
+from patients.models import Medication
+from procedures import tables
+from procedures.models import Procedure, RuleRow
+from scheduling import clearing, messages
+from scheduling.messages import looking
+from scheduling.models import Appointment, CaseDetails, Message, MessageKind
+from tests import factories
+from tests.database.scheduling.rules.ruling import ask_all
+from tests.database.scheduling.sending.outbox import Recorder, again, case, swept, told
+from tests.factories import NOW, local
+
+READY, CALL = "Your medicine plan is ready", "call us"
+SUBJECT = "Please read before your visit on Wednesday 30 September"
+
+
+@pytest.fixture
+def nurse(set_clock: Any) -> Actor:
+    tables.load(by=Actor.system("tests"), at=NOW)
+    return Actor.of_user(factories.user(role="nurse"))
+
+
+@pytest.fixture
+def held(nurse: Actor) -> Appointment:
+    """Return a coming case of somebody on apixaban, whose prescriber agreed, and which the patient was told of."""
+    made = case()
+    told(made)
+    Procedure.objects.filter(pk=made.procedure_id).update(bleeding_class="intermediate")
+    ask_all(made.patient)
+    taken = {"kind": "antithrombotic", "drug": "apixaban", "name": "Apixaban"}
+    records.record(kind=Medication, patient=made.patient, values=taken, by=nurse, at=NOW)
+    answer(made, nurse)
+    return made
+
+
+def answer(made: Appointment, nurse: Actor, *, is_agreed: bool = True) -> None:
+    said = {"drug": "apixaban", "answered_by": "Dr. Heart", "how": "fax", "by": nurse, "at": NOW}
+    clearing.answer(appointment=made, is_agreed=is_agreed, **said)
+
+
+def change_rule() -> None:
+    """Let the table hold apixaban for longer than the prescriber agreed to."""
+    row = RuleRow.objects.get(row_id="apixaban")
+    row.data = row.data | {"hold_before": row.data["hold_before"] | {"intermediate": {"action": "hold", "hours": 96}}}
+    row.save(update_fields=["data"])
+
+
+def notices(made: Appointment) -> list[tuple[str, str]]:
+    rows = Message.objects.filter(appointment=made, kind=MessageKind.PLAN_READY).order_by("pk")
+    return [(row.state, row.reason) for row in rows]
+
+
+def reminded(set_clock: Any, gateway: Recorder) -> str:
+    """Return the text of the preparation, which leaves a week before."""
+    set_clock(local(date(2026, 9, 23), "10:01"))
+    assert swept(gateway) == {"sent": 1}
+    return gateway.letters[-1].text
+
+
+def test_a_plan_that_is_ready_is_told_once_for_each_date(held: Appointment, nurse: Actor, set_clock: Any) -> None:
+    gateway = Recorder()
+    assert messages.plan_ready(appointment=held, at=NOW) == messages.plan_ready(appointment=held, at=NOW, is_anew=True)
+    assert swept(gateway) == {"sent": 1}
+    assert gateway.letters[0].subject == SUBJECT
+    answer(held, nurse)  # once more, and nothing new
+    assert swept(gateway) == {}
+    assert READY in reminded(set_clock, gateway)
+
+
+def test_later_mails_say_nothing_of_a_plan_that_a_rule_has_taken_back(held: Appointment, set_clock: Any) -> None:
+    gateway = Recorder()
+    swept(gateway)
+    change_rule()
+    waiting = again(held, "preparation")
+    assert READY not in looking.draft(message=waiting, at=NOW).text
+    text = reminded(set_clock, gateway)
+    assert (READY in text, CALL in text) == (False, True)
+
+
+def test_the_notice_itself_does_not_leave_when_the_plan_was_taken_back_before(held: Appointment, nurse: Actor) -> None:
+    change_rule()
+    gateway = Recorder()
+    assert swept(gateway) == {"skipped": 1}
+    assert (gateway.letters, notices(held)) == ([], [("skipped", "no_plan")])
+    staff = Actor.system("desk", "scheduling.view_messages")
+    notice = Message.objects.get(appointment=held, kind=MessageKind.PLAN_READY)
+    with pytest.raises(messages.WouldNotLeave, match="not ready any more"):
+        messages.send_again(message=notice, by=staff, at=NOW)
+    answer(held, nurse)  # to the new times
+    assert swept(gateway) == {"sent": 1}
+
+
+def test_a_plan_that_comes_to_be_ready_again_is_told_again(held: Appointment, nurse: Actor) -> None:
+    gateway = Recorder()
+    swept(gateway)
+    change_rule()
+    answer(held, nurse)
+    assert swept(gateway) == {"sent": 1}
+    answer(held, nurse, is_agreed=False)
+    answer(held, nurse)
+    assert swept(gateway) == {"sent": 1}
+    assert [letter.subject for letter in gateway.letters] == [SUBJECT] * 3
+
+
+def test_who_asks_to_tell_the_patient_again_does(held: Appointment, nurse: Actor) -> None:
+    gateway = Recorder()
+    swept(gateway)
+    assert clearing.tell_again(appointment=held, by=nurse, at=NOW)
+    assert clearing.tell_again(appointment=held, by=nurse, at=NOW)  # which waits already
+    assert swept(gateway) == {"sent": 1}
+
+
+def test_where_the_rules_break_down_the_mail_leaves_and_tells_of_no_plan(held: Appointment, set_clock: Any) -> None:
+    gateway = Recorder()
+    swept(gateway)
+    CaseDetails.objects.update_or_create(appointment=held, defaults={"intake": {"clear_liquids": "after lunch"}})
+    assert READY not in reminded(set_clock, gateway)
