@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from fractions import Fraction
+from typing import TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -91,6 +92,7 @@ class Details:
 
 
 NOTHING_SAID = Details()
+CountedCases: TypeAlias = "tuple[tuple[Appointment, Session], ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +192,24 @@ def judge(wish: Wish, reading: Reading, known: Known, others: Iterable[Appointme
 
 def facts_for(wish: Wish, reading: Reading, known: Known, others: Iterable[Appointment], at: datetime) -> Facts:
     """Return the facts for a wish."""
+    return facts_with(wish, reading, known, counted_cases(reading, known, others), at)
+
+
+def counted_cases(reading: Reading, known: Known, others: Iterable[Appointment]) -> CountedCases:
+    """Return the patient's other cases with the sessions that rules count, those left out that are on file as performed."""
+    return tuple((other, session_of(other, reading.book)) for other in others if other.public_id not in known.cases)
+
+
+def facts_with(wish: Wish, reading: Reading, known: Known, cases: CountedCases, at: datetime) -> Facts:
+    """Return the facts for a wish beside other cases, which many wishes of one patient have in common."""
     book = reading.book
-    held = [(other, session_of(other, book)) for other in others if other.public_id not in known.cases]
     families = book.families_by_id if book is not None else None
-    sessions = [session for _, session in held]
+    sessions = [session for _, session in cases]
     facts = known.facts(request_of(wish, book, known), sessions, at=at, zone=wish.zone, families=families)
     # Who was booked first has the unit.
     before = [
         (str(other.public_id), session)
-        for other, session in held
+        for other, session in cases
         if session.status == "booked" and (wish.number is None or other.pk < wish.number)
     ]
     return used_up(facts, before, book) if before else facts

@@ -68,8 +68,13 @@ def open_cases(patients: Iterable[int], at: datetime) -> list[Appointment]:
     return found
 
 
-def fixed_ahead(series: int) -> frozenset[int]:
-    """Return the numbers of the sessions of a series that are fixed before the response to one before them is known."""
+def fixed_ahead(series: int | None) -> frozenset[int]:
+    """Return the numbers of the sessions of a series that are fixed before the response to one before them is known.
+
+    None is of a series that is not saved.
+    """
+    if series is None:
+        return frozenset()
     with connection.cursor() as cursor:
         cursor.execute(_FIXED_OF_SERIES, {"series": series, "away": list(AWAY)})
         return frozenset(number for (number,) in cursor.fetchall())

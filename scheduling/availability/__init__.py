@@ -6,7 +6,7 @@ hours, breaks, leave and bookings are already in each unit's bitmap; nothing her
 
 from scheduling.availability.bitmaps import at_least, erode
 from scheduling.availability.explanation import Explanation, Help, Relaxation, Shortage, explain
-from scheduling.availability.search import Opening, earliest, first_starts, open_dates, search
+from scheduling.availability.search import Known, Opening, earliest, first_starts, open_dates, search
 from scheduling.availability.words import Demand, Frame, Plan, Question, Unit, Window, runs_of
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Explanation",
     "Frame",
     "Help",
+    "Known",
     "Opening",
     "Plan",
     "Question",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 
 from django.conf import settings
@@ -13,7 +13,7 @@ from patients.models import Patient
 from procedures.catalogue import needs_under
 from procedures.guidance import in_sentence, usual
 from procedures.models import Procedure, ProcedureNeed
-from scheduling.availability import Explanation, Frame, Opening, Question, Relaxation, Window, explain, open_dates, search
+from scheduling.availability import Explanation, Frame, Known, Opening, Question, Relaxation, Window, explain, open_dates, search
 from scheduling.intervals import SLOT_MINUTES
 from scheduling.models import Appointment, Kind, Resource
 from scheduling.openings.planning import plans_of
@@ -30,10 +30,11 @@ class Look:
     needs: Sequence[ProcedureNeed]
     stock: Stock
     blocked: Sequence[Blocked]
+    _known: Known = field(default_factory=dict)  # what was worked out of the plans, which all that is asked has in common
 
     def dates(self) -> tuple[date, ...]:
         """Return the local dates on which the procedure could start, without naming who and what."""
-        return open_dates(self.question)
+        return open_dates(self.question, self._known)
 
     def between(
         self, earliest: datetime, latest: datetime, *, grid_minutes: int, per_day: int, limit: int
@@ -41,7 +42,8 @@ class Look:
         """Return openings of a part of the window."""
         window = self.question.window
         part = replace(window, earliest=max(earliest, window.earliest), latest=min(latest, window.latest))
-        return search(replace(self.question, window=part, grid_slots=grid_minutes // SLOT_MINUTES, per_day=per_day, limit=limit))
+        asked = replace(self.question, window=part, grid_slots=grid_minutes // SLOT_MINUTES, per_day=per_day, limit=limit)
+        return search(asked, self._known)
 
     def why_none(self, site: Site | None, physician: Resource | None) -> Explanation:
         """Say why there are no openings in the whole window; this reads what the question left out."""

@@ -10,6 +10,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from procedures.pathways.joint import Apart, Cap, Cost, Gap, Part, Placed, Together, cost_of, place
+from procedures.pathways.joint.costing import is_kept
+from procedures.pathways.joint.sweeping import least_ahead, most_ahead
 from procedures.rules.dates import Period
 
 FIRST = date(2026, 12, 1)
@@ -172,3 +174,27 @@ def test_a_large_question_is_given_up_and_says_so() -> None:
     answer = place(Together(parts, gaps), most_tries=600)
     assert (answer.cost[0], answer.cost[2]) == (0, 0)
     assert cost_of(Together(parts, gaps), answer.days) == answer.cost
+
+
+@st.composite
+def gaps_between(draw: st.DrawFn) -> tuple[Gap, list[int], list[tuple[int, int]]]:
+    most = draw(st.one_of(st.none(), st.integers(0, 12)))
+    ideal = draw(st.one_of(st.none(), st.integers(0, 12)))
+    gap = Gap(0, 1, draw(st.integers(0, 6)), ideal, most, is_bound=draw(st.booleans()))
+    after = sorted(draw(st.dictionaries(st.integers(0, 40), st.integers(0, 20), max_size=12)).items())
+    return gap, sorted(draw(st.sets(st.integers(0, 40), max_size=12))), after
+
+
+@given(gaps_between(), st.sampled_from([1, 3, 1 << 32]))
+@settings(max_examples=500, deadline=None)
+def test_one_sweep_finds_what_asking_about_each_pair_of_days_finds(
+    asked: tuple[Gap, list[int], list[tuple[int, int]]], unit: int
+) -> None:
+    gap, bits, after = asked
+    kept = [[(to, cost) for to, cost in after if is_kept(gap, to - bit)] for bit in bits]
+    costs = [
+        min((unit * abs(to - bit - (gap.ideal or 0)) + cost for to, cost in ways), default=None)
+        for bit, ways in zip(bits, kept, strict=True)
+    ]
+    assert least_ahead(gap, bits, after, unit) == costs
+    assert most_ahead(gap, bits, after) == [max((count for _, count in ways), default=0) for ways in kept]

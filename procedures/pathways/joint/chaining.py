@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from procedures.pathways.joint.bits import bits_of
-from procedures.pathways.joint.costing import is_kept
+from procedures.pathways.joint.sweeping import least_ahead, most_ahead
 from procedures.pathways.joint.words import Gap
 
 HALF = 32  # bits
@@ -46,10 +46,8 @@ class Chain:
                 after = [
                     (to, (fewer if self.anyway >> to & 1 else found)[at + 1][to] + to + self.base) for to in self.days[at + 1]
                 ]  # fmt: skip
-                for bit in self.days[at]:
-                    target = bit + (gap.ideal or 0)
-                    costs = ((abs(to - target) << HALF) + cost for to, cost in after if is_kept(gap, to - bit))
-                    found[at][bit] = min(costs, default=FAR)
+                least = least_ahead(gap, self.days[at], after, 1 << HALF)
+                found[at] = {bit: FAR if cost is None else cost for bit, cost in zip(self.days[at], least, strict=True)}
             self._ahead[hits] = tuple(found)
         return self._ahead[hits]
 
@@ -60,8 +58,7 @@ class Chain:
         found[-1] = dict.fromkeys(self.days[-1], 0)
         for at in reversed(range(len(self.gaps))):
             after = [(to, found[at + 1][to] + (self.anyway >> to & 1)) for to in self.days[at + 1]]
-            for bit in self.days[at]:
-                found[at][bit] = max((hits for to, hits in after if is_kept(self.gaps[at], to - bit)), default=0)
+            found[at] = dict(zip(self.days[at], most_ahead(self.gaps[at], self.days[at], after), strict=True))
         return tuple(found)
 
     def with_day(self, at: int, bit: int, ideal: int, hits: int) -> int:
@@ -72,10 +69,20 @@ class Chain:
     def least(self, at: int, domain: int, ideal: int, hits: int) -> int:
         """Return what a session on one of these days and all that follow cost at least."""
         key = (at, domain, ideal, hits)
-        if key not in self._least:
-            self._least[key] = min(self.with_day(at, bit, ideal, hits) for bit in bits_of(domain))
-        return self._least[key]
+        found = self._least.get(key)
+        if found is None:
+            near, served = self.ahead(hits)[at], self.ahead(max(hits - 1, 0))[at]
+            anyway = self.anyway
+            costs = (
+                (abs(bit - ideal) << HALF) + bit + (served if anyway >> bit & 1 else near)[bit]
+                for bit in self.days[at]
+                if domain >> bit & 1
+            )
+            found = self._least[key] = min(costs) + self.base
+        return found
 
     def most(self, at: int, domain: int) -> int:
         """Return how many sessions from this one on could be on days on which the patient comes anyway."""
+        if not self.anyway:
+            return 0
         return max((self.anyway >> bit & 1) + self.most_hits[at][bit] for bit in bits_of(domain))

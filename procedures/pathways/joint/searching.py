@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 from procedures.pathways.joint.bits import bits_of, lowest, nearest
 from procedures.pathways.joint.chaining import HALF, LOWER, Chain
-from procedures.pathways.joint.costing import Spent, is_kept, without
+from procedures.pathways.joint.costing import Spent, without
+from procedures.pathways.joint.sweeping import least_ahead
 from procedures.pathways.joint.words import BLOCKED, NEEDS_REASON, Cost, Gap, Together
 
 STRAYS = (0, 2, 5)  # how far the first walks may stray from the most promising days, over all sessions
@@ -109,13 +110,11 @@ class Search:
         bits = [list(bits_of(self._domain(at))) for at in range(len(parts))]
         for at in reversed(range(len(parts))):
             followers = [gap for gap in self.question.gaps if gap.first == at and self.leading[gap.second] == (gap,)]
-            for bit in bits[at]:
-                least = 0
-                for gap in followers:
-                    target = bit + (gap.ideal or 0)
-                    steps = [abs(to - target) + found[gap.second][to] for to in bits[gap.second] if is_kept(gap, to - bit)]
-                    least += min(steps, default=0)
-                found[at][bit] = least
+            found[at] = dict.fromkeys(bits[at], 0)
+            for gap in followers:
+                after = [(to, found[gap.second][to]) for to in bits[gap.second]]
+                for bit, least in zip(bits[at], least_ahead(gap, bits[at], after, 1), strict=True):
+                    found[at][bit] += least or 0
         return tuple(found)
 
     @cached_property
@@ -134,9 +133,19 @@ class Search:
         return self.chain if is_even else None
 
     def _hits(self, used: int, open_ones: int) -> int:
-        """Return how many of the sessions left must be on days on which the patient comes anyway, not to lose by journeys."""
-        assert self.best is not None
-        return max((used & ~self.anyway).bit_count() + open_ones - self.best[0][3], 0)
+        """Return how many of the sessions left must be on days on which the patient comes anyway, not to lose by journeys.
+
+        While nothing has been found that is what could be at best.
+        """
+        most = self.best[0][3] if self.best is not None else self.fewest_journeys
+        return max((used & ~self.anyway).bit_count() + open_ones - most, 0)
+
+    @cached_property
+    def fewest_journeys(self) -> int:
+        """Return how few journeys a chain could take, were it not for the rules."""
+        assert self.chain is not None
+        domain = self._domain(0)
+        return len(self.question.parts) - (self.chain.most(0, domain) if domain else 0)
 
     def _domain(self, at: int) -> int:
         found = 0
@@ -269,7 +278,7 @@ class Search:
             needs_reason = (at, bit) in self.reasoned
             return max(0, bit - latest), needs_reason, not known >> bit & 1, abs(bit - ideal) + onward[bit], bit
 
-        chain = self._even(*bound[:3])
+        chain = self._even(*bound[:3]) if self.best is not None or any(bound[:3]) else self.chain
         if chain is None:
             return sorted(bits_of(domain), key=rank)
         hits = self._hits(spent.used, len(self.question.parts) - at)

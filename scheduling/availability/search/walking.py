@@ -32,9 +32,9 @@ def first_starts(question: Question) -> tuple[datetime, ...]:
     return tuple(found)
 
 
-def open_dates(question: Question) -> tuple[date, ...]:
+def open_dates(question: Question, known: Known | None = None) -> tuple[date, ...]:
     """Return the local dates on which a procedure could start, in order, without naming who and what."""
-    known: Known = {}
+    known = {} if known is None else known
     found: set[date] = set()
     for plan in question.plans:
         view = View(question, plan, known)
@@ -48,14 +48,16 @@ def open_dates(question: Question) -> tuple[date, ...]:
     return tuple(sorted(found))
 
 
-def search(question: Question) -> tuple[Opening, ...]:
+def search(question: Question, known: Known | None = None) -> tuple[Opening, ...]:
     """Return the first openings in total order: start, then the least-loaded physician, then rank and id.
+
+    `known` keeps what was worked out for other questions about the very same plans.
 
     Among units that could serve, the one with the fewest capabilities comes first, so that the operating room is left
     for what needs it; then the least loaded, which has the most free time left on that local date; then rank and id.
     Whoever leads is chosen by load alone.
     """
-    known: Known = {}  # plans share the demands in which they do not differ
+    known = {} if known is None else known  # plans share the demands in which they do not differ
     views = [view for plan in question.plans if (view := View(question, plan, known)).starts]
     if not views:
         return ()

@@ -10,18 +10,16 @@ from functools import cached_property
 from django.conf import settings
 
 from procedures import rulebook
-from procedures.models import Procedure
 from procedures.pathways import Aim, KeptApart
 from procedures.pathways.joint import BLOCKED, FINE, NEEDS_REASON, Apart, Cap, Gap, Joint, Part, Placed, Together
 from procedures.rules import Facts, Finding, Session, Severity, assess
 from procedures.rules.dates import as_date
 from procedures.rules.earliest import at_date, blocks
-from scheduling.assessing import facts_for, used_up
+from scheduling.assessing import facts_with, used_up
 from scheduling.availability import Opening
 from scheduling.courses.aims import Rulebook
 from scheduling.courses.offering import pack
 from scheduling.models import AWAY, SeriesSession
-from scheduling.openings import Options, look
 from scheduling.series.proposing.beside import at_one_time, note, to_decide
 from scheduling.series.proposing.scene import Free, Row, Scene
 from scheduling.series.words import Suggested
@@ -39,7 +37,9 @@ class Ground:
     scene: Scene
     rows: tuple[Row, ...]
     freed: frozenset[int] = frozenset()  # numbers of the sessions that keep apart only from what is booked
-    _findings: dict[tuple[int, date, frozenset[tuple[int, date]]], tuple[Finding, ...]] = field(default_factory=dict)
+    _free: dict[str, Free] = field(default_factory=dict)
+    # By the work that is judged, and the work that is placed: of the same work the rules say the same.
+    _findings: dict[tuple[int, date, tuple[tuple[int, date], ...]], tuple[Finding, ...]] = field(default_factory=dict)
     _kept: dict[tuple[int, date, tuple[tuple[int, date], ...]], Finding | None] = field(default_factory=dict)
     _bare: dict[tuple[int, date], Facts] = field(default_factory=dict)
     _sessions: dict[tuple[int, date], Session] = field(default_factory=dict)
@@ -47,35 +47,19 @@ class Ground:
 
     # --- what is free ---
 
-    @cached_property
-    def free(self) -> tuple[Free, ...]:
-        """Return what is free for each row; rows of one procedure are looked for together."""
-        found: dict[str, Free] = {}
-        for code in dict.fromkeys(row.procedure.code for row in self.rows):
-            same = [row for row in self.rows if row.procedure.code == code]
-            window = (code, min(row.first for row in same), max(row.last for row in same))
-            if window not in self.scene.looked:
-                self.scene.looked[window] = self._look(same[0].procedure, *window[1:])
-            found[code] = self.scene.looked[window]
-        return tuple(found[row.procedure.code] for row in self.rows)
+    def free(self, index: int, *, is_whole: bool = False) -> Free:
+        """Return what is free for a row, as far on as was read; rows of one procedure are looked for together.
 
-    def _look(self, procedure: Procedure, first: date, last: date) -> Free:
-        """Read once what is free from one day to another; nothing is named yet: only few of the days will be asked for."""
-        if last < first:
-            return Free((), None)
-        series, zone = self.scene.series, self.scene.zone
-        found = look(
-            procedure=procedure,
-            at=self.scene.at,
-            earliest=datetime.combine(first, time(), tzinfo=zone),
-            latest=datetime.combine(last + _DAY, time(), tzinfo=zone),
-            site=series.site,
-            physician=series.physician,
-            patient=series.patient,
-            options=Options(sedation=procedure.planned_sedation),
-        )
-        days = found.dates()
-        return Free(days, found, "" if days else found.why_none(series.site, series.physician).text)
+        Few sessions are put off to the end of their time: what lies beyond the days near the ideal ones is read if need be.
+        """
+        code = self.rows[index].procedure.code
+        known = self._free.get(code)
+        if known is None or (is_whole and not known.is_whole):
+            same = [row for row in self.rows if row.procedure.code == code]
+            first, last = min(row.first for row in same), max(row.last for row in same)
+            until = last if is_whole else min(last, max(row.near for row in same))
+            known = self._free[code] = self.scene.free(same[0].procedure, first, until, is_whole=until == last)
+        return known
 
     def openings(self, index: int, day: date, *, is_shared: bool) -> tuple[Opening, ...]:
         """Return the first opening of a day for a row; where others share the day, some more to choose from.
@@ -89,7 +73,7 @@ class Ground:
         return clear if clear or self.is_strict(index) else found
 
     def _starts(self, index: int, day: date, *, is_shared: bool) -> tuple[Opening, ...]:
-        free, row = self.free[index], self.rows[index]
+        free, row = self.free(index), self.rows[index]
         key = (row.procedure.code, day, is_shared)
         if key not in self.scene.openings:
             assert free.look is not None
@@ -104,15 +88,21 @@ class Ground:
 
     def days_of(self, index: int) -> tuple[date, ...]:
         """Return the days that one row may have, at most `MOST_DAYS`, those nearest to its ideal one."""
-        row = self.rows[index]
-        met = self.scene.proposed.days
-        days = [day for day in self.free[index].days if row.first <= day <= row.last]
+        row, free, met = self.rows[index], self.free(index), self.scene.proposed.days
+        days = [day for day in free.days if row.first <= day <= row.last]
         days = [day for day in days if day not in met or self.openings(index, day, is_shared=False)]
         if row.session.fixed_on is not None:
             return tuple(day for day in days if day == row.session.fixed_on)
-        if row.leader is None:  # what comes before others may open a day to those, so only these are judged by themselves
+        is_enough = free.is_whole or row.last <= free.last or len(days) > MOST_DAYS
+        if row.leader is None and is_enough:
+            # What comes before others may open a day to those, so only these are judged by themselves.
             days = self._from_covered(index, days)
         nearest = sorted(days, key=lambda day: (abs(day - row.ideal), day))[:MOST_DAYS]
+        if not free.is_whole and free.last < row.last and (
+            not is_enough or len(nearest) < MOST_DAYS or free.last - row.ideal < abs(nearest[-1] - row.ideal)
+        ):  # fmt: skip
+            self.free(index, is_whole=True)
+            return self.days_of(index)
         return tuple(sorted(nearest))
 
     def _from_covered(self, index: int, days: list[date]) -> list[date]:
@@ -222,22 +212,23 @@ class Ground:
 
     def findings(self, index: int, day: date, placed: Placed) -> tuple[Finding, ...]:
         """Return everything that the rules say of it; what lies after the day plays no part."""
-        counted = frozenset((other, on) for other, on in placed.items() if on <= day and other != index)
-        key = (index, day, counted)
+        counted = {other: on for other, on in sorted(placed.items()) if on <= day and other != index}
+        key = (self.works[index], day, tuple((self.works[other], on) for other, on in counted.items()))
         found = self._findings.get(key)
         if found is None:
-            facts = self.facts(index, day, dict(sorted(counted)))
+            facts = self.facts(index, day, counted)
             found = self._findings[key] = assess(rulebook.in_force(self.scene.reading.book, facts, day), facts, day)
         return found
 
     def facts(self, index: int, day: date, placed: Placed) -> Facts:
         """Return what is known when a row is judged on a day, the placed ones counted as booked."""
-        bare = self._bare.get((index, day))
+        key = (self.works[index], day)
+        bare = self._bare.get(key)
         if bare is None:
             scene = self.scene
             known = scene.reading.known[scene.series.patient_id]
             wish = scene.wish(self.rows[index], day)
-            bare = self._bare[index, day] = at_date(facts_for(wish, scene.reading, known, scene.others, scene.at), day)
+            bare = self._bare[key] = at_date(facts_with(wish, scene.reading, known, scene.cases, scene.at), day)
         own = [self.session(other, on) for other, on in placed.items()]
         if not own:
             return bare
@@ -245,10 +236,17 @@ class Ground:
 
     def session(self, index: int, day: date) -> Session:
         """Return a row on a day as a session that is booked."""
-        found = self._sessions.get((index, day))
+        key = (self.works[index], day)
+        found = self._sessions.get(key)
         if found is None:
-            found = self._sessions[index, day] = self.scene.as_session(self.rows[index], day)
+            found = self._sessions[key] = self.scene.as_session(self.rows[index], day)
         return found
+
+    @cached_property
+    def works(self) -> tuple[int, ...]:
+        """Return for each row the first one that is the very same work, of which the rules say the same on the same day."""
+        first: dict[object, int] = {}
+        return tuple(first.setdefault(self.scene.work(row), index) for index, row in enumerate(self.rows))
 
     # --- the time of a day ---
 
@@ -294,7 +292,7 @@ class Ground:
         opening = packed[members.index(index)]
         told = [one for one in self.findings(index, day, placed) if one.severity is not Severity.ADVICE]
         told += self._beside(index, day, placed, opening)
-        read = self.free[index].look
+        read = self.free(index).look
         assert read is not None
         return Suggested(pack(opening, read.answer(packed), self.scene.zone), tuple(told))
 
@@ -310,7 +308,9 @@ class Ground:
             return
         row = self.rows[index]
         ideal = row.ideal if row.leader is None else placed[row.leader] + timedelta(days=row.session.ideal_days)
-        nearer = [one for one in self.free[index].days if abs(one - ideal) < abs(day - ideal) and self._could(index, one, placed)]
+        away = abs(day - ideal)
+        read = self.free(index, is_whole=ideal + away > self.free(index).last)
+        nearer = [one for one in read.days if abs(one - ideal) < away and self._could(index, one, placed)]
         for other in sorted(nearer, key=lambda one: abs(one - ideal))[:MOST_DAYS]:
             kept = self.kept_apart(index, other, placed)
             if kept is not None and not any(blocks(one) for one in self.findings(index, other, placed)):
@@ -323,20 +323,25 @@ class Ground:
             return f"It follows session {self.rows[row.leader].session.number}, which has no date."
         if row.session.not_after is not None and row.first > row.session.not_after:
             return f"It could not be before {row.first}, and the order says not after {row.session.not_after}."
-        days = [day for day in self.free[index].days if self._could(index, day, placed)]
-        if not days and row.first > self.scene.today + timedelta(days=settings.BOOKING_HORIZON_DAYS):
+        day = self._first_day(index, placed)
+        if day is None and row.first > self.scene.today + timedelta(days=settings.BOOKING_HORIZON_DAYS):
             return f"It could not be before {row.first}, and bookings open {settings.BOOKING_HORIZON_DAYS} days ahead."
-        if not days:
-            return self.free[index].why_none or f"Nothing is free from {row.first} to {row.last}."
-        standing = self.standing(index, days[0], placed)
+        if day is None:
+            return self.free(index).why_none or f"Nothing is free from {row.first} to {row.last}."
+        standing = self.standing(index, day, placed)
         if standing:
             return " ".join(dict.fromkeys(one.message for one in standing))
         for cap in self.question.caps:
-            if index in cap.members and self._room_from(cap, days[0], placed) != days[0]:
+            if index in cap.members and self._room_from(cap, day, placed) != day:
                 return f"At most {cap.most} sessions in {cap.period} by the pathway."
         if self.scene.series.is_one_weekday:
             return "No free day beside the other sessions falls on the same weekday as they do."
         return "No free day keeps the intervals and limits of this series beside its other sessions."
+
+    def _first_day(self, index: int, placed: Placed) -> date | None:
+        """Return the first free day that a row could have beside these; where none has been read, all its days are."""
+        ways = (self.free(index, is_whole=is_whole).days for is_whole in (False, True))
+        return next((day for days in ways for day in days if self._could(index, day, placed)), None)
 
     def _could(self, index: int, day: date, placed: Placed) -> bool:
         row = self.rows[index]
@@ -354,12 +359,14 @@ class Ground:
         for index, row in enumerate(self.rows):
             if index in placed or row.session.fixed_on is not None or (row.leader is not None and row.leader not in placed):
                 continue
-            days = [day for day in self.free[index].days if self._could(index, day, placed)]
-            standing = self.standing(index, days[0], placed) if days else []
-            waits = [as_date(one.earliest, self.scene.zone) for one in standing if one.earliest is not None]
-            if len(waits) < len(standing) or not days:
+            day = self._first_day(index, placed)
+            if day is None:
                 continue
-            waits += [self._room_from(cap, days[0], placed) for cap in self.question.caps if index in cap.members]
+            standing = self.standing(index, day, placed)
+            waits = [as_date(one.earliest, self.scene.zone) for one in standing if one.earliest is not None]
+            if len(waits) < len(standing):
+                continue
+            waits += [self._room_from(cap, day, placed) for cap in self.question.caps if index in cap.members]
             if waits and max(waits) > row.first:
                 found[row.session.number] = max(waits)
         return found

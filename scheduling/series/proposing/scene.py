@@ -15,13 +15,15 @@ from procedures.levels import touched
 from procedures.models import Procedure
 from procedures.pathways import Pathway
 from procedures.rules import Session
-from procedures.rules.dates import as_date
-from scheduling.assessing import Details, Wish, fixed_ahead, open_cases, session_of
+from procedures.rules.dates import DAY, as_date
+from scheduling.assessing import CountedCases, Details, Wish, counted_cases, fixed_ahead, open_cases, session_of
 from scheduling.availability import Opening
 from scheduling.courses.offering import OVERDUE
 from scheduling.models import AWAY, Appointment, Series, SeriesSession, Status
-from scheduling.openings import Look
+from scheduling.openings import Look, Options, look
 from scheduling.series.proposing.beside import Others, others_of
+
+NEAR = timedelta(days=98)  # beyond an ideal day: as many working days as a session may have to choose from
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,19 @@ class Row:
     latest: date
     last: date
 
+    @property
+    def near(self) -> date:
+        """Return up to which day to look before anything shows that this is not far enough."""
+        return max(self.first, self.ideal, self.session.fixed_on or self.ideal) + NEAR
+
 
 @dataclass(frozen=True, slots=True)
 class Free:
     """What is free for one procedure: the days on which it could be, what was read, and why there are none."""
 
     days: tuple[date, ...]
+    last: date
+    is_whole: bool  # it was read to the end of what is asked; else up to `last`
     look: Look | None
     why_none: str = ""
 
@@ -58,8 +67,9 @@ class Scene:
     pathways: Mapping[str, Pathway]
     at: datetime
     fixed: frozenset[int]
-    looked: dict[tuple[str, date, date], Free] = field(default_factory=dict)
+    _looked: dict[tuple[str, date, date, bool], Free] = field(default_factory=dict)
     openings: dict[tuple[str, date, bool], tuple[Opening, ...]] = field(default_factory=dict)
+    _kinds: dict[object, Session] = field(default_factory=dict)  # a session of each work, on some day
 
     @classmethod
     def read(cls, series: Series, sessions: Sequence[SeriesSession], at: datetime) -> Scene:
@@ -84,6 +94,11 @@ class Scene:
         """Return what the patient's other courses propose, of which this series orders nothing."""
         ordered = [(row.session.course_id, self.as_session(row, self.today)) for row in self.rows({})]
         return others_of(self.series, ordered, reading=self.reading, pathways=self.pathways, at=self.at)
+
+    @cached_property
+    def cases(self) -> CountedCases:
+        """Return the patient's other cases with the sessions that rules count."""
+        return counted_cases(self.reading, self.reading.known[self.series.patient_id], self.others)
 
     def rows(self, later: Mapping[int, date]) -> tuple[Row, ...]:
         """Return the sessions to be placed; `later` says from which day on to look for some of them."""
@@ -140,6 +155,37 @@ class Scene:
         latest = max(latest, first)
         return first, ideal, latest, latest if session.is_bound else latest + OVERDUE
 
+    def free(self, procedure: Procedure, first: date, last: date, *, is_whole: bool) -> Free:
+        """Return what is free from one day to another, read once; nothing is named yet: only few of the days are asked for."""
+        window = (procedure.code, first, last, is_whole)
+        if window not in self._looked:
+            self._looked[window] = self._look(procedure, first, last, is_whole=is_whole)
+        return self._looked[window]
+
+    def _look(self, procedure: Procedure, first: date, last: date, *, is_whole: bool) -> Free:
+        if last < first:
+            return Free((), last, is_whole, None)
+        series, zone = self.series, self.zone
+        found = look(
+            procedure=procedure,
+            at=self.at,
+            earliest=datetime.combine(first, time(), tzinfo=zone),
+            latest=datetime.combine(last + DAY, time(), tzinfo=zone),
+            site=series.site,
+            physician=series.physician,
+            patient=series.patient,
+            options=Options(sedation=procedure.planned_sedation),
+        )
+        days = found.dates()
+        why_none = "" if days or not is_whole else found.why_none(series.site, series.physician).text
+        return Free(days, last, is_whole, found, why_none)
+
+    def work(self, row: Row) -> object:
+        """Return all that the rules are told about a session but its day."""
+        session = row.session
+        target = (session.procedure, session.side, tuple(session.levels), tuple(session.regions))
+        return target, details_of(session), session.number in self.fixed
+
     def wish(self, row: Row, day: date) -> Wish:
         """Return a session on a day as booking would judge it."""
         session, procedure = row.session, row.procedure
@@ -159,15 +205,18 @@ class Scene:
 
     def as_session(self, row: Row, day: date) -> Session:
         """Return a session on a day as one that is booked."""
-        session = row.session
-        case = Appointment(
-            procedure=row.procedure, status=Status.BOOKED, local_date=day, side=session.side, levels=session.levels,
-            regions=list(touched(tuple(session.levels), tuple(session.regions))),
-        )  # fmt: skip
-        found = session_of(case, self.reading.book)
-        if session.drug:
-            found = replace(found, drug="" if session.drug == "none" else session.drug, dose_mg=None)
-        return replace(found, role=session.role or found.role)
+        work, session = self.work(row), row.session
+        found = self._kinds.get(work)
+        if found is None:
+            case = Appointment(
+                procedure=row.procedure, status=Status.BOOKED, local_date=day, side=session.side, levels=session.levels,
+                regions=list(touched(tuple(session.levels), tuple(session.regions))),
+            )  # fmt: skip
+            found = session_of(case, self.reading.book)
+            if session.drug:
+                found = replace(found, drug="" if session.drug == "none" else session.drug, dose_mg=None)
+            found = self._kinds[work] = replace(found, role=session.role or found.role)
+        return replace(found, on=day)
 
 
 def details_of(session: SeriesSession) -> Details:

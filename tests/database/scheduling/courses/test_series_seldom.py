@@ -12,6 +12,7 @@ from procedures.models import Procedure
 from scheduling import series
 from scheduling.courses import Terms
 from scheduling.series import DayRefused, FromCourse, Item, OrderRefused, proposing
+from scheduling.series.proposing import scene
 from tests.database.scheduling.courses.conftest import FACET, Ward
 from tests.database.scheduling.courses.test_asking import TPI
 from tests.database.scheduling.courses.test_seldom import IMPLANT
@@ -158,3 +159,28 @@ def test_a_proposed_session_counts_with_the_drug_that_was_ordered(ward: Ward, dr
     scene = proposing.Scene.read(made, sessions(made), NOW)
     (row,) = scene.rows({})
     assert scene.as_session(row, TODAY).drug == known
+
+
+def test_the_dates_are_the_same_however_far_is_looked_at_first(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    for ago in (300, 200, 100):  # a fourth epidural within the year may be, a fifth has to wait
+        done = ward.done("esi_tf_lumbar", TODAY - ago * DAY, levels=["L4-L5"], pct=70)
+        ward.told(done, TODAY - (ago - 93) * DAY, 3, "follow_up")
+    Coverage.objects.create(
+        patient=ward.patient, recorded_at=NOW, payer="Medicare", payer_rules="medicare_multi_mac_2026",
+        plan_type="original_medicare",
+    )  # fmt: skip
+    orders = [
+        ordered(ward, item("esi_tf_lumbar", levels=EPIDURAL, count=3)),
+        ordered(ward, item("esi_tf_lumbar", levels=EPIDURAL, count=2, least_days=365), is_one_weekday=True),
+        ordered(ward, item("mbb_lumbar", count=3, least_days=20)),
+    ]
+    on = days(orders[2])[1]
+    assert on is not None
+    series.move(series=orders[2], number=2, on=on + 70 * DAY, by=ward.desk, at=NOW)
+    found = []
+    for near in (0, 400):
+        monkeypatch.setattr(scene, "NEAR", near * DAY)
+        answers = [proposing.propose(series=one, sessions=series.read(one), at=NOW) for one in orders]
+        found.append([(one.sessions, one.is_best) for one in answers])
+    assert found[0] == found[1]
+    assert any(one.why_none for one in found[0][1][0].values())
