@@ -95,9 +95,9 @@ def _is_taken(row: PlannedSession, session: Session, world: World) -> bool:
     return is_mine(pathway, aim_of(row.course, pathway, world.procedures, world.book), session)
 
 
-def note(found: Finding) -> Finding:
-    """Return what kept a session apart as a note."""
-    return Finding(found.code, Severity.ADVICE, found.message)
+def note(found: Finding, day: date) -> Finding:
+    """Return what kept a session apart as a note, and the day that it could have as things are booked."""
+    return Finding(found.code, Severity.ADVICE, f"{found.message} As things are booked it could be on {day}.")
 
 
 def to_decide(found: Finding) -> Finding:

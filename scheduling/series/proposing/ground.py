@@ -313,8 +313,8 @@ class Ground:
         nearer = [one for one in read.days if abs(one - ideal) < away and self._could(index, one, placed)]
         for other in sorted(nearer, key=lambda one: abs(one - ideal))[:MOST_DAYS]:
             kept = self.kept_apart(index, other, placed)
-            if kept is not None and not any(blocks(one) for one in self.findings(index, other, placed)):
-                yield note(kept)
+            if kept is not None and not any(one.refuses for one in self.findings(index, other, placed)):
+                yield note(kept, other)
                 return
 
     def _why_none(self, index: int, placed: Placed) -> str:
