@@ -17,6 +17,8 @@ from scheduling.booking import staging
 from scheduling.booking.words import guarded
 from scheduling.models import BEFORE_ARRIVAL, Appointment
 
+DECISION_NEEDS = "Write down what was decided: goes on, or held from when until when."
+
 
 class NothingToClear(Refused):
     """This medicine needs no word of its prescriber for this case."""
@@ -64,6 +66,11 @@ def ask(*, appointment: Appointment, drug: str, by: Actor, at: datetime) -> Clea
         return records.record(kind=Clearance, patient=case.patient, values=values, by=by, at=at)
 
 
+def needs_note(*, is_decision: bool, is_agreed: bool) -> bool:
+    """Say whether an answer must say in words what was decided: "yes" to a decision says nothing."""
+    return is_decision and is_agreed
+
+
 def answer(
     *, appointment: Appointment, drug: str, is_agreed: bool, answered_by: str, how: str, by: Actor, at: datetime, note: str = "",
     kind: str = "", shown: datetime | None = None,
@@ -83,8 +90,8 @@ def answer(
         case, line = _line(appointment, drug, at)
         if kind not in ("", line.kind) or shown not in (None, case.starts_at):
             raise AskedOtherwise
-        if line.kind == ClearanceKind.DECISION and is_agreed and not note.strip():
-            raise records.FieldRefused("missing", "note", "Write down what was decided: goes on, or held from when until when.")
+        if not note.strip() and needs_note(is_decision=line.kind == ClearanceKind.DECISION, is_agreed=is_agreed):
+            raise records.FieldRefused("missing", "note", DECISION_NEEDS)
         was_cleared = holdplan.plan_of(case=case, at=at).is_cleared
         said: dict[str, Any] = {
             "answer": Answer.GIVEN if is_agreed else Answer.REFUSED, "answered_on": _today(case, at), "answered_by": answered_by,

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 
 from pain_clinic.texts import PlainField, WallField
+from scheduling import clearing
 
 WALL = "%Y-%m-%dT%H:%M"
 HOW = [("telephone", "By telephone"), ("letter", "By letter"), ("fax", "By fax"), ("message", "By secure message")]
@@ -30,9 +31,9 @@ class ClearanceForm(forms.Form):
         if is_decision:
             self.fields["is_agreed"].choices = DECIDED  # type: ignore[attr-defined]
             self.fields["note"].label = "What was decided: goes on, or held from when until when"
-            self.fields["note"].required = (
-                self.data.get(self.add_prefix("is_agreed")) != "no"
-            )  # as it is told before a choice, too
+        is_agreed = self.data.get(self.add_prefix("is_agreed")) != "no"  # as it is told before a choice, too
+        self.fields["note"].required = clearing.needs_note(is_decision=is_decision, is_agreed=is_agreed)
+        self.fields["note"].error_messages["required"] = clearing.DECISION_NEEDS
 
     def values(self) -> dict[str, Any]:
         """Return what the verb is asked for."""

@@ -339,7 +339,7 @@ def test_the_form_does_not_call_optional_what_a_decision_needs(case: Appointment
     assert (decision.fields["note"].required, hold.fields["note"].required) == (True, False)
     typed = {"is_agreed": "no", "answered_by": "Dr. Heart", "how": "fax"}
     assert ClearanceForm(typed, is_decision=True).is_valid()
-    assert not ClearanceForm({**typed, "is_agreed": "yes"}, is_decision=True).is_valid()
+    assert ClearanceForm({**typed, "is_agreed": "yes"}, is_decision=True).errors["note"] == [clearing.DECISION_NEEDS]
 
 
 def test_a_word_that_is_for_any_case_has_no_times(case: Appointment, takes: Any, nurse: Actor, clinic: SmallClinic) -> None:
@@ -538,7 +538,7 @@ def test_a_decision_without_a_word_of_what_was_decided_is_refused_by_the_verb(
 ) -> None:
     takes("aspirin_primary")
     said = {"answered_by": "Dr. Heart", "how": "fax", "by": nurse, "at": NOW}
-    with pytest.raises(records.FieldRefused):
+    with pytest.raises(records.FieldRefused, match=clearing.DECISION_NEEDS):
         clearing.answer(appointment=case, drug="aspirin_primary", is_agreed=True, note=" ", **said)
     assert clearing.answer(appointment=case, drug="aspirin_primary", is_agreed=False, **said).kind == "decision"
     assert clearing.answer(appointment=case, drug="aspirin_primary", is_agreed=True, note="Goes on", **said).note == "Goes on"
