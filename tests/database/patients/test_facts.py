@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import uuid
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +19,7 @@ from patients.models import (
     Asked,
     Authorization,
     AuthorizationUse,
+    Clearance,
     Condition,
     Coverage,
     GivenDrug,
@@ -253,6 +256,23 @@ def test_stamp_changes_with_the_rows_behind_a_fact_and_with_no_others(patient: P
     put(Medication, patient, kind="antithrombotic", drug="apixaban", name="Apixaban")
     assert stamps()[0] == before[0]
     assert stamps()[1] != before[1]
+
+
+def test_a_word_for_no_day_is_stamped_as_before_days_were_kept_so_that_waivers_last(patient: Patient) -> None:
+    taken = put(Medication, patient, kind="antithrombotic", drug="warfarin", name="Warfarin")
+    said = {"kind": "decision", "answer": "given", "answered_on": TODAY, "answered_by": "Dr. Heart", "note": "Goes on"}
+    word = put(Clearance, patient, medication=taken, **said)
+
+    def stamp() -> str:
+        return facts.read([patient]).known[patient.pk].stamp({"medications"})
+
+    known = facts.read([patient]).known[patient.pk]
+    as_before = {**known.rows, "clearance": [row[:8] for row in known.rows["clearance"]]}
+    rows = [[kind, as_before.get(kind, [])] for kind in ("asked", "clearance", "medication")]
+    assert stamp() == hashlib.sha256(json.dumps(rows, default=str, sort_keys=True).encode()).hexdigest()
+    before = stamp()
+    Clearance.objects.filter(pk=word.pk).update(decided_for=NOW)
+    assert stamp() != before
 
 
 @pytest.mark.parametrize(("ended", "icd10"), [(ON + DAY, "M54.16"), (ON, None)])
