@@ -1308,7 +1308,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("house", ("house",), SHARED),
     ("database", ("database",), SHARED),
     ("concurrency", ("concurrency",), ()),
-    ("browser", ("browser",), ()),
+    ("browser", ("browser",), SHARED),
     ("drills", ("drills",), ()),
 )
 NOTHING_COLLECTED = 5

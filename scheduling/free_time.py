@@ -9,7 +9,7 @@ Past 400 lines by a few: what is read, how it becomes bits and how they are writ
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -334,15 +334,29 @@ def _compute(
         return {}
     truth = _load(resources, spans, but)
     computed = {}
+    dated = {resource for resource, _ in truth.dated}
+    opened: dict[Hashable, int] = {}  # by pattern of hours: those of one pattern are reckoned once for all
     for (resource, site), is_active in sorted(truth.pairs.items()):
         for first, last in spans:
             days = (last - first).days + 1
-            free = _free(truth, resource, site, first, days) if is_active else 0
+            free = 0
+            if is_active:
+                pattern = (site, first, resource if resource in dated else _pattern(truth.weekly[resource], site))
+                if pattern not in opened:
+                    opened[pattern] = _opened(truth, resource, site, first, days)
+                free = _left(truth, resource, site, first, days, opened[pattern])
             computed[resource, site, first] = free.to_bytes(days * DAY_BYTES, "little")
     return computed
 
 
-def _free(truth: _Truth, resource: int, site: int, first: date, days: int) -> int:
+def _pattern(weekly: Iterable[WeeklyHours], site: int) -> Hashable:
+    """Return what the hours of a resource without dated ones hang on."""
+    here = (one for one in weekly if one.site_id == site)
+    return tuple((one.kind, one.weekday, one.starts, one.ends, one.valid_from, one.valid_until) for one in here)
+
+
+def _opened(truth: _Truth, resource: int, site: int, first: date, days: int) -> int:
+    """Return the slots of working hours less breaks."""
     slots = days * SLOTS_PER_DAY
     zone = zone_of(truth.zones[site])
     free = breaks = 0
@@ -358,7 +372,12 @@ def _free(truth: _Truth, resource: int, site: int, first: date, days: int) -> in
                 free |= ones(max(slot_after(interval.starts_at, first), 0), min(slot_of(interval.ends_at, first), slots))
             else:
                 breaks |= ones(max(slot_of(interval.starts_at, first), 0), min(slot_after(interval.ends_at, first), slots))
-    free &= ~breaks
+    return free & ~breaks
+
+
+def _left(truth: _Truth, resource: int, site: int, first: date, days: int, free: int) -> int:
+    """Return what absences and allocations leave of the working hours."""
+    slots = days * SLOTS_PER_DAY
     for absence in truth.away[resource]:
         free &= ~ones(max(slot_of(absence.starts_at, first), 0), min(slot_after(absence.ends_at, first), slots))
     for starts_at, ends_at, there in truth.taken[resource]:
