@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum
 from itertools import pairwise
+from operator import itemgetter
 from typing import Protocol, TypeAlias
 
 from procedures.rules.facts import Facts
@@ -179,12 +180,11 @@ def assess(rules: Iterable[Rule], facts: Facts, on: date) -> tuple[Finding, ...]
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return the findings in the one order in which they are shown, losing none."""
-    listed = sorted(findings, key=_place)
-    places = list(map(_place, listed))
-    if any(one == other for one, other in pairwise(places)):
+    placed = sorted(((_place(finding), finding) for finding in findings), key=itemgetter(0))
+    if any(one[0] == other[0] for one, other in pairwise(placed)):
         # Findings that read alike are told apart by all the rest, which is costly to write out.
-        listed.sort(key=lambda finding: (*_place(finding), _rest(finding)))
-    return tuple(listed)
+        placed.sort(key=lambda pair: (*pair[0], _rest(pair[1])))
+    return tuple(finding for _, finding in placed)
 
 
 def matured(findings: Iterable[Finding], at: datetime) -> tuple[Finding, ...]:

@@ -17,7 +17,7 @@ from scheduling.courses.aims import Rulebook, aim_of
 from scheduling.courses.judging import World, day_of
 from scheduling.courses.offering import still_free
 from scheduling.courses.siblings import Sibling, sibling_of
-from scheduling.models import CourseStatus, PlannedSession, PlanState, Series
+from scheduling.models import Course, CourseStatus, PlannedSession, PlanState, Series
 
 TO_DECIDE = "not_kept_apart"
 _WHAT_WOULD_DO = "To decide: book this one, and that course is planned around it, or put that course off first"
@@ -55,11 +55,13 @@ def others_of(
     pathways: Mapping[str, Pathway],
     at: datetime,
 ) -> Others:
-    """Return what courses propose of which a series orders nothing: one statement where there is none, three where there are.
+    """Return what courses propose of which a series orders nothing: one small statement where none runs, else four at most.
 
     `ordered` are the sessions that are to get dates, each with its course. What is listed by hand and would count as the
     next session of a course stands for that one, so that the course is not in its way.
     """
+    if not Course.objects.filter(patient=series.patient_id, status=CourseStatus.ACTIVE).exists():
+        return NOBODY  # as for most patients: what follows takes longer to put together than to answer
     own = {course for course, _ in ordered}
     rows = list(
         PlannedSession.objects.filter(
