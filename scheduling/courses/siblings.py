@@ -23,6 +23,7 @@ class Sibling:
     course: Course
     proposed: tuple[tuple[date, Wanted], ...]
     parts: tuple[Mapping[str, Any], ...] = ()
+    due: date = date.min  # when its window closes: whoever is due first goes first
 
     def beside(self, site: int, world: World) -> list[Beside]:
         """Return it as another course of the patient, or a series, counts it at a site."""
@@ -60,7 +61,7 @@ def sibling_of(row: PlannedSession, packed: Mapping[str, Any] | None, world: Wor
     wanted = [replace(works[row.step], side=row.side or works[row.step].side)]
     if row.companion is not None and row.companion["step"] in works:
         wanted.append(works[row.companion["step"]])
-    return Sibling(course, tuple(zip(days, wanted, strict=False)), tuple(parts))
+    return Sibling(course, tuple(zip(days, wanted, strict=False)), tuple(parts), row.latest or date.max)
 
 
 def _days(row: PlannedSession, day: date) -> list[date]:

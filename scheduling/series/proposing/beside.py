@@ -39,6 +39,10 @@ class Others:
         """Return the days on which the patient's time may be taken."""
         return frozenset(one.session.on for one in self.beside)
 
+    def due_by(self, latest: date) -> tuple[Beside, ...]:
+        """Return what is proposed of courses whose window closes by a day: whoever is due first goes first, as among courses."""
+        return tuple(one for sibling, several in self.held if sibling.due <= latest for one in several)
+
     def meets(self, starts: datetime, ends: datetime) -> Beside | None:
         """Return the proposed session that would take the patient's time already, if any."""
         return next((several[0] for sibling, several in self.held if sibling.meets(starts, ends)), None)

@@ -195,9 +195,10 @@ class Ground:
     def kept_apart(self, index: int, day: date, placed: Placed) -> Finding | None:
         """Return what other courses propose that would refuse the day if it were booked, and only then.
 
-        Once it keeps a row apart it does so whatever is placed beside: otherwise a session more could open a day.
+        Once it keeps a row apart it does so whatever is placed beside: otherwise a session more could open a day. A course
+        that is due later than the row gives way to it, as among courses: once the row is booked, it is planned around it.
         """
-        beside = self.scene.proposed.beside
+        beside = self.scene.proposed.due_by(self.rows[index].latest)
         if not beside:
             return None
         counted = tuple(sorted((other, on) for other, on in placed.items() if on <= day and other != index))

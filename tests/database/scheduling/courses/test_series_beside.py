@@ -50,7 +50,7 @@ def notes(of: Series, number: int = 1) -> list[tuple[str, str]]:
 
 def proposing_on(course: Course, day: date) -> PlannedSession:
     """Let a course propose a day, whatever the planner said of it."""
-    PlannedSession.objects.filter(course=course, is_current=True).update(earliest=day, ideal=day, latest=day + 30 * DAY)
+    PlannedSession.objects.filter(course=course, is_current=True).update(earliest=day, ideal=day, latest=day + 2 * DAY)
     return current(course)
 
 
@@ -92,6 +92,21 @@ def test_without_another_course_or_with_one_that_is_put_off_it_is_the_earlier_da
     assert found is not None
     assert found < TODAY + GAP
     assert notes(made) == []
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_whoever_is_due_first_goes_first(ward: Ward, both: tuple[Course, Course], late: int) -> None:
+    made = ordered(ward, FromCourse(both[1], 1))
+    latest = sessions(made)[0].latest
+    assert latest is not None
+    proposing_on(both[0], TODAY + 10 * DAY)
+    PlannedSession.objects.filter(course=both[0], is_current=True).update(latest=latest + late * DAY)
+    series.replan(series=made, by=ward.desk, at=NOW)
+    (found,) = days(made)
+    assert found is not None
+    assert (found >= TODAY + 10 * DAY + GAP) == (late == 0)
+    assert (found == BEST) == (late == 1)
+    assert [code for code, _ in notes(made)] == ([] if late else ["kept_apart"])
 
 
 def test_the_interval_is_kept_to_the_day_on_both_sides(ward: Ward, both: tuple[Course, Course]) -> None:

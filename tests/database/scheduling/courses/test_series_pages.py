@@ -83,7 +83,7 @@ def test_a_physician_orders_the_next_steps_and_sees_their_dates(ward: Ward, sign
 def test_what_a_session_is_kept_apart_from_and_what_is_to_be_decided_stand_on_the_page(ward: Ward, signed_in: Enter) -> None:
     ward.start(JOINT, since=TODAY)
     other = TODAY + 14 * DAY
-    PlannedSession.objects.filter(is_current=True).update(earliest=other, ideal=other, latest=other + 30 * DAY)
+    PlannedSession.objects.filter(is_current=True).update(earliest=other, ideal=other, latest=other + 2 * DAY)
     row = made(ward)
     name = f"the proposed session of Sacroiliac diagnostic to therapeutic, left on {other}, not booked yet:"
     name = f"{name} 14 days must lie between."
