@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import product
 
@@ -11,11 +11,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from patients.models import Patient
+from procedures import rulebook
 from procedures.models import Procedure
 from procedures.pathways import proposed_on
 from procedures.pathways.joint import BLOCKED, FINE, NEEDS_REASON, Placed, cost_of, place
-from procedures.rules import Session, assess
+from procedures.rules import Facts, Finding, Session, Severity, assess
 from procedures.rules.earliest import blocks
 from scheduling import courses, series
 from scheduling.courses.aims import Rulebook
@@ -180,17 +180,29 @@ def test_a_day_that_somebody_chose_stays_and_is_to_be_decided(ward: Ward, both: 
     assert notes(made) == [("not_kept_apart", undecided(TODAY + 2 * DAY))]
 
 
-def test_what_the_rules_refuse_as_things_are_booked_stays_refused(ward: Ward, both: tuple[Course, Course]) -> None:
+@dataclass(frozen=True)
+class Stop:
+    """A rule that refuses every day."""
+
+    code: str = "stop"
+
+    def check(self, facts: Facts, on: date) -> Finding | None:
+        return Finding(self.code, Severity.BLOCKER, f"Not on {on}")
+
+
+@pytest.mark.parametrize("freed", [frozenset[int](), frozenset({1})], ids=["strict", "freed"])
+def test_what_the_rules_refuse_as_things_are_booked_stays_refused(
+    ward: Ward, both: tuple[Course, Course], freed: frozenset[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A Blocker is never lost: where both are in the way, it is the rule's own word that stands."""
     made = ordered(ward, FromCourse(both[1], 1))
-    Patient.objects.filter(pk=ward.patient.pk).update(deceased_on=TODAY)
+    monkeypatch.setattr(rulebook, "RULES", (Stop(),))
     scene = Scene.read(Series.objects.get(pk=made.pk), sessions(made), NOW)
-    scene.series.patient.refresh_from_db()
-    for freed in (frozenset[int](), frozenset({1})):
-        ground = Ground(scene, scene.rows({}), freed)
-        for ahead in (2, 5, 20):
-            own = any(blocks(one) for one in ground.findings(0, TODAY + ahead * DAY, {}))
-            assert not own or ground.judge(0, TODAY + ahead * DAY, {}) == BLOCKED
+    ground = Ground(scene, scene.rows({}), freed)
+    near, far = TODAY + 5 * DAY, TODAY + 40 * DAY
+    assert [ground.kept_apart(0, day, {}) is not None for day in (near, far)] == [True, False]
+    assert [ground.judge(0, day, {}) for day in (near, far)] == [BLOCKED, BLOCKED]
+    assert ["stop" in [one.code for one in ground.standing(0, day, {})] for day in (near, far)] == [True, True]
 
 
 def test_the_second_of_a_chain_is_kept_apart_too(ward: Ward) -> None:
@@ -287,6 +299,7 @@ def test_no_dates_are_better_beside_what_is_proposed_than_those_found(ward: Ward
         for _ in range(rng.randint(1, 2))
     )
     scene.__dict__["proposed"] = Others(((Sibling(Course(), ()), beside),))
+    assert scene.proposed.beside == beside
     freed = frozenset({1}) if rng.random() < 0.25 else frozenset[int]()
     ground = Ground(scene, scene.rows({}), freed)
     few = [sorted(rng.sample(days, min(len(days), 9))) for days in (part.days for part in ground.question.parts)]

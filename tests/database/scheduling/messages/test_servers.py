@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -18,6 +17,8 @@ from scheduling.letters import Letter
 from scheduling.models import Message
 from tests.database.scheduling.messages.office import Recorder, Server, again, case, free_port, laid, make_due, swept
 from tests.factories import NOW, TOMORROW, local
+
+FOR_EVER = 3600.0  # seconds: longer than pytest lets a test run
 
 
 def test_server_that_asks_for_later_gets_it_with_growing_pauses(db: None, set_clock: Any, server: Server) -> None:
@@ -73,6 +74,7 @@ def test_server_that_is_away_costs_no_try_and_stops_the_sweep(db: None, set_cloc
 
 def test_silent_server_is_left_in_time(db: None, set_clock: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channels, "OPENING", 0.3)
+    monkeypatch.setattr(channels, "ONE_TRY", FOR_EVER)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = (
             channels.SMTP_BACKEND,
@@ -80,11 +82,9 @@ def test_silent_server_is_left_in_time(db: None, set_clock: Any, settings: Any, 
             listener.getsockname()[1],
         )
         message = laid(case())
-        began = time.monotonic()
 
-        assert dict(messages.sweep()) == {"unreachable": 1}
+        assert dict(messages.sweep()) == {"unreachable": 1}  # without the bound pytest's own limit ends it
 
-    assert time.monotonic() - began < 6  # without the bound: eight
     assert again(message).state == "due"
 
 
@@ -92,6 +92,7 @@ def test_server_that_falls_silent_in_the_middle_is_left_in_time(
     db: None, set_clock: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(channels, "ONE_TRY", 0.5)
+    monkeypatch.setattr(channels, "OPENING", FOR_EVER)
 
     def greet_and_fall_silent(listener: socket.socket) -> None:
         talk, _ = listener.accept()
@@ -111,9 +112,7 @@ def test_server_that_falls_silent_in_the_middle_is_left_in_time(
             listener.getsockname()[1],
         )
         message = laid(case())
-        began = time.monotonic()
         assert dict(messages.sweep()) == {"put_off": 1}
-        assert time.monotonic() - began < 6
         thread.join(5)
 
     assert (again(message).reason, again(message).attempts) == ("connection_lost", 1)

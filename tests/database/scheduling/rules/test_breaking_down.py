@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection
 from structlog.testing import capture_logs
 
 from pain_clinic.accounts.actors import Actor
 from patients.models import Condition, FactChange
-from scheduling import desk_tasks, rechecking
+from procedures import rulebook
+from procedures.rules import Facts, Finding
+from scheduling import desk_tasks, rechecking, tasks
 from scheduling.models import Appointment, CaseDetails, DeskTask, RuleCheck, TaskKind
 from scheduling.rechecking import passes
 from tests import factories
@@ -202,6 +207,32 @@ def test_the_callers_time_limit_ends_the_pass_and_accuses_nobody(many: Callable[
     mend(spoilt)
     assert rechecking.follow_changes(at=NOW, ended_by=(ValueError,)).seen == 1
     assert not FactChange.objects.filter(done_at=None).exists()
+
+
+@dataclass(frozen=True)
+class TimeIsUp:
+    """A rule in the middle of which the worker's time is over."""
+
+    code: str = "slow"
+
+    def check(self, facts: Facts, on: date) -> Finding | None:
+        raise SoftTimeLimitExceeded
+
+
+@pytest.mark.parametrize("task", [tasks.follow_facts, tasks.check_rules], ids=["follow_facts", "check_rules"])
+def test_the_workers_time_limit_is_no_patients_fault(
+    many: Callable[[int], list[Appointment]],
+    task: Callable[[], None],
+    stand_at: Callable[[datetime], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cases = many(2)
+    changed(cases)
+    stand_at(NOW)
+    monkeypatch.setattr(rulebook, "RULES", (TimeIsUp(),))
+    task()
+    assert ([mark for case in cases for mark in marks(case)], down()) == ([], [])
+    assert FactChange.objects.filter(done_at=None).exists()
 
 
 def test_a_cancelled_statement_ends_the_batch_which_is_asked_about_later(many: Callable[[int], list[Appointment]]) -> None:

@@ -91,7 +91,7 @@ def test_days_and_moments_of_findings_are_read_as_people_write_them(
     for page in pages:
         shown = re.sub(r"<[^>]*>", "", page.content.decode())
         assert "21 Sep 2026" in shown
-        assert re.findall(r".{30}20\d\d-\d\d-\d\d.{10}", shown) == []
+        assert re.findall(r".{0,30}20\d\d-\d\d-\d\d.{0,10}", shown) == []
 
 
 def test_what_was_said_while_booking_is_kept_and_nothing_waits_for_it(ruled: SmallClinic, people: People) -> None:
