@@ -32,13 +32,14 @@ def propose(*, series: Series, sessions: Sequence[SeriesSession], at: datetime) 
     later: dict[int, date] = {}
     freed: frozenset[int] = frozenset()
     looks = 0
+    ground = Ground(scene, scene.rows(later))
     while True:
-        ground = Ground(scene, scene.rows(later), freed)
         answer = place(ground.question, most_tries=MOST_TRIES)
         moved = ground.later(answer)
         looks += 1
         if moved and looks < MOST_LOOKS and not moved.items() <= later.items():
             later |= moved
+            ground = ground.again(scene.rows(later), freed)
             continue
         stuck = _stuck(ground, answer, is_last=len(freed) >= MOST_FREED)
         if not stuck:
@@ -47,6 +48,7 @@ def propose(*, series: Series, sessions: Sequence[SeriesSession], at: datetime) 
         freed |= stuck
         later = {number: day for number, day in later.items() if number not in stuck}
         looks = 0
+        ground = ground.again(scene.rows(later), freed)
     found = {row.session.number: ground.suggested(index, answer) for index, row in enumerate(ground.rows)}
     return Proposal(found, answer.is_proven)
 

@@ -45,6 +45,11 @@ class Ground:
     _sessions: dict[tuple[int, date], Session] = field(default_factory=dict)
     _packed: dict[tuple[date, tuple[int, ...]], tuple[Opening, ...] | None] = field(default_factory=dict)
 
+    def again(self, rows: tuple[Row, ...], freed: frozenset[int]) -> Ground:
+        """Return the question anew, with other windows or more freed: what the rules said of the same rows stays known."""
+        known = {"_findings": self._findings, "_kept": self._kept, "_bare": self._bare, "_sessions": self._sessions}
+        return Ground(self.scene, rows, freed, **known)  # type: ignore[arg-type]
+
     # --- what is free ---
 
     def free(self, index: int, *, is_whole: bool = False) -> Free:
