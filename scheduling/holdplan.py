@@ -98,11 +98,13 @@ class Plan:
     """The plan of a case. `is_asked` says that somebody has asked about blood thinners at all.
 
     `unknown` are those that the patient takes and the clinic's table does not know on that day: of them it plans nothing.
+    `is_readable` is no while the clinic's tables cannot be read: then there is no plan, and nobody knows whether there was one.
     """
 
     lines: tuple[Line, ...]
     is_asked: bool
     unknown: tuple[str, ...] = ()
+    is_readable: bool = True
 
     @property
     def is_cleared(self) -> bool:
@@ -117,7 +119,7 @@ def plan_of(*, case: Appointment, at: datetime) -> Plan:
     """Return the plan of a case (patient, procedure, site joined) for the time that it has now."""
     reading = read([case.patient])
     if reading.book is None:
-        return Plan((), False)
+        return Plan((), False, is_readable=False)
     facts = facts_for(wish_of(case), reading, reading.known[case.patient_id], (), at)
     rows: dict[str, Medication] = {}
     medicines = Medication.objects.of(case.patient).filter(kind=MedicineKind.ANTITHROMBOTIC)
@@ -152,10 +154,26 @@ def _read(written: str, zone: ZoneInfo) -> date | datetime | None:
     return wall_clock(datetime.fromisoformat(written), zone)
 
 
+class NotKnown(Exception):
+    """Nobody knows now whether the plan stands: the rules break down on what is on file, or cannot be read."""
+
+
 def told_to_patient(*, case: Appointment, at: datetime) -> tuple[Held, ...]:
     """Return what the patient may be told now: the medicines held, once every prescriber agreed; else nothing.
 
-    Nothing, too, where the rules break down on what is on file: then nobody knows whether the plan stands.
+    Nothing, too, while nobody knows whether the plan stands.
+    """
+    try:
+        return told_for_certain(case=case, at=at)
+    except NotKnown:  # a page that says "call us" is better than none
+        return ()
+
+
+def told_for_certain(*, case: Appointment, at: datetime) -> tuple[Held, ...]:
+    """Return what the patient may be told now; nothing means that there is nothing to tell.
+
+    Raises:
+        NotKnown: nobody knows.
     """
     if case.status not in BEFORE_ARRIVAL:
         return ()
@@ -164,9 +182,11 @@ def told_to_patient(*, case: Appointment, at: datetime) -> tuple[Held, ...]:
             plan = plan_of(case=case, at=at)
     except (DomainError, DatabaseError):
         raise
-    except Exception as error:  # a mail or a page that says "call us" is better than none
+    except Exception as error:
         log.error("plan_broke_down", case=str(case.public_id), exc_info=error)
-        return ()
+        raise NotKnown from error
+    if not plan.is_readable:
+        raise NotKnown
     return tuple(line.held for line in plan.lines if line.held.action == HOLD) if plan.is_cleared else ()
 
 

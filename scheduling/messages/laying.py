@@ -112,7 +112,7 @@ def plan_ready(*, appointment: Appointment, at: datetime, is_anew: bool = False)
         appointment=appointment, kind=MessageKind.PLAN_READY, calendar_sequence=appointment.calendar_sequence
     )
     last = rows.order_by("-pk").first()
-    if last is not None and (not is_anew or last.state == MessageState.DUE):
+    if last is not None and (not is_anew or _waits_anew(last)):
         return last
     made, _ = Message.objects.get_or_create(
         appointment=appointment,
@@ -128,6 +128,18 @@ def plan_ready(*, appointment: Appointment, at: datetime, is_anew: bool = False)
         },
     )
     return made
+
+
+def _waits_anew(notice: Message) -> bool:
+    """Say whether a notice still waits to leave; who looked at it before the plan was ready has to look again.
+
+    A letter that is on its way already keeps its lease: it says what is true now, and must not be sent twice.
+    """
+    row = Message.objects.select_for_update(no_key=True).get(pk=notice.pk)
+    if row.state == MessageState.DUE and row.lease_token is not None and row.attempts == row.failures:
+        row.lease_token = row.lease_until = None
+        row.save(update_fields=["lease_token", "lease_until"])
+    return bool(row.state == MessageState.DUE)
 
 
 def follow(*, appointment: Appointment, at: datetime) -> None:

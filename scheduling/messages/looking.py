@@ -68,7 +68,7 @@ _LOOK = """
 class Seen:
     """A message with its case, site, procedure, patient and the patient's home joined, and what other rows say of it.
 
-    `has_plan`: the patient was told that the medicine plan is ready, or is about to be, and it is still.
+    `has_plan`: the patient was told that the medicine plan is ready, or is about to be; after `with_plan`: and it is still.
     """
 
     message: Message
@@ -109,10 +109,24 @@ def look_again(message_id: int, token: UUID) -> Seen | None:
     appointment.site, appointment.procedure, appointment.patient = site, procedure, patient
     patient.home_site = home
     message.appointment, message.patient = appointment, patient
-    seen = Seen(message, *values[first:])
-    if seen.has_plan or message.kind == MessageKind.PLAN_READY:  # a rule, a fact or a word may have taken it back since
-        seen = replace(seen, has_plan=is_plan_ready(appointment, seen.now))
-    return seen
+    return Seen(message, *values[first:])
+
+
+def with_plan(seen: Seen) -> Seen:
+    """Return what was seen, with whether the medicine plan is ready still: a rule, a fact or a word may have taken it back.
+
+    This reads all that the rules read, and raises what breaks it off. Where nobody knows whether the plan stands, a mail says
+    "call us" instead of it; only the notice that it is ready has nothing else to say.
+
+    Raises:
+        holdplan.NotKnown: nobody knows, and this is the notice.
+    """
+    message = seen.message
+    is_notice = message.kind == MessageKind.PLAN_READY
+    if not seen.has_plan and not is_notice:
+        return seen
+    ask = holdplan.told_for_certain if is_notice else holdplan.told_to_patient
+    return replace(seen, has_plan=bool(ask(case=message.appointment, at=seen.now)))
 
 
 def is_plan_ready(appointment: Appointment, at: datetime) -> bool:
@@ -216,8 +230,6 @@ def why_not(seen: Seen) -> str:
         return cannot
     if message.kind == MessageKind.COURSE:
         return ""
-    if message.kind == MessageKind.PLAN_READY and not seen.has_plan:
-        return NO_PLAN
     if message.planned_at is None:
         # A later date without a message of its own is no reason: what is written is what is true now.
         return "superseded" if seen.has_newer else ""
@@ -226,6 +238,11 @@ def why_not(seen: Seen) -> str:
     if now - message.planned_at > STALE and message.kind in BEFORE_VISIT:
         return "stale"
     return "overtaken" if message.kind == MessageKind.REMINDER and seen.is_overtaken else ""
+
+
+def is_without_plan(seen: Seen) -> bool:
+    """Say whether this is the notice of a plan that is not ready any more."""
+    return seen.message.kind == MessageKind.PLAN_READY and not seen.has_plan
 
 
 def _why_not_now(message: Message, now: datetime) -> str:

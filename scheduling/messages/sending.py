@@ -37,6 +37,8 @@ from scheduling.messages.words import (
     MOST_ERRORS,
     MOST_TRIES,
     MOST_UNFINISHED,
+    NO_PLAN,
+    NOT_ASKED,
 )
 from scheduling.models import (
     Message,
@@ -181,6 +183,13 @@ class _Round:
         reason = looking.why_not(seen)
         if reason:
             return _finish(claim, seen, MessageState.SKIPPED, reason=reason)
+        try:
+            seen = looking.with_plan(seen)
+        except Exception as error:  # the rules are down for this case, and maybe for no other; they may be asked later
+            log.error("plan not known", message=str(message.public_id), exc_info=error)
+            return _broke_off(claim, seen, NOT_ASKED, most=MOST_TRIES)
+        if looking.is_without_plan(seen):
+            return _finish(claim, seen, MessageState.SKIPPED, reason=NO_PLAN)
         quiet_until = looking.quiet_until(seen)
         if quiet_until is not None:
             return _put_off(claim, message, until=quiet_until, reason="quiet_hours", counts=False)
@@ -191,10 +200,8 @@ class _Round:
         try:
             letter = letters.write(message, at=now, known=looking.known(seen, own))
         except Exception as error:  # one letter that cannot be written must not hold up the others
-            if not _renew(claim):
-                return "lost"
             log.error("letter not written", message=str(message.public_id), exc_info=error)
-            return _try_later(claim, seen, "error", most=MOST_ERRORS)
+            return _broke_off(claim, seen, "error", most=MOST_ERRORS)
         if message.attempts - message.failures >= MOST_UNFINISHED:
             return _finish(claim, seen, MessageState.FAILED, reason="gave_up")
         self._rest(moment)
@@ -215,6 +222,11 @@ class _Round:
         """Record what has landed; without a limit, wait until something has."""
         for flight, problem in self.crew.landed(within=within):
             self.tally[_landed(flight, problem)] += 1
+
+
+def _broke_off(claim: Claim, seen: Seen, reason: str, *, most: int) -> str:
+    """Put off a letter that could not be made, so that it holds up no other."""
+    return _try_later(claim, seen, reason, most=most) if _renew(claim) else "lost"
 
 
 def _landed(flight: _Flight, problem: BaseException | None) -> str:

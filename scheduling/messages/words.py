@@ -24,6 +24,7 @@ NEAR = timedelta(hours=1)  # nothing planned goes out this close to the arrival
 STALE = timedelta(hours=24)  # a planned message this late is no longer what was meant (a restored back-up, a long outage)
 ACTOR = Actor.system("messages")
 NO_PLAN = "no_plan"  # why a mail about the medicine plan does not leave
+NOT_ASKED = "rules_not_asked"  # why a mail waits that must know whether that plan is ready
 
 # Confirmations go first; what can wait goes last.
 PRIORITY = {
@@ -68,6 +69,7 @@ REASONS = {
     "cadence": "Taken out of the plan of messages",
     "overtaken": "The next reminder took its place",
     NO_PLAN: "The medicine plan is not ready any more",
+    NOT_ASKED: "The rules could not be asked whether the medicine plan is ready",
     "quiet_hours": "Waits until the quiet hours end",
     "server_unreachable": "The mail server cannot be reached",
     "server_refuses_us": "The mail server refuses our sign-in",

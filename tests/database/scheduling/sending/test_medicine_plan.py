@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from django.db import connection
+from structlog.testing import capture_logs
 
 from pain_clinic.accounts.actors import Actor
 from patients import records
 from patients.models import Medication
 from procedures import tables
 from procedures.models import Procedure, RuleRow
-from scheduling import clearing, messages
+from scheduling import clearing, letters, messages
 from scheduling.messages import looking
-from scheduling.models import Appointment, CaseDetails, Message, MessageKind
+from scheduling.models import Appointment, CaseDetails, DeskTask, Message, MessageKind
 from tests import factories
 from tests.database.scheduling.rules.ruling import ask_all
 from tests.database.scheduling.sending.outbox import Recorder, again, case, swept, told
@@ -123,5 +127,84 @@ def test_who_asks_to_tell_the_patient_again_does(held: Appointment, nurse: Actor
 def test_where_the_rules_break_down_the_mail_leaves_and_tells_of_no_plan(held: Appointment, set_clock: Any) -> None:
     gateway = Recorder()
     swept(gateway)
-    CaseDetails.objects.update_or_create(appointment=held, defaults={"intake": {"clear_liquids": "after lunch"}})
+    break_down(held)
     assert READY not in reminded(set_clock, gateway)
+
+
+def break_down(made: Appointment) -> None:
+    """Let something be on file about a case on which the rules break down."""
+    CaseDetails.objects.update_or_create(appointment=made, defaults={"intake": {"clear_liquids": "after lunch"}})
+
+
+def unreadable(_made: Appointment) -> None:
+    """Let the clinic's tables be such that nobody can read them."""
+    RuleRow.objects.filter(row_id="mcr_tpi_cap").update(data={})
+
+
+@pytest.mark.parametrize("trouble", [break_down, unreadable])
+def test_the_notice_waits_while_nobody_knows_whether_the_plan_is_ready(
+    held: Appointment, set_clock: Any, trouble: Callable[[Appointment], None]
+) -> None:
+    kept = RuleRow.objects.get(row_id="mcr_tpi_cap").data
+    trouble(held)
+    gateway = Recorder()
+    with capture_logs():
+        assert swept(gateway) == {"put_off": 1}
+    assert (gateway.letters, notices(held)) == ([], [("due", "rules_not_asked")])
+
+    CaseDetails.objects.filter(appointment=held).update(intake={})
+    RuleRow.objects.filter(row_id="mcr_tpi_cap").update(data=kept)
+    set_clock(NOW + timedelta(minutes=1))
+    assert swept(gateway) == {"sent": 1}
+    assert gateway.letters[0].subject == SUBJECT
+
+
+def test_rules_that_never_can_be_asked_bring_the_notice_to_the_desk_at_last(held: Appointment, set_clock: Any) -> None:
+    break_down(held)
+    for _ in range(messages.MOST_TRIES):
+        Message.objects.filter(appointment=held, kind=MessageKind.PLAN_READY).update(due_at=NOW)
+        with capture_logs():
+            swept()
+    assert notices(held) == [("failed", "rules_not_asked")]
+    assert DeskTask.objects.filter(appointment=held, kind="mail_failed", done_at=None).count() == 1
+
+
+def fault(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    """Let the database refuse to read what a patient takes."""
+    return execute("SELECT 1 / 0", None, False, context) if "patients_medication" in sql else execute(sql, params, many, context)
+
+
+def test_a_database_that_refuses_what_the_rules_read_holds_up_no_other_letter(held: Appointment, set_clock: Any) -> None:
+    before, after = case(planned=False), case(planned=False)
+    Message.objects.filter(appointment=after).update(priority=9)
+    gateway = Recorder()
+    with connection.execute_wrapper(fault), capture_logs():
+        assert swept(gateway) == {"sent": 2, "put_off": 1}
+    assert notices(held) == [("due", "rules_not_asked")]
+    assert {again(each, "").state for each in (before, after)} == {"sent"}
+
+
+def test_a_word_given_while_the_sender_looks_at_the_old_state_is_told(held: Appointment, nurse: Actor) -> None:
+    change_rule()
+    judge, gateway = looking.is_without_plan, Recorder()
+
+    def answered_meanwhile(seen: looking.Seen) -> bool:
+        is_without = judge(seen)
+        answer(held, nurse)  # to the new times
+        return is_without
+
+    with patch.object(looking, "is_without_plan", answered_meanwhile):
+        assert swept(gateway) == {"lost": 1, "sent": 1}  # it is not skipped, and so taken up again
+    assert notices(held) == [("sent", "")]
+
+
+def test_a_word_given_while_the_notice_is_on_its_way_sends_no_second_one(held: Appointment, nurse: Actor) -> None:
+    class Meanwhile(Recorder):
+        def send(self, letter: letters.Letter) -> None:
+            super().send(letter)
+            assert clearing.tell_again(appointment=held, by=nurse, at=NOW)
+
+    gateway = Meanwhile()
+    assert swept(gateway) == {"sent": 1}
+    assert swept(gateway) == {}
+    assert notices(held) == [("sent", "")]
