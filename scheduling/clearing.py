@@ -116,11 +116,11 @@ def _follow(case: Appointment, by: Actor, at: datetime, *, was_cleared: bool) ->
 
 
 class NothingToKeep(Refused):
-    """There is no decision for another day that could hold for this one."""
+    """There is no decision for another slot that could hold for this one."""
 
     def __init__(self) -> None:
         super().__init__(
-            "nothing_to_keep", "There is no decision for another day that could hold for this one. Look at it again."
+            "nothing_to_keep", "There is no decision for another day or hour that could hold for this one. Look at it again."
         )
 
 
@@ -130,7 +130,7 @@ KEPT = ("medication", "kind", "answer", "answered_on", "answered_by", "how", "no
 def keep_decision(
     *, appointment: Appointment, drug: str, word: str, shown: datetime | None, by: Actor, at: datetime
 ) -> Clearance:  # fmt: skip
-    """Write down that what was decided for another day holds for the day that the case has now; who decided what stays.
+    """Write down that what was decided for another slot holds for the one that the case has now; who decided what stays.
 
     `word` is the public id of the decision that was shown, `shown` the start of the slot beside it.
 

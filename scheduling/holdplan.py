@@ -18,6 +18,7 @@ from django.db import DatabaseError, transaction
 from pain_clinic.errors import DomainError
 from patients.facts import read
 from patients.models import Answer, Clearance, ClearanceKind, Medication, MedicineKind
+from procedures.rules.clinic.antithrombotics import is_for_another
 from procedures.rules.clinic.holdplan import HOLD, Held, hold_plan
 from procedures.rules.dates import day_end, instant, wall_clock
 from scheduling.assessing import facts_for, wish_of
@@ -51,10 +52,10 @@ class Line:
 
     @property
     def is_for_others(self) -> bool:
-        """Say whether the newest word, or the question, is about other times than the slot has now; a decision, another day."""
+        """Say whether the newest word, or the question, is about other times than the slot has now; as the rules say it."""
         word = self.clearance
-        if self.decided_for is not None:
-            return self.decided_for.date() != self.starts_at.astimezone(self.zone).date()
+        if word is not None and word.decided_for is not None:
+            return is_for_another(word.decided_for, self.starts_at, self.zone, is_by_hour=self.held.is_by_hour)
         return word is not None and word.has_times and any(getattr(word, name) != held for name, held in self.times.items())
 
     @property
@@ -64,8 +65,13 @@ class Line:
         return None if moment is None else moment.astimezone(self.zone)
 
     @property
+    def is_for_this_day(self) -> bool:
+        """Say whether it was decided together, or asked, for the day of the case, whatever the hour."""
+        return self.decided_for is not None and self.decided_for.date() == self.starts_at.astimezone(self.zone).date()
+
+    @property
     def is_old_decision(self) -> bool:
-        """Say whether it was decided together, and for another day than the case has now."""
+        """Say whether it was decided together, and for another slot than the case has now: the rules take it no more."""
         return self.decided_for is not None and self.is_for_others and self.clearance is not None and self.clearance.is_given
 
     @property

@@ -223,11 +223,9 @@ class Known:
             times = (_moment(hold[5], zone), _moment(hold[6], zone)) if hold is not None and hold[4] else None
             cleared, decided = (None if word is None else _WORDS.get(word[2]) for word in (hold, decision))
             said = None if hold is None or hold[7] is None else wall_clock(datetime.fromisoformat(hold[7]), zone)
-            day_of = None if decision is None or decision[8] is None else as_date(datetime.fromisoformat(decision[8]), zone)
+            slot = None if decision is None or decision[8] is None else wall_clock(datetime.fromisoformat(decision[8]), zone)
             what = decision[9] if decision is not None else ""
-            found.append(
-                Medication(drug, last, stopped_on is None, dose, indication, cleared, decided, times, said, day_of, what)
-            )
+            found.append(Medication(drug, last, stopped_on is None, dose, indication, cleared, decided, times, said, slot, what))
         return tuple(found)
 
     def _word(self, medication: int, kind: str, case: str) -> Sequence[Any] | None:

@@ -130,7 +130,8 @@ class HeldOut(serializers.Serializer[object]):
     is_agreed = serializers.BooleanField(source="held.is_agreed", allow_null=True, help_text="Null: not for these times yet.")
     word = serializers.SerializerMethodField(help_text="asked, given, refused, or empty.")
     is_word_for_other_times = serializers.BooleanField(
-        source="is_for_others", help_text="Of a decision: for another day; it does not count until it is confirmed for this one."
+        source="is_for_others",
+        help_text="Of a decision: for another day, or a later hour where hours count; it does not count until it is confirmed.",
     )
     decided_for = serializers.DateTimeField(
         allow_null=True, help_text="The start for which it was decided together, or asked; null: for none, so it stays on a move."

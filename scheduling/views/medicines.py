@@ -74,14 +74,14 @@ def _shown(request: HttpRequest) -> datetime | None:
 
 
 def _keep(request: HttpRequest, case: Appointment, drug: str, by: Actor, at: datetime) -> HttpResponse:
-    """Write down that what was decided for another day holds for this one."""
+    """Write down that what was decided for another slot holds for this one."""
     try:
         word = request.POST.get("word", "")[:40]
         clearing.keep_decision(appointment=case, drug=drug, word=word, shown=_shown(request), by=by, at=at)
     except DomainError as error:
         doors.refused(request, error, act="scheduling.keep_decision", case=case)
         return _page(request, case, drug=drug, error=error, status=error.status)
-    toasts.success(request, "Confirmed for the day that the case has now. The rules were asked again.")
+    toasts.success(request, "Confirmed for the time that the case has now. The rules were asked again.")
     return web.redirect_to(request, "scheduling:medicines", case.public_id)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from fractions import Fraction
 
 from procedures.rules.clinic.drugs import CLASSES, LABS, NO_SECOND_SET, SECOND_SET_TOLD, Drug, Hold, SecondSet
@@ -85,24 +85,24 @@ class Antithrombotics:
         if hold.action == "hold":
             yield from self._held(drug, taken, hold, bleeding, facts, on)
         elif hold.action == "shared_decision":
-            yield self._decision(drug, taken, hold, bleeding, on)
+            yield self._decision(drug, taken, hold, bleeding, facts, on)
         elif hold.action in _TOLD:
             yield self._finding(f"antithrombotic_{hold.action}", drug, f"{name}: {_TOLD[hold.action]}.", bleeding=bleeding)
 
-    def _decision(self, drug: Drug, taken: Medication, hold: Hold, bleeding: str, on: date) -> Finding:
+    def _decision(self, drug: Drug, taken: Medication, hold: Hold, bleeding: str, facts: Facts, on: date) -> Finding:
         code, name = "antithrombotic_shared_decision", drug.name
         evidence: dict[str, Plain] = {"rule_set": hold.rule_set} if hold.rule_set else {}
         spoke = f" {SECOND_SET_TOLD}" if hold.rule_set else ""
-        word = self.is_decided(taken, on)
+        word = self.is_decided(taken, hold, facts, on)
         if word:
             message = f"{name}: the shared decision with the prescriber is recorded.{spoke}"
             return self._finding(code, drug, message, severity=Severity.ADVICE, evidence=evidence)
-        if word is None and taken.is_decided:
-            evidence["decided_for"] = told(taken.decided_for)
+        if word is None and taken.is_decided and taken.decided_for is not None:
+            evidence["decided_for"], now = _decided_told(taken.decided_for, on)
             what = f' ("{taken.decided}")' if taken.decided else ""
             message = (
-                f"{name}: what was decided together was for {told(taken.decided_for)}{what}. The case is on another day now: "
-                f"confirm it for this day, or decide anew. Nothing is stopped by this.{spoke}"
+                f"{name}: what was decided together was for {evidence['decided_for']}{what}. {now}, or decide anew. "
+                f"Nothing is stopped by this.{spoke}"
             )
         else:
             message = (
@@ -110,10 +110,12 @@ class Antithrombotics:
             )
         return self._finding(code, drug, message, bleeding=bleeding, is_pending=word is None, evidence=evidence)
 
-    def is_decided(self, taken: Medication, on: date) -> bool | None:
-        """Say whether it was decided together for this day; None where nobody has yet. That it was not stands for any day."""
-        if taken.is_decided and taken.decided_for is not None and taken.decided_for != on:
-            return None
+    def is_decided(self, taken: Medication, hold: Hold, facts: Facts, on: date) -> bool | None:
+        """Say whether it was decided together for this slot; None where nobody has yet. That it was not stands for any."""
+        if taken.is_decided and taken.decided_for is not None:
+            starts = facts.starts(on)
+            if is_for_another(taken.decided_for, starts, facts.zone, is_by_hour=hold.is_by_hour):
+                return None
         return taken.is_decided
 
     def ruling(self, taken: Medication, bleeding: str, facts: Facts) -> tuple[Drug, Hold]:
@@ -130,7 +132,7 @@ class Antithrombotics:
         if self._second_speaks(bleeding, facts):
             # Its words replace the row's, which tell of a hold.
             said = replace(drug, source=self.second.source, modifiers=(), notes={bleeding: (SECOND_SET_TOLD,)})
-            return said, Hold("shared_decision", rule_set="IPSIS")
+            return said, Hold("shared_decision", hold.hours, hold.days, rule_set="IPSIS")
         return drug, self._modified(drug, hold, facts)
 
     def _second_speaks(self, bleeding: str, facts: Facts) -> bool:
@@ -301,6 +303,23 @@ class Antithrombotics:
         row = Row(code, severity or self.severities[code], drug.source if drug else "")
         about = drug.id if drug else about
         return row.finding(message, evidence={**told_, **(evidence or {})}, earliest=earliest, is_pending=is_pending, about=about)
+
+
+def is_for_another(decided: datetime, starts: datetime, zone: tzinfo, *, is_by_hour: bool) -> bool:
+    """Say whether what was decided together for one slot is not for another: on another day, or earlier where hours count.
+
+    Beginning later on the same day leaves more time after a last dose, and keeps it.
+    """
+    if as_date(decided, zone) != as_date(starts, zone):
+        return True
+    return is_by_hour and instant(starts, zone) < instant(decided, zone)
+
+
+def _decided_told(decided: datetime, on: date) -> tuple[str, str]:
+    """Return for when it was decided together, and why that is not this slot with what would do."""
+    if decided.date() != on:
+        return told(decided.date()), "The case is on another day now: confirm it for this day"
+    return told(decided), "The case begins earlier now, and for this medicine hours count: confirm it for this hour"
 
 
 def last_dose(taken: Medication, facts: Facts) -> date | datetime:

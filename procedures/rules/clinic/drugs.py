@@ -17,13 +17,18 @@ SECOND_SET_TOLD = "The IPSIS rule set says so; the clinic chose it for low-risk 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What a table says for one drug in one bleeding class."""
+    """What a table says for one drug in one bleeding class; of a decision, the length that the row would hold it for."""
 
     action: str
     hours: Fraction | None = None
     days: int | None = None
     lab: str = ""
     rule_set: str = ""  # which one spoke instead of the row
+
+    @property
+    def is_by_hour(self) -> bool:
+        """Say whether it is counted in hours, so that the hour of the slot matters beside its day."""
+        return self.hours is not None
 
     @property
     def length(self) -> Fraction:

@@ -21,9 +21,9 @@ class Held:
     """What the table says of one medicine for this slot, and what the prescriber has said.
 
     `last_dose` is the latest day or wall-clock moment on which it may be taken; `restart` the first one after. Both None where
-    people decide. `is_agreed` None: nobody has answered yet for these times, or decided for this day; `cleared_for` are then the
+    people decide. `is_agreed` None: nobody has answered yet for these times, or decided for this slot; `cleared_for` are then the
     other times, if any, to which the prescriber agreed before the slot moved. `notes` are what the table says in words beside
-    its figures.
+    its figures. `is_by_hour`: the row counts in hours, so that a decision is not for a slot that begins earlier on its day.
     """
 
     drug: str
@@ -38,6 +38,7 @@ class Held:
     source: str = ""
     cleared_for: tuple[Moment, Moment] | None = None
     notes: tuple[str, ...] = ()
+    is_by_hour: bool = False
 
     @property
     def needs_word(self) -> bool:
@@ -55,12 +56,15 @@ def _of(thinners: Antithrombotics, taken: Medication, bleeding: str, facts: Fact
     drug, hold = thinners.ruling(taken, bleeding, facts)
     notes = thinners.notes(taken, bleeding, facts)
     if hold.action != HOLD:
-        word = thinners.is_decided(taken, on) if hold.action == DECISION else taken.is_cleared
-        return Held(taken.drug, drug.name, hold.action, bleeding, is_agreed=word, source=drug.source, notes=notes)
+        word = thinners.is_decided(taken, hold, facts, on) if hold.action == DECISION else taken.is_cleared
+        return Held(
+            taken.drug, drug.name, hold.action, bleeding, is_agreed=word, source=drug.source, notes=notes,
+            is_by_hour=hold.is_by_hour,
+        )  # fmt: skip
     last, restart = thinners.times(drug, hold, bleeding, facts, on)
     word = thinners.is_cleared(drug, taken, hold, bleeding, facts, on)
     is_other = word is None and bool(taken.is_cleared)
     return Held(
         taken.drug, drug.name, HOLD, bleeding, hold.told(), last, restart, waits_for_leads(facts), word, drug.source,
-        taken.cleared_for if is_other else None, notes,
+        taken.cleared_for if is_other else None, notes, hold.is_by_hour,
     )  # fmt: skip

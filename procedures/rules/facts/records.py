@@ -13,8 +13,8 @@ class Medication:
 
     `last_dose` is a date or a moment, past or planned; None with `is_taken` means that it is still taken. `cleared_for` are the
     last dose and the restart to which the prescriber agreed; None where the word is for any slot. `told_last` is the wall-clock
-    moment that the patient gave as the last dose once the hold for `cleared_for` had begun. `decided_for` is the day for which
-    it was decided together, None where nobody said for which; `decided` is what, in words.
+    moment that the patient gave as the last dose once the hold for `cleared_for` had begun. `decided_for` is the wall-clock
+    start of the slot for which it was decided together, None where nobody said for which; `decided` is what, in words.
     """
 
     drug: str
@@ -26,7 +26,7 @@ class Medication:
     is_decided: bool | None = None
     cleared_for: tuple[date | datetime | None, date | datetime | None] | None = None
     told_last: datetime | None = None
-    decided_for: date | None = None
+    decided_for: datetime | None = None
     decided: str = ""
 
 

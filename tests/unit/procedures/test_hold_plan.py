@@ -200,21 +200,23 @@ def test_words_without_a_figure_are_told_as_they_are() -> None:
 def test_a_decision_counts_on_the_day_for_which_it_was_made() -> None:
     known = facts({"drug": "aspirin", "indication": "secondary", "decision_recorded": True})
 
-    def about(day: date | None, **word: Any) -> tuple[Any, ...]:
-        medicines = (replace((known.medications or ())[0], decided_for=day, decided="Goes on", **word),)
+    def about(slot: datetime | None, **word: Any) -> tuple[Any, ...]:
+        medicines = (replace((known.medications or ())[0], decided_for=slot, decided="Goes on", **word),)
         live = replace(known, medications=medicines, is_complete=False)
         (held,) = hold_plan(BOOK.thinners, live, ON)
         (found,) = [one for one in assess([BOOK.thinners], live, ON) if one.code == "antithrombotic_shared_decision"]
         return held.is_agreed, found.severity.value, found.pending
 
-    assert about(ON) == about(None) == (True, "info", False)
-    assert [about(ON + timedelta(days=days)) for days in (-1, 1)] == [(None, "warn", True)] * 2
-    assert about(ON - timedelta(days=1), is_decided=False) == (False, "warn", False)  # that it was not decided stands
+    slot = datetime(2027, 3, 16, 10)
+    later = slot + timedelta(hours=6)  # what the table leaves to people it does not count in hours
+    assert about(slot) == about(later) == about(None) == (True, "info", False)
+    assert [about(slot + timedelta(days=days)) for days in (-1, 1)] == [(None, "warn", True)] * 2
+    assert about(slot - timedelta(days=1), is_decided=False) == (False, "warn", False)  # that it was not decided stands
 
 
 def test_a_decision_for_another_day_says_what_it_was_and_for_which() -> None:
     known = facts({"drug": "aspirin", "indication": "secondary", "decision_recorded": True})
-    medicines = (replace((known.medications or ())[0], decided_for=date(2027, 3, 9), decided="Goes on, needle at 9"),)
+    medicines = (replace((known.medications or ())[0], decided_for=datetime(2027, 3, 9, 9), decided="Goes on, needle at 9"),)
 
     (found,) = assess([BOOK.thinners], replace(known, medications=medicines, is_complete=False), ON)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,12 +11,13 @@ import pytest
 from procedures import tables
 from procedures.rules import Facts, Finding, assess
 from procedures.rules.book import TABLES, Book, Switches, faults_of
+from procedures.rules.clinic.antithrombotics import is_for_another
 from procedures.rules.clinic.drugs import SECOND_SET
 from procedures.rules.clinic.holdplan import hold_plan
 from procedures.rules.facts import Medication, Wanted
 from procedures.rules.offers import Told
 from procedures.rules.offers import want as wanted
-from tests.unit.procedures.live_facts import BOOK, ON, live
+from tests.unit.procedures.live_facts import BOOK, ON, ZONE, live
 
 DAY = timedelta(days=1)
 TURN = ON + 30 * DAY
@@ -130,6 +131,59 @@ def test_it_is_a_shared_decision_that_names_its_rule_set(is_decided: bool | None
     )  # fmt: skip
     assert plan.source.startswith(SOURCE)
     assert [("IPSIS" in note, "hours" in note) for note in plan.notes] == [(True, False)]
+
+
+DECIDED = datetime(2027, 3, 9, 15)
+
+
+def decided(book: Book, drug: str, starts: datetime, slot: datetime = DECIDED) -> tuple[str, bool, bool | None]:
+    """Return what is said of a drug that was decided together for one slot when it begins at another time."""
+    request = {"starts_at": starts.replace(tzinfo=ZONE).astimezone(UTC)}
+    words = {"is_decided": True, "decided_for": slot, "decided": "Last dose 7:00"}
+    facts = live(asked("mbb_lumbar", "L4-L5"), medications=takes(drug, **words), request=request)
+    (only,) = said(book, facts).values()
+    (plan,) = hold_plan(book.thinners_on(ON), facts, ON)
+    assert only.code == "antithrombotic_shared_decision"
+    return only.severity.value, only.pending, plan.is_agreed
+
+
+@pytest.mark.parametrize("drug", ["ufh_sc", "enoxaparin_proph", "enoxaparin_ther"])
+def test_what_was_decided_about_hours_is_not_for_an_earlier_hour_of_the_day(drug: str) -> None:
+    earlier = [DECIDED - timedelta(minutes=5), DECIDED - timedelta(hours=6)]
+    assert [decided(CHOSEN, drug, starts) for starts in earlier] == [("warn", True, None)] * 2
+    later = [DECIDED, DECIDED + timedelta(minutes=5), DECIDED + timedelta(hours=2)]
+    assert [decided(CHOSEN, drug, starts) for starts in later] == [("info", False, True)] * 3
+
+
+def test_what_was_decided_about_days_is_for_the_whole_day() -> None:
+    held = content()
+    row_of(held)["enabled_by_default"] = True
+    row = next(one for one in held["antithrombotics"]["drugs"] if one["id"] == "clopidogrel")
+    row["hold_before"]["low"] = {"action": "hold", "days": 7}
+    book = Book(held)
+    earlier = DECIDED - timedelta(hours=6)
+    assert decided(book, "clopidogrel", earlier) == decided(book, "clopidogrel", DECIDED) == ("info", False, True)
+    assert decided(book, "clopidogrel", DECIDED, DECIDED - DAY) == ("warn", True, None)
+
+
+def test_the_hour_of_a_decision_is_an_instant_on_a_day_whose_clocks_go_back() -> None:
+    first, second = datetime(2027, 11, 7, 1, 30), datetime(2027, 11, 7, 1, 30, fold=1)
+    assert not is_for_another(first, second, ZONE, is_by_hour=True)
+    assert is_for_another(second, first, ZONE, is_by_hour=True)
+
+
+def test_where_no_hour_is_told_it_begins_with_the_day() -> None:
+    facts = live(asked("mbb_lumbar", "L4-L5"), medications=takes(HELD, is_decided=True, decided_for=DECIDED))
+    assert said(CHOSEN, facts)["antithrombotic_shared_decision"].pending
+
+
+def test_a_decision_for_a_later_hour_says_what_it_was_and_what_would_do() -> None:
+    request = {"starts_at": datetime(2027, 3, 9, 9, tzinfo=ZONE)}
+    words = {"is_decided": True, "decided_for": DECIDED, "decided": "Last dose 7:00"}
+    facts = live(asked("mbb_lumbar", "L4-L5"), medications=takes("ufh_sc", **words), request=request)
+    (found,) = said(CHOSEN, facts).values()
+    assert 'decided together was for 2027-03-09 15:00 ("Last dose 7:00"). The case begins earlier now' in found.message
+    assert (found.facts["decided_for"], found.earliest) == ("2027-03-09 15:00", None)
 
 
 def test_what_the_table_itself_leaves_to_people_speaks_with_its_own_words() -> None:

@@ -10,11 +10,11 @@ import pytest
 from django.test import Client
 
 from pain_clinic.accounts.actors import Actor
-from patients.models import Medication
+from patients.models import Clearance, Medication
 from procedures import rulebook, rulerows, tables
 from procedures.models import Procedure, RuleRow
 from procedures.rules.clinic.drugs import SECOND_SET
-from scheduling import holdplan, rechecking
+from scheduling import clearing, holdplan, rechecking
 from scheduling.models import Appointment
 from tests import factories
 from tests.database.scheduling.rules.ruling import IN_TWO_WEEKS, put, said, settle, tasks
@@ -109,3 +109,64 @@ def test_a_newer_load_of_the_tables_keeps_what_is_chosen(clinic: SmallClinic) ->
     assert (report.added, report.changed, row().is_enabled) == ([], [], True)
     assert rulerows.edits(row()) == [("rule set", "IPSIS", "ASRA guideline")]
     assert rulerows.title(row()) == "Rule set for blood thinners: low-risk lumbar and sacral procedures"
+
+
+@pytest.fixture
+def decided(case: Appointment, clinic: SmallClinic) -> Clearance:
+    """Return what was decided together about hours before the case, where the second rule set is chosen."""
+    RuleRow.objects.filter(row_id=SECOND_SET).update(is_enabled=True)
+    nurse = Actor.of_user(factories.user(role="nurse", sites=(clinic.site,)))
+    said = {"answered_by": "Dr. Heart", "how": "telephone", "note": "Last dose the day before at 9"}
+    return clearing.answer(appointment=case, drug="enoxaparin_ther", is_agreed=True, by=nurse, at=NOW, **said)
+
+
+def move(case: Appointment, **shift: int) -> None:
+    """Move a case from the time at which it was decided."""
+    moments = ("arrives_at", "starts_at", "ends_at", "leaves_at")
+    Appointment.objects.filter(pk=case.pk).update(**{name: getattr(case, name) + timedelta(**shift) for name in moments})
+
+
+def line(case: Appointment) -> holdplan.Line:
+    fresh = Appointment.objects.select_related("patient", "procedure", "site").get(pk=case.pk)
+    return holdplan.plan_of(case=fresh, at=NOW).lines[0]
+
+
+def severity(case: Appointment) -> str:
+    rechecking.recheck([case.patient_id], at=NOW)
+    return next(weight for code, weight in said(case).items() if code.startswith("antithrombotic_shared_decision"))
+
+
+@pytest.mark.parametrize(("shift", "is_kept"), [(-120, False), (-5, False), (0, True), (5, True), (120, True)])
+def test_what_was_decided_about_hours_stays_only_while_the_case_begins_no_earlier(
+    case: Appointment, decided: Clearance, shift: int, is_kept: bool
+) -> None:
+    move(case, minutes=shift)
+
+    assert severity(case) == ("info" if is_kept else "pending")
+    assert (line(case).held.is_agreed, line(case).is_old_decision) == (True if is_kept else None, not is_kept)
+    assert ("clearance" in tasks(case)) is not is_kept
+    assert is_kept or f'for {IN_TWO_WEEKS} 09:00 ("Last dose the day before at 9")' in tasks(case)["clearance"].note
+
+
+def test_an_earlier_hour_is_confirmed_on_the_page_with_one_press(
+    case: Appointment, decided: Clearance, clinic: SmallClinic, signed_in: Callable[..., Client]
+) -> None:
+    address, client = f"/appointments/{case.public_id}/medicines/", signed_in("nurse", clinic.site)
+    assert "counts no more" not in client.get(address).content.decode()
+    move(case, minutes=-5)
+
+    page = client.get(address).content.decode()
+
+    assert all(words in page for words in ("Decided for a later hour", "until it is confirmed for this hour"))
+    slot = Appointment.objects.get(pk=case.pk).starts_at
+    press = {"act": "keep", "word": str(decided.public_id), "slot": slot.isoformat()}
+    assert client.post(f"{address}enoxaparin_ther/", press).status_code == 303
+    assert (severity(case), line(case).held.is_agreed, line(case).decided_for) == ("info", True, slot)
+    assert "decided for another time and confirmed for this one" in client.get(address).content.decode()
+
+
+def test_who_was_asked_about_a_later_hour_may_be_asked_about_this(case: Appointment, decided: Clearance) -> None:
+    Clearance.objects.filter(pk=decided.pk).update(answer="asked")
+    assert line(case).is_asked
+    move(case, minutes=-5)
+    assert (line(case).is_asked, line(case).is_old_decision) == (False, False)
