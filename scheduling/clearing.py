@@ -15,7 +15,7 @@ from patients.models import Answer, Clearance, ClearanceKind
 from scheduling import holdplan, messages, rechecking
 from scheduling.booking import staging
 from scheduling.booking.words import guarded
-from scheduling.models import BEFORE_ARRIVAL, Appointment
+from scheduling.models import BEFORE_ARRIVAL, Appointment, Message, MessageKind, MessageState
 
 DECISION_NEEDS = "Write down what was decided: goes on, or held from when until when."
 
@@ -116,7 +116,7 @@ def _follow(case: Appointment, by: Actor, at: datetime, *, was_cleared: bool) ->
 
 
 class NothingToKeep(Refused):
-    """There is no decision for another slot that could hold for this one."""
+    """There is no decision for another slot that could hold for this one, and none was confirmed for it."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -132,7 +132,8 @@ def keep_decision(
 ) -> Clearance:  # fmt: skip
     """Write down that what was decided for another slot holds for the one that the case has now; who decided what stays.
 
-    `word` is the public id of the decision that was shown, `shown` the start of the slot beside it.
+    `word` is the public id of the decision that was shown, `shown` the start of the slot beside it. Twice gives one row: what is
+    confirmed for this slot already is returned as it is.
 
     Raises:
         MayNotRecord: the actor may not record clinical facts.
@@ -142,6 +143,8 @@ def keep_decision(
     with guarded(), transaction.atomic():
         case, line = _line(appointment, drug, at)
         old = line.clearance
+        if old is not None and line.is_confirmed and case.starts_at == shown:
+            return old
         if old is None or not line.is_old_decision:
             raise NothingToKeep
         if str(old.public_id) != word or case.starts_at != shown:
@@ -193,15 +196,42 @@ def confirm(*, appointment: Appointment, drug: str, told_last_at: datetime, by: 
     return kept
 
 
-def tell_again(*, appointment: Appointment, by: Actor, at: datetime) -> bool:
-    """Tell the patient that the plan is ready for the time that the case has now; False while it is not cleared."""
+class PlanNotReady(Refused):
+    def __init__(self) -> None:
+        super().__init__("plan_not_ready", "Not every prescriber has agreed yet: there is nothing to tell.")
+
+
+def told_last(case: Appointment) -> str:
+    """Return a word for how far the patient was told that the plan is ready; another one once something becomes of it."""
+    notice = _newest_notice(case)
+    return "" if notice is None else f"{notice.public_id}-{notice.state}"
+
+
+def tell_again(*, appointment: Appointment, by: Actor, at: datetime, shown: str | None = None) -> Message:
+    """Tell the patient that the plan is ready for the time that the case has now.
+
+    `shown` is what `told_last` said when somebody looked: who was told since then, by whom ever, is not told once more.
+
+    Raises:
+        CaseOver: as it says.
+        PlanNotReady: some word is still missing, or is a no.
+    """
     with guarded(), transaction.atomic():
         case = _locked(appointment, at)
         if not holdplan.plan_of(case=case, at=at).is_cleared:
-            return False
-        messages.plan_ready(appointment=case, at=at, is_anew=True)
+            raise PlanNotReady
+        notice = _newest_notice(case)
+        is_told = notice is not None and notice.state in (MessageState.DUE, MessageState.SENT)
+        if notice is not None and is_told and shown not in (None, told_last(case)):
+            return notice
+        told = messages.plan_ready(appointment=case, at=at, is_anew=True)
         staging.record("scheduling.tell_plan", case, by, details={})
-        return True
+        return told
+
+
+def _newest_notice(case: Appointment) -> Message | None:
+    rows = Message.objects.filter(appointment=case, kind=MessageKind.PLAN_READY, calendar_sequence=case.calendar_sequence)
+    return rows.order_by("-pk").first()
 
 
 def _locked(appointment: Appointment, at: datetime, *, in_house: bool = False) -> Appointment:

@@ -75,6 +75,12 @@ class Line:
         return self.decided_for is not None and self.is_for_others and self.clearance is not None and self.clearance.is_given
 
     @property
+    def is_confirmed(self) -> bool:
+        """Say whether it was decided together for another day, and confirmed for the day that the case has now."""
+        word = self.clearance
+        return word is not None and word.is_given and word.confirmed_on is not None and not self.is_for_others
+
+    @property
     def is_asked(self) -> bool:
         """Say whether the prescriber was asked about the times of this slot and has not answered yet."""
         return self.clearance is not None and self.clearance.answer == Answer.ASKED and not self.is_for_others

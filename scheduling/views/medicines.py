@@ -105,12 +105,17 @@ def _confirm(request: HttpRequest, case: Appointment, drug: str, by: Actor, at: 
 def tell_plan(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Tell the patient that the plan is ready, for the time that the case has now."""
     case = doors.the_case(request, public_id)
+    by, shown = Actor.of(request), request.POST.get("told", "")[:60]
     try:
-        is_told = clearing.tell_again(appointment=case, by=Actor.of(request), at=web.now())
+        doors.act_once(
+            request,
+            "scheduling.tell_plan",
+            lambda: clearing.tell_again(appointment=case, by=by, at=web.now(), shown=shown),
+        )
     except DomainError as error:
         doors.refused(request, error, act="scheduling.tell_plan", case=case)
         return _page(request, case, error=error, status=error.status)
-    toasts.success(request, "The patient is told." if is_told else "Not every prescriber has agreed yet; nothing was sent.")
+    toasts.success(request, "The patient is told.")
     return web.redirect_to(request, "scheduling:medicines", case.public_id)
 
 
@@ -176,6 +181,8 @@ def _page(
         "plan": plan,
         "lines": lines,
         "may_record": Actor.of(request).may(RECORD),
+        "told": clearing.told_last(case) if plan.is_cleared else "",
+        "request_key": doors.new_key(),
         "refusal": doors.refusal_of(error) if error is not None else None,
     }
     return web.respond(request, "scheduling/medicines.html", context, status=status)

@@ -261,6 +261,11 @@ def test_a_decision_is_confirmed_for_the_new_day_without_being_typed_again(case:
         "As we spoke", "Dr. Heart", TODAY, fresh.starts_at, TODAY, nurse.user_id,
     )  # fmt: skip
     assert (plan(case).lines[0].held.is_agreed, waits_for_decision(case)) == (True, [])
+    assert clearing.keep_decision(appointment=fresh, **shown) == kept  # pressed twice
+    assert Clearance.objects.count() == 2
+    with pytest.raises(clearing.NothingToKeep):
+        clearing.keep_decision(appointment=fresh, **{**shown, "shown": case.starts_at})
+    agree(case, nurse, "aspirin_secondary")  # anew, and for this day: that is no word for another
     with pytest.raises(clearing.NothingToKeep):
         clearing.keep_decision(appointment=fresh, **shown)
 
@@ -312,7 +317,8 @@ def test_the_page_shows_a_decision_as_old_and_confirms_it_with_one_press(
     assert client.post(f"{address}aspirin_secondary/", press).status_code == 303
     kept = client.get(address).content.decode()
     assert ("decided for another time and confirmed for this one" in kept, "As we spoke" in kept) == (True, True)
-    assert client.post(f"{address}aspirin_secondary/", press).status_code == 422
+    assert client.post(f"{address}aspirin_secondary/", press).status_code == 303
+    assert Clearance.objects.count() == 2
     Clearance.objects.update(decided_for=None)
     assert "for no day in particular" in client.get(address).content.decode()
 
@@ -431,11 +437,12 @@ def test_desk_may_not_record_a_clearance(case: Appointment, takes: Any, clinic: 
 
 def test_plan_is_told_again_only_while_it_is_cleared(case: Appointment, takes: Any, nurse: Actor) -> None:
     takes()
-    assert clearing.tell_again(appointment=case, by=nurse, at=NOW) is False
+    with pytest.raises(clearing.PlanNotReady):
+        clearing.tell_again(appointment=case, by=nurse, at=NOW)
     agree(case, nurse)
     Appointment.objects.filter(pk=case.pk).update(calendar_sequence=case.calendar_sequence + 1)
 
-    assert clearing.tell_again(appointment=case, by=nurse, at=NOW) is True
+    assert clearing.tell_again(appointment=case, by=nurse, at=NOW).state == "due"
     assert Message.objects.filter(appointment=case, kind=MessageKind.PLAN_READY).count() == 2
 
 
@@ -473,8 +480,20 @@ def test_nurse_asks_and_answers_by_page(
     said = {"apixaban-is_agreed": "yes", "apixaban-answered_by": "Dr. Heart", "apixaban-how": "fax"}
     assert client.post(f"{address}apixaban/", {"act": "answer", **said}).status_code == 303
     assert "Every prescriber has agreed." in client.get(address).content.decode()
-    assert client.post(f"{address}tell/").status_code == 303
+    page = client.get(address)
+    form = {name: page.context[name] for name in ("request_key", "told")}
+    assert (f'value="{form["request_key"]}"' in page.content.decode(), bool(form["told"])) == (True, True)
+    assert client.post(f"{address}tell/", form).status_code == 303
+    Message.objects.filter(kind=MessageKind.PLAN_READY).update(state="sent")
+    again = {**form, "told": client.get(address).context["told"]}
+    assert client.post(f"{address}tell/", again).status_code == 422  # one key, two meanings
+    for pressed in (form, {**form, "request_key": "another tab"}):
+        assert client.post(f"{address}tell/", pressed).status_code == 303
+    assert Message.objects.filter(kind=MessageKind.PLAN_READY).count() == 1
+    assert client.post(f"{address}tell/", {**again, "request_key": "looked anew"}).status_code == 303
+    assert Message.objects.filter(kind=MessageKind.PLAN_READY).count() == 2
     move(case, days=1)
+    assert client.post(f"{address}tell/", {**again, "request_key": "looked before"}).status_code == 422
     moved = client.get(address).content.decode()
     assert "Given for other times" in moved
     assert "Every prescriber has agreed." not in moved

@@ -124,6 +124,24 @@ def test_who_asks_to_tell_the_patient_again_does(held: Appointment, nurse: Actor
     assert swept(gateway) == {"sent": 1}
 
 
+def test_who_looked_before_the_patient_was_told_tells_nothing_twice(held: Appointment, nurse: Actor) -> None:
+    gateway = Recorder()
+    swept(gateway)
+    seen = clearing.told_last(held)
+    first = clearing.tell_again(appointment=held, by=nurse, at=NOW, shown=seen)
+    waiting = clearing.told_last(held)
+    assert swept(gateway) == {"sent": 1}
+    for shown in (seen, waiting, ""):
+        assert clearing.tell_again(appointment=held, by=nurse, at=NOW, shown=shown) == first
+    assert swept(gateway) == {}
+    Message.objects.filter(pk=first.pk).update(state="failed")
+    second = clearing.tell_again(appointment=held, by=nurse, at=NOW, shown=waiting)  # it never arrived
+    assert second != first
+    assert swept(gateway) == {"sent": 1}
+    third = clearing.tell_again(appointment=held, by=nurse, at=NOW, shown=clearing.told_last(held))
+    assert (third == second, swept(gateway)) == (False, {"sent": 1})
+
+
 def test_where_the_rules_break_down_the_mail_leaves_and_tells_of_no_plan(held: Appointment, set_clock: Any) -> None:
     gateway = Recorder()
     swept(gateway)
