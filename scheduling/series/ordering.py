@@ -203,7 +203,15 @@ def _removal(procedure: Procedure) -> Procedure | None:
 
 
 def _lead_removal(procedure: Procedure, item: Item, number: int) -> SeriesSession:
+    """Return the removal of a trial's leads.
+
+    Raises:
+        OrderRefused: nothing says where on the body it is.
+    """
     spot = spot_of(procedure, item.side, item.levels, item.regions)
+    findings = validate_target(procedure, spot.side, spot.levels, spot.regions)
+    if findings:
+        raise OrderRefused(f"{procedure.name}: {findings[0].message} The levels of the trial, as T8-T9, say it.", findings)
     return SeriesSession(
         number=number, name=procedure.name[:120], procedure=procedure.code, side=spot.side, levels=list(spot.levels),
         regions=list(spot.regions), after=number - 1, least_days=pairs.LEAST.days, ideal_days=pairs.LEAST.days,

@@ -61,6 +61,17 @@ def test_two_trials_are_not_ordered_together_and_none_without_a_removal_that_is_
         ordered(ward, replace(one, count=2))
 
 
+def test_a_trial_says_by_its_levels_where_the_leads_come_out(ward: Ward) -> None:
+    """Seen in use: without a level the removal was proposed, and refused only when all of it was to be booked."""
+    offered("scs_trial_lead_pull")
+    with pytest.raises(
+        OrderRefused, match=r"leads: Where on the body is not chosen\. .* The levels of the trial, as T8-T9, say it"
+    ):
+        ordered(ward, replace(trial(), levels=()))
+    _, removal = sessions(ordered(ward, replace(trial(), levels=("T8-T9",))))
+    assert removal.regions == ["thoracic"]
+
+
 def test_nothing_is_ordered_for_a_patient_who_has_died(ward: Ward) -> None:
     Patient.objects.filter(pk=ward.patient.pk).update(deceased_on=TODAY)
     ward.patient.refresh_from_db()
