@@ -110,9 +110,9 @@ def answer(
 
 def _follow(case: Appointment, by: Actor, at: datetime, *, was_cleared: bool) -> None:
     """Ask again what waited for a word; tell the patient when with it every word is a yes, and each time that it comes to be."""
-    rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])
-    if holdplan.plan_of(case=case, at=at).is_cleared:
+    if holdplan.plan_of(case=case, at=at).is_cleared:  # told first: the answer of just now goes out at any hour
         messages.plan_ready(appointment=case, at=at, is_anew=not was_cleared)
+    rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])
 
 
 class NothingToKeep(Refused):

@@ -1,6 +1,6 @@
 """Messages to patients: lay down, plan, claim, deliver, retry. The row is the queue."""
 
-from scheduling.messages.laying import follow, lay_down, plan_ready, send_again, withdraw
+from scheduling.messages.laying import follow, lay_down, plan_ready, send_again, tell_returned_plans, withdraw
 from scheduling.messages.looking import draft
 from scheduling.messages.planning import Planned, after_visit, plan_ahead, plan_case, plan_if_wanted, suppose
 from scheduling.messages.restoring import mind_a_restore, skip_due
@@ -48,6 +48,7 @@ __all__ = [
     "stop",
     "suppose",
     "sweep",
+    "tell_returned_plans",
     "want_plan",
     "withdraw",
 ]

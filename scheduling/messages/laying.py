@@ -18,6 +18,7 @@ from scheduling.messages.words import (
     ACTOR,
     CALLS,
     INVITES,
+    NO_PLAN,
     PRIORITY,
     AlreadySent,
     WouldNotLeave,
@@ -106,25 +107,57 @@ def _told(appointment: Appointment, kind: str, at: datetime) -> Message:
 def plan_ready(*, appointment: Appointment, at: datetime, is_anew: bool = False) -> Message:
     """Lay down the notice that the medicine plan is ready; the plan itself is behind the link. Twice gives one row.
 
-    `is_anew`: it had been taken back, or somebody asks for it, so that what was told before does not count; what waits does.
+    One that did not leave, since the plan was taken back before, has told nobody. `is_anew`: it had been taken back, or
+    somebody asks for it, so that what was told before does not count; what waits does.
     """
-    rows = Message.objects.filter(
+    last = _notices(appointment).order_by("-pk").first()
+    if last is not None and (not (is_anew or _told_nobody(last)) or _waits_anew(last)):
+        return last
+    return _lay_notice(appointment, at=at, created_at=at)
+
+
+def tell_returned_plans(*, cases: Sequence[Appointment], at: datetime) -> None:
+    """Lay the notice down again for cases whose plan was taken back before it left, and is ready again without a new word.
+
+    Joins the caller's transaction, which holds the cases (with everything joined); one statement where there are none. Nobody
+    did anything just now, so it is as old as the one that did not leave, and waits for the end of the quiet hours.
+    """
+    newest = Message.objects.filter(
+        appointment__in=[case.pk for case in cases],
+        kind=MessageKind.PLAN_READY,
+        calendar_sequence=models.F("appointment__calendar_sequence"),
+    )
+    last = {row.appointment_id: row for row in newest.order_by("appointment_id", "-pk").distinct("appointment_id")}
+    for case in cases:
+        lost = last.get(case.pk)
+        if lost is not None and _told_nobody(lost) and looking.is_plan_ready(case, at):
+            _lay_notice(case, at=at, created_at=lost.created_at)
+
+
+def _told_nobody(notice: Message) -> bool:
+    """Say whether a notice did not leave, since the plan was not ready any more when its time came."""
+    return notice.state == MessageState.SKIPPED and notice.reason == NO_PLAN
+
+
+def _notices(appointment: Appointment) -> models.QuerySet[Message]:
+    return Message.objects.filter(
         appointment=appointment, kind=MessageKind.PLAN_READY, calendar_sequence=appointment.calendar_sequence
     )
-    last = rows.order_by("-pk").first()
-    if last is not None and (not is_anew or _waits_anew(last)):
-        return last
+
+
+def _lay_notice(appointment: Appointment, *, at: datetime, created_at: datetime) -> Message:
+    count = _notices(appointment).count()
     made, _ = Message.objects.get_or_create(
         appointment=appointment,
         kind=MessageKind.PLAN_READY,
-        step=f"anew-{rows.count()}" if last is not None else "",
+        step=f"anew-{count}" if count else "",
         calendar_sequence=appointment.calendar_sequence,
         defaults={
             "patient_id": appointment.patient_id,
             "version": appointment.version,
             "due_at": min(at, database_now()),
             "priority": PRIORITY[MessageKind.PLAN_READY],
-            "created_at": at,
+            "created_at": created_at,
         },
     )
     return made

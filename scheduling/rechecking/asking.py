@@ -16,7 +16,7 @@ from django.db import transaction
 from pain_clinic.accounts.actors import Actor
 from patients import facts
 from procedures.rules import Finding, ordered
-from scheduling import deaths, readiness, waiting
+from scheduling import deaths, messages, readiness, waiting
 from scheduling.assessing import Judged, is_fixed_ahead, judge, open_cases, wish_of
 from scheduling.booking import staging
 from scheduling.models import BEFORE_ARRIVAL, Appointment, Status
@@ -41,7 +41,8 @@ class Asked:
 def recheck(patients: Iterable[int], *, at: datetime, by: Actor = BY, cases: Iterable[int] | None = None) -> Asked:
     """Ask the rules about the coming cases of some patients (or only those named), and keep what they say; lock the patients.
 
-    Nine statements for any number of cases about which nothing new is said.
+    With it a medicine plan may be ready again whose notice did not leave meanwhile: that one is laid down again.
+    Ten statements for any number of cases about which nothing new is said, and a few for each whose notice did not leave.
     """
     with transaction.atomic():
         people = staging.lock_patients(patients)
@@ -61,6 +62,7 @@ def recheck(patients: Iterable[int], *, at: datetime, by: Actor = BY, cases: Ite
             before.findings = [row for row in before.findings if row.source != waiting.BOOKING]
             findings, prints = found[case.pk](tuple(override.code for override in before.overrides))
             changed += readiness.keep(case, findings, (), by, at, fingerprints=prints, said=before) > 0
+        messages.tell_returned_plans(cases=rows, at=at)
         return Asked(len(rows), changed)
 
 

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from structlog.testing import capture_logs
 
 from pain_clinic.accounts.actors import Actor
@@ -16,13 +17,13 @@ from patients import records
 from patients.models import Medication
 from procedures import tables
 from procedures.models import Procedure, RuleRow
-from scheduling import clearing, letters, messages
+from scheduling import clearing, letters, messages, rechecking
 from scheduling.messages import looking
 from scheduling.models import Appointment, CaseDetails, DeskTask, Message, MessageKind
 from tests import factories
 from tests.database.scheduling.rules.ruling import ask_all
 from tests.database.scheduling.sending.outbox import Recorder, again, case, swept, told
-from tests.factories import NOW, local
+from tests.factories import NOW, TODAY, local
 
 READY, CALL = "Your medicine plan is ready", "call us"
 SUBJECT = "Please read before your visit on Wednesday 30 September"
@@ -226,3 +227,61 @@ def test_a_word_given_while_the_notice_is_on_its_way_sends_no_second_one(held: A
     assert swept(gateway) == {"sent": 1}
     assert swept(gateway) == {}
     assert notices(held) == [("sent", "")]
+
+
+@pytest.fixture
+def lost(held: Appointment) -> Callable[[], None]:
+    """Let the notice be skipped while a rule has taken the plan back; return what takes the edit of the rule back."""
+    kept = RuleRow.objects.get(row_id="apixaban").data
+    change_rule()
+    rechecking.check_all(at=NOW)
+    assert swept() == {"skipped": 1}
+    rechecking.recheck([held.patient_id], at=NOW)
+    assert notices(held) == [("skipped", "no_plan")]  # which is as it should be while the plan is not ready
+
+    def undo() -> None:
+        row = RuleRow.objects.get(row_id="apixaban")
+        row.data = kept
+        row.save(update_fields=["data"])
+
+    return undo
+
+
+def test_a_plan_that_comes_back_without_a_new_word_is_told_once(held: Appointment, lost: Callable[[], None]) -> None:
+    gateway = Recorder()
+    lost()
+    for _ in range(2):
+        rechecking.check_all(at=NOW)
+        rechecking.recheck([held.patient_id], at=NOW)
+        assert notices(held) == [("skipped", "no_plan"), ("due", "")]
+    assert swept(gateway) == {"sent": 1}
+    assert gateway.letters[0].subject == SUBJECT
+    rechecking.recheck([held.patient_id], at=NOW)
+    assert (swept(gateway), notices(held)) == ({}, [("skipped", "no_plan"), ("sent", "")])
+
+
+def test_what_the_night_finds_ready_again_waits_for_the_morning(
+    held: Appointment, lost: Callable[[], None], set_clock: Any
+) -> None:
+    gateway, night = Recorder(), local(TODAY + timedelta(days=1), "2:30")
+    lost()
+    set_clock(night)
+    rechecking.check_all(at=night)
+    assert swept(gateway) == {"put_off": 1}
+    set_clock(local(TODAY + timedelta(days=1), "8:00"))
+    assert swept(gateway) == {"sent": 1}
+
+
+def test_a_notice_that_did_not_leave_has_told_nobody(held: Appointment, lost: Callable[[], None], nurse: Actor) -> None:
+    lost()
+    assert messages.plan_ready(appointment=held, at=NOW).state == "due"
+    answer(held, nurse)  # once more, and nothing new
+    assert swept() == {"sent": 1}
+    assert messages.plan_ready(appointment=held, at=NOW).state == "sent"
+
+
+def test_looking_for_such_notices_takes_one_statement_where_there_is_none(held: Appointment) -> None:
+    swept()
+    with CaptureQueriesContext(connection) as asked:
+        messages.tell_returned_plans(cases=[held], at=NOW)
+    assert len(asked) == 1
