@@ -1,4 +1,7 @@
-"""Verbs: ask the prescriber of a blood thinner, and write down the answer, from which on the patient's plan may speak."""
+"""Verbs: ask the prescriber of a blood thinner, and write down the answer, from which on the patient's plan may speak.
+
+Each of them raises `RulesNotAsked`, and keeps nothing, where the rules break down on what is on file about the patient.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from pain_clinic.errors import Conflict, Refused
 from patients import records
 from patients.models import Answer, Clearance, ClearanceKind
 from scheduling import holdplan, messages, rechecking
+from scheduling.assessing import asking_of
 from scheduling.booking import staging
 from scheduling.booking.words import guarded
 from scheduling.models import BEFORE_ARRIVAL, Appointment, Message, MessageKind, MessageState
@@ -112,7 +116,12 @@ def _follow(case: Appointment, by: Actor, at: datetime, *, was_cleared: bool) ->
     """Ask again what waited for a word; tell the patient when with it every word is a yes, and each time that it comes to be."""
     if holdplan.plan_of(case=case, at=at).is_cleared:  # told first: the answer of just now goes out at any hour
         messages.plan_ready(appointment=case, at=at, is_anew=not was_cleared)
-    rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])
+    _ask_again(case, by, at)
+
+
+def _ask_again(case: Appointment, by: Actor, at: datetime) -> None:
+    with asking_of(case):
+        rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])
 
 
 class NothingToKeep(Refused):
@@ -190,7 +199,7 @@ def confirm(*, appointment: Appointment, drug: str, told_last_at: datetime, by: 
             raise DoseAhead
         kept = records.amend_fact(row=line.clearance, changes={"told_last_at": told_last_at}, by=by, at=at)
         if case.status in BEFORE_ARRIVAL:
-            rechecking.recheck([case.patient_id], at=at, by=by, cases=[case.pk])
+            _ask_again(case, by, at)
         else:
             rechecking.ask_in_house(appointment=case, by=by, at=at)
     return kept

@@ -13,7 +13,7 @@ from patients import facts
 from procedures.models import RuleRow
 from procedures.rulerows import book_with
 from procedures.rules import Finding
-from scheduling.assessing import is_fixed_ahead, judge, open_cases, wish_of
+from scheduling.assessing import RulesNotAsked, asking_of, is_fixed_ahead, judge, open_cases, wish_of
 from scheduling.models import BEFORE_ARRIVAL, Appointment
 
 CHUNK = 200
@@ -77,9 +77,13 @@ def effect_of(*, rows: Sequence[RuleRow], user: User, at: datetime, budget: time
         for case in cases:
             beside = [other for other in others[case.patient_id] if other.pk != case.pk]
             is_series = is_fixed_ahead(case, others[case.patient_id])
-            known, wish = held.known[case.patient_id], replace(wish_of(case), is_booked=True, is_series=is_series)
-            before = judge(wish, held, known, beside, at).findings
-            after = judge(wish, other_held, known, beside, at).findings
+            try:
+                with asking_of(case):
+                    known, wish = held.known[case.patient_id], replace(wish_of(case), is_booked=True, is_series=is_series)
+                    before = judge(wish, held, known, beside, at).findings
+                    after = judge(wish, other_held, known, beside, at).findings
+            except RulesNotAsked:
+                continue  # not asked, and not counted as such
             asked += 1
             graver, milder = _graver(before, after), _graver(after, before)
             if graver:

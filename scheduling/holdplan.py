@@ -21,7 +21,7 @@ from patients.models import Answer, Clearance, ClearanceKind, Medication, Medici
 from procedures.rules.clinic.antithrombotics import is_for_another
 from procedures.rules.clinic.holdplan import HOLD, Held, hold_plan
 from procedures.rules.dates import day_end, instant, wall_clock
-from scheduling.assessing import facts_for, wish_of
+from scheduling.assessing import asking_of, facts_for, wish_of
 from scheduling.models import BEFORE_ARRIVAL, Appointment
 
 log = structlog.get_logger(__name__)
@@ -128,7 +128,16 @@ class Plan:
 
 
 def plan_of(*, case: Appointment, at: datetime) -> Plan:
-    """Return the plan of a case (patient, procedure, site joined) for the time that it has now."""
+    """Return the plan of a case (patient, procedure, site joined) for the time that it has now.
+
+    Raises:
+        RulesNotAsked: the rules break down on what is on file: then nobody knows the plan.
+    """
+    with asking_of(case):
+        return _computed(case, at)
+
+
+def _computed(case: Appointment, at: datetime) -> Plan:
     reading = read([case.patient])
     if reading.book is None:
         return Plan((), False, is_readable=False)
@@ -191,7 +200,7 @@ def told_for_certain(*, case: Appointment, at: datetime) -> tuple[Held, ...]:
         return ()
     try:
         with transaction.atomic():
-            plan = plan_of(case=case, at=at)
+            plan = _computed(case, at)
     except (DomainError, DatabaseError):
         raise
     except Exception as error:

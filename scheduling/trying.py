@@ -16,7 +16,7 @@ from procedures import tables
 from procedures.cases import can_be_written, not_on_file, written_case
 from procedures.rules import Facts, Request
 from procedures.rules.book import Book
-from scheduling.assessing import open_cases, session_of
+from scheduling.assessing import asking_of, open_cases, session_of
 
 # What a role must see to be given parts of the written case, and what these parts are called.
 _SHOWN = {
@@ -39,14 +39,20 @@ class Start:
 
 
 def from_patient(*, patient: Patient, by: Actor, at: datetime, zone: ZoneInfo) -> Start:
-    """Return what is on file about a patient, without a request; reading it is a recorded act."""
+    """Return what is on file about a patient, without a request; reading it is a recorded act.
+
+    Raises:
+        RulesNotAsked: what is on file cannot be read as the rules read it.
+    """
     reading = read([patient])
     book = reading.book or tables.book_of_files()
     known, today = reading.known[patient.pk], at.astimezone(zone).date()
     place, state = known.place_of(today)
     request = Request(today, "", "", place_of_service=place, state=state)
-    sessions = [session_of(other, reading.book) for other in open_cases([patient.pk], at) if other.public_id not in known.cases]
-    facts = known.facts(request, sessions, at=at, zone=zone, families=book.families_by_id)
+    others = [other for other in open_cases([patient.pk], at) if other.public_id not in known.cases]
+    with asking_of(patient):
+        sessions = [session_of(other, reading.book) for other in others]
+        facts = known.facts(request, sessions, at=at, zone=zone, families=book.families_by_id)
     start = _start(facts, book, has_plan=known.has_coverage(today), may=by.may)
     asked = start.case["request"]
     start.case["request"] = {name: asked[name] for name in ("place_of_service", "state") if name in asked}

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.errors import Conflict
 from scheduling import booking, openings
-from scheduling.assessing import covering, wish_of
+from scheduling.assessing import RulesNotAsked, asking_of, covering, wish_of
 from scheduling.availability import Opening
 from scheduling.booking import staging
 from scheduling.intervals import local_day
@@ -29,7 +29,12 @@ def offers(*, appointment: Appointment, by: Actor, at: datetime) -> tuple[Openin
     if appointment.status not in BEFORE_ARRIVAL or appointment.arrives_at < at + NOTICE:
         return ()
     zone = ZoneInfo(appointment.site.time_zone)
-    rules = covering(wish=wish_of(appointment), patient=appointment.patient, at=at, moving=appointment)
+    try:
+        with asking_of(appointment):
+            wish = wish_of(appointment)
+    except RulesNotAsked:
+        return ()
+    rules = covering(wish=wish, patient=appointment.patient, at=at, moving=appointment)
     first = rules.first((at + NOTICE).astimezone(zone).date())
     if first is None:
         return ()
@@ -110,7 +115,7 @@ def _is_allowed(appointment: Appointment, opening: Opening, by: Actor, at: datet
             at=at,
             appointment=appointment,
         )
-    except Conflict:
+    except (Conflict, RulesNotAsked):
         return False
     return not any(finding.refuses for finding in findings)
 

@@ -1,5 +1,6 @@
 """What the rules say about one case or a proposed one, and the first date on which none of them stands in its way."""
 
+from scheduling.assessing.asking import NOT_ASKED, RulesNotAsked, asking_of
 from scheduling.assessing.covering import Covering, covering
 from scheduling.assessing.judging import (
     CLINIC,
@@ -24,12 +25,15 @@ from scheduling.assessing.units import used_up
 __all__ = [
     "CLINIC",
     "NOTHING_SAID",
+    "NOT_ASKED",
     "UNREADABLE",
     "CountedCases",
     "Covering",
     "Details",
     "Judged",
+    "RulesNotAsked",
     "Wish",
+    "asking_of",
     "counted_cases",
     "covering",
     "details_row",

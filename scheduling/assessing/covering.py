@@ -12,6 +12,7 @@ from procedures import rulebook
 from procedures.rules import Facts, Finding, Rule, assess
 from procedures.rules.earliest import at_date, blocks, earliest_covered
 from procedures.rules.rows import asked_by
+from scheduling.assessing.asking import NOT_ASKED, RulesNotAsked, asking_of
 from scheduling.assessing.judging import Wish, facts_for
 from scheduling.assessing.reading import open_cases
 from scheduling.models import Appointment
@@ -22,9 +23,13 @@ LOOKS = 6
 
 @dataclass(slots=True)
 class Covering:
-    """What rules say about the dates of one wish. Only what is not allowed counts; what needs a reason is for the desk."""
+    """What rules say about the dates of one wish. Only what is not allowed counts; what needs a reason is for the desk.
+
+    Where they break down on what is on file, that stands in the way of the date, and no date is known to be covered.
+    """
 
     wish: Wish
+    patient: Patient
     reading: Reading
     known: Known
     others: Sequence[Appointment]
@@ -35,17 +40,29 @@ class Covering:
         """Return what blocks on a date of service."""
         found = self._by_date.get(on)
         if found is None:
-            facts = self._facts(on)
-            found = tuple(finding for finding in assess(self._rules(facts, on), facts, on) if blocks(finding))
+            try:
+                with asking_of(self.patient):
+                    facts = self._facts(on)
+                    found = tuple(finding for finding in assess(self._rules(facts, on), facts, on) if blocks(finding))
+            except RulesNotAsked:
+                found = (NOT_ASKED,)
             self._by_date[on] = found
         return found
 
     def first(self, from_: date) -> date | None:
         """Return the first date, not before another, on which nothing blocks; None when waiting alone does not help."""
+        try:
+            with asking_of(self.patient):
+                return self._first(from_)
+        except RulesNotAsked:
+            return None
+
+    def _first(self, from_: date) -> date | None:
         on = from_
         for _ in range(LOOKS):
-            if not self.blocking(on):
-                return on
+            found_on = self.blocking(on)
+            if not found_on or NOT_ASKED in found_on:
+                return None if found_on else on
             facts, book = self._facts(on), self.reading.book
             turns = None if book is None else (lambda day, facts=facts, book=book: book.turning_points(facts, day))
             found = earliest_covered(lambda day, facts=facts: self._rules(facts, day), facts, on, turns=turns)  # type: ignore[misc]
@@ -56,8 +73,12 @@ class Covering:
 
     def asks(self) -> frozenset[str]:
         """Return what may be said of the case on which the answer of some rule turns, on the date of the wish."""
-        facts = self._facts(self.wish.on)
-        return asked_by(self._rules(facts, self.wish.on), facts)
+        try:
+            with asking_of(self.patient):
+                facts = self._facts(self.wish.on)
+                return asked_by(self._rules(facts, self.wish.on), facts)
+        except RulesNotAsked:
+            return frozenset()
 
     def _facts(self, on: date) -> Facts:
         """Return the facts as they are read for a date, at the wish's time of day."""
@@ -74,4 +95,4 @@ def covering(*, wish: Wish, patient: Patient, at: datetime, moving: Appointment 
     """Return what rules say about the dates of a wish, in two statements; `moving` is the patient's case that would move."""
     reading = read([patient])
     others = [other for other in open_cases([patient.pk], at) if moving is None or other.pk != moving.pk]
-    return Covering(wish, reading, reading.known[patient.pk], others, at)
+    return Covering(wish, patient, reading, reading.known[patient.pk], others, at)

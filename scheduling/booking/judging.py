@@ -15,7 +15,7 @@ from procedures.catalogue import need_label
 from procedures.guidance import in_sentence, needs_reason, usual
 from procedures.levels import default_regions, touched, validate_target
 from procedures.rules import Finding, Severity, Waiver, ordered, structural, unwaived
-from scheduling.assessing import Judged, Wish, judge
+from scheduling.assessing import NOT_ASKED, Judged, RulesNotAsked, Wish, asking_of, judge
 from scheduling.booking import pairs
 from scheduling.booking.scene import Scene
 from scheduling.booking.taking import Lack
@@ -48,8 +48,12 @@ def findings_of(
     found += _about_blocks(scene, blocks)
     found += pairs.findings_of(scene, others)
     found += pairs.findings_of_done(scene, at, case)
-    scene.judged = _by_the_rules(scene, patient, others, at, case)
-    found += scene.judged.findings
+    try:
+        with asking_of(patient):
+            scene.judged = _by_the_rules(scene, patient, others, at, case)
+        found += scene.judged.findings
+    except RulesNotAsked:
+        found.append(NOT_ASKED)
     return ordered(found)
 
 

@@ -17,7 +17,7 @@ from patients.models import Clearance, Patient, PatientSite
 from procedures.models import Procedure
 from procedures.rules import Finding, Waiver
 from scheduling import readiness
-from scheduling.assessing import NOTHING_SAID, Details, details_row, is_fixed_ahead, open_cases
+from scheduling.assessing import NOTHING_SAID, Details, asking_of, details_row, is_fixed_ahead, open_cases
 from scheduling.availability import Opening
 from scheduling.booking import judging, pairs, reading, taking
 from scheduling.booking.reading import lock_patients, lock_resources
@@ -231,13 +231,20 @@ def _belongs(row: Allocation, case: Appointment) -> bool:
 
 
 def target_of(appointment: Appointment) -> Target:
+    """Return what a case is booked for.
+
+    Raises:
+        RulesNotAsked: what was said about it cannot be read.
+    """
+    with asking_of(appointment):
+        details = Details.of(details_row(appointment))
     return Target(
         side=appointment.side,
         levels=tuple(appointment.levels),
         sedation=appointment.sedation,
         guidance=appointment.guidance,
         regions=tuple(appointment.regions),
-        details=Details.of(details_row(appointment)),
+        details=details,
     )
 
 

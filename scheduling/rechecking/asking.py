@@ -17,7 +17,18 @@ from pain_clinic.accounts.actors import Actor
 from patients import facts
 from procedures.rules import Finding, ordered
 from scheduling import deaths, messages, readiness, waiting
-from scheduling.assessing import Judged, is_fixed_ahead, judge, open_cases, wish_of
+from scheduling.assessing import (
+    NOT_ASKED,
+    NOTHING_SAID,
+    Details,
+    Judged,
+    RulesNotAsked,
+    asking_of,
+    is_fixed_ahead,
+    judge,
+    open_cases,
+    wish_of,
+)
 from scheduling.booking import staging
 from scheduling.models import BEFORE_ARRIVAL, Appointment, Status
 
@@ -128,11 +139,25 @@ class Looked:
 
     findings: tuple[Finding, ...]
     asks: frozenset[str]
+    said: Details = NOTHING_SAID
+
+    @property
+    def is_asked(self) -> bool:
+        """Say whether the rules could be asked."""
+        return NOT_ASKED not in self.findings
 
 
 def look(*, appointment: Appointment, at: datetime) -> Looked:
-    """Return what rules say about a booked case now, what waits by the days that were said before; keep nothing."""
+    """Return what rules say about a booked case now, what waits by the days that were said before; keep nothing.
+
+    Where they break down on what is on file, that is what is said, and it stands against the case.
+    """
     case = Appointment.objects.select_related(*JOINED).get(pk=appointment.pk)
-    judged = _judging([case], at)(case)
+    try:
+        with asking_of(case):
+            judged, said = _judging([case], at)(case), wish_of(case).details
+            asks = judged.asks()
+    except RulesNotAsked:
+        return Looked((NOT_ASKED, *deaths.finding_of(case.patient)), frozenset())
     dues = readiness.read_said([case])[case.pk].dues()
-    return Looked(readiness.dated(judged.findings + deaths.finding_of(case.patient), case, at, dues), judged.asks())
+    return Looked(readiness.dated(judged.findings + deaths.finding_of(case.patient), case, at, dues), asks, said)

@@ -16,11 +16,12 @@ from patients.records import FieldRefused
 from procedures import rulebook
 from procedures.rules import Waiver, unwaived
 from scheduling import readiness, waiting
-from scheduling.assessing import details_row
+from scheduling.assessing import asking_of, details_row
 from scheduling.booking import RulesRefused, staging
 from scheduling.booking.judging import OVERRIDES
 from scheduling.booking.words import guarded
 from scheduling.models import Appointment, CaseDetails
+from scheduling.rechecking.alone import ask_alone
 from scheduling.rechecking.asking import JOINED, judge_cases, recheck
 
 
@@ -38,13 +39,14 @@ def waive(
 
     Raises:
         NothingToWaive: none of those named is found, or none was named.
-        RulesRefused: a reason is missing, or the actor may not override what was named.
+        RulesRefused: a reason is missing, or the actor may not override what was named. RulesNotAsked: nobody knows what stands.
         Stale: the case is no longer at `version`.
     """
     with guarded(), transaction.atomic():
         case, before = _locked(appointment, version)
         keys = {waiver.code for waiver in waivers}
-        findings, prints = judge_cases([case], at)[case.pk](sorted(keys | {override.code for override in before.overrides}))
+        with asking_of(case):
+            findings, prints = judge_cases([case], at)[case.pk](sorted(keys | {one.code for one in before.overrides}))
         told = readiness.dated(findings, case, at, before.dues())
         named = tuple(finding for finding in told if finding.key in keys and finding.refuses)
         if not named:
@@ -59,10 +61,15 @@ def waive(
 
 
 def ask_in_house(*, appointment: Appointment, by: Actor, at: datetime) -> None:
-    """Ask again about a case whose patient is in the house, which `recheck` leaves alone, and keep what is said."""
+    """Ask again about a case whose patient is in the house, which `recheck` leaves alone, and keep what is said.
+
+    Raises:
+        RulesNotAsked: the rules break down on what is on file.
+    """
     with guarded(), transaction.atomic():
         case, before = _locked(appointment, None)
-        findings, prints = judge_cases([case], at)[case.pk](tuple(override.code for override in before.overrides))
+        with asking_of(case):
+            findings, prints = judge_cases([case], at)[case.pk](tuple(override.code for override in before.overrides))
         readiness.keep(case, findings, (), by, at, fingerprints=prints, said=before)
 
 
@@ -70,6 +77,8 @@ def plan_case(
     *, appointment: Appointment, changes: Mapping[str, Any], by: Actor, at: datetime, version: int | None = None
 ) -> CaseDetails:
     """Say what is planned for a case beyond its target; what waited for it is asked again at once.
+
+    It is kept though the rules break down on what is on file, for it may be what mends that; a task says so then.
 
     Raises:
         Forbidden: the actor may not plan cases.
@@ -88,7 +97,7 @@ def plan_case(
         row.save()
         FactChange.objects.create(patient=case.patient, kind="casedetails", at=at)
         staging.record("scheduling.plan_case", case, by, details={"fields": changed})
-        recheck([case.patient_id], at=at, by=by, cases=[case.pk])
+        ask_alone(case.patient_id, at, lambda: recheck([case.patient_id], at=at, by=by, cases=[case.pk]))
         return row
 
 

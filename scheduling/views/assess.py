@@ -17,6 +17,8 @@ from patients.models import Patient
 from procedures import cases, rulebook, tables
 from procedures.models import Procedure
 from scheduling import trying
+from scheduling.agenda.shapes import Refusal
+from scheduling.assessing import RulesNotAsked
 from scheduling.forms import AssessForm
 from scheduling.views import doors
 
@@ -34,7 +36,13 @@ def assess(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         if patient is None:
             return _page(request, AssessForm(book, names=names))
-        start = trying.from_patient(patient=patient, by=Actor.of(request), at=web.now(), zone=zone)
+        try:
+            start = trying.from_patient(patient=patient, by=Actor.of(request), at=web.now(), zone=zone)
+        except RulesNotAsked as error:
+            doors.refused(request, error, act="scheduling.try_rules", patient=patient)
+            return _page(
+                request, AssessForm(book, names=names), refusal=doors.refusal_of(RulesNotAsked(), kept=""), status=error.status
+            )
         return _page(request, AssessForm(book, case=start.case, names=names), patient=patient, start=start)
     form = AssessForm(book, request.POST, names=names)
     if not form.is_valid():
@@ -72,7 +80,8 @@ def _page(
     start: trying.Start | None = None,
     answer: cases.Explanation | None = None,
     text: str = "",
+    refusal: Refusal | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    context = {"form": form, "patient": patient, "start": start, "answer": answer, "text": text}
+    context = {"form": form, "patient": patient, "start": start, "answer": answer, "text": text, "refusal": refusal}
     return web.respond(request, "scheduling/assess.html", context, status=status)

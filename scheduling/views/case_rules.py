@@ -21,7 +21,7 @@ from patients.records import FieldRefused
 from procedures import rulebook
 from scheduling import agenda, booking, rechecking, waiting
 from scheduling.agenda.shapes import Wait
-from scheduling.assessing import Details
+from scheduling.assessing import NOT_ASKED, RulesNotAsked
 from scheduling.forms import DetailsForm, asked_of, initial, typed_waivers, waivers_in
 from scheduling.models import Appointment
 from scheduling.views import doors
@@ -41,7 +41,7 @@ def case_rules(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     if request.POST.get("act") == "plan":
         if not form.is_valid():
             return _page(request, row, form, status=422)
-        act, told = "scheduling.plan_case", "Noted. The rules were asked again."
+        act, told = "scheduling.plan_case", "Noted, and the rules are asked again."
         verb = lambda: rechecking.plan_case(appointment=row, changes=form.changes(), by=by, at=at)  # noqa: E731
     else:
         act, told = "scheduling.waive", "The reason is kept with the case."
@@ -80,15 +80,14 @@ def _page(
     findings = error.findings if isinstance(error, booking.RulesRefused) else looked.findings
     typed = typed_waivers(request.POST) if error is not None else {}
     held = {override.code for override in row.overrides.filter(ended_at=None)}
-    said = Details.of(_details(row))
-    asked = asked_of(row.procedure, row.sedation, rulebook.usable_book(), asks=looked.asks, said=said)
+    asked = asked_of(row.procedure, row.sedation, rulebook.usable_book(), asks=looked.asks, said=looked.said)
     groups = waiting.grouped(findings, row.arrives_at, at)
     context = {
         "case": doors.shown(request, row),
         "lines": tuple(
             doors.line_of(finding, by, typed)
             for finding in findings
-            if not finding.pending and finding.key not in held and finding.severity.refuses
+            if not finding.pending and finding.key not in held and finding.severity.refuses and finding != NOT_ASKED
         ),
         "notes": tuple(
             doors.line_of(finding, by, {})
@@ -98,7 +97,14 @@ def _page(
         "waits": tuple(_elsewhere(agenda.wait_line(group, row, zone, by), row) for group in groups),
         "form": form,
         "fields": tuple(form[name] for name in form.fields if name in asked or name in ALWAYS),
-        "refusal": doors.refusal_of(error) if error is not None else None,
+        "refusal": doors.refusal_of(error)
+        if error is not None
+        else None
+        if looked.is_asked
+        else doors.refusal_of(RulesNotAsked(), kept=""),
+        "is_asked": looked.is_asked,
+        "case_id": row.public_id,
+        "patient_id": row.patient.public_id,
         "action": _address(row),
     }
     return web.respond(request, "scheduling/case_rules.html", context, status=status)

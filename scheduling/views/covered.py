@@ -16,7 +16,7 @@ from procedures.models import Procedure
 from procedures.rules import Finding
 from scheduling.agenda import words
 from scheduling.agenda.shapes import BookPage, Line, OpeningLine
-from scheduling.assessing import Covering, Wish, covering, wish_of
+from scheduling.assessing import Covering, RulesNotAsked, Wish, asking_of, covering, wish_of
 from scheduling.availability import Opening
 from scheduling.booking import Target
 from scheduling.models import Appointment
@@ -108,7 +108,14 @@ def of_case(
     if not found.openings:
         return Times()
     zone = ZoneInfo(row.site.time_zone)
-    wish = replace(wish_of(row), starts_at=found.openings[0].starts_at)
+    try:
+        with asking_of(row):
+            wish = replace(wish_of(row), starts_at=found.openings[0].starts_at)
+    except RulesNotAsked as error:
+        return Times(
+            tuple(replace(doors.offer(each, found.units, found.sites), worst="deny", line_count=1) for each in found.openings),
+            error.message,
+        )
     rules = covering(wish=wish, patient=row.patient, at=at, moving=row)
     bad, first = rules.blocking(wish.on), None
     shown, units, sites = found.openings, found.units, found.sites

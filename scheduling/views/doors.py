@@ -42,6 +42,7 @@ TITLES = {
     "slot_taken": "This time is no longer free",
     "stale": "This case was changed meanwhile",
     "rules_refused": "This cannot be done as it stands",
+    "rules_not_asked": "The rules could not be asked",
     "busy": "Somebody is changing this right now",
     "in_progress": "This is being done right now",
     "key_reused": "This form was already sent with other content",

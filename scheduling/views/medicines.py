@@ -20,6 +20,7 @@ from pain_clinic.errors import DomainError
 from patients.models import ClearanceKind
 from scheduling import clearing, holdplan, rechecking
 from scheduling.agenda import words
+from scheduling.assessing import RulesNotAsked
 from scheduling.forms import ClearanceForm, LastDoseForm
 from scheduling.models import BEFORE_ARRIVAL, Appointment
 from scheduling.views import doors
@@ -47,8 +48,7 @@ def clearance(request: HttpRequest, public_id: uuid.UUID, drug: str) -> HttpResp
         return _confirm(request, case, drug, by, at)
     if request.POST.get("act") == "keep":
         return _keep(request, case, drug, by, at)
-    kinds = {line.held.drug: line.kind for line in holdplan.plan_of(case=case, at=at).lines}
-    form = ClearanceForm(request.POST, prefix=drug, is_decision=kinds.get(drug) == ClearanceKind.DECISION)
+    form = ClearanceForm(request.POST, prefix=drug, is_decision=_kind(case, drug, at) == ClearanceKind.DECISION)
     is_answer = request.POST.get("act") == "answer"
     if is_answer and not form.is_valid():
         return _page(request, case, drug=drug, form=form, status=422)
@@ -63,6 +63,23 @@ def clearance(request: HttpRequest, public_id: uuid.UUID, drug: str) -> HttpResp
         return _page(request, case, drug=drug, form=form if is_answer else None, error=error, status=error.status)
     toasts.success(request, "Written down." if is_answer else "Noted as asked. The task stays open until the answer is here.")
     return web.redirect_to(request, "scheduling:medicines", case.public_id)
+
+
+def _plan(case: Appointment, at: datetime) -> holdplan.Plan | None:
+    """Return the plan of a case; None where the rules break down on what is on file, so that nobody knows it."""
+    try:
+        return holdplan.plan_of(case=case, at=at)
+    except RulesNotAsked:
+        return None
+
+
+def _lines(plan: holdplan.Plan | None) -> tuple[holdplan.Line, ...]:
+    return plan.lines if plan is not None else ()
+
+
+def _kind(case: Appointment, drug: str, at: datetime) -> str:
+    """Return what the prescriber of a medicine is asked, as far as that is known."""
+    return next((str(line.kind) for line in _lines(_plan(case, at)) if line.held.drug == drug), "")
 
 
 def _shown(request: HttpRequest) -> datetime | None:
@@ -124,9 +141,10 @@ def tell_plan(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 def letter(request: HttpRequest, public_id: uuid.UUID, drug: str) -> HttpResponse:
     """Give the letter to the prescriber as a PDF; making it is a recorded act."""
     case, at = doors.the_case(request, public_id), web.now()
-    line = next((one for one in holdplan.plan_of(case=case, at=at).lines if one.held.drug == drug and one.held.needs_word), None)
+    plan = _plan(case, at)
+    line = next((one for one in _lines(plan) if one.held.drug == drug and one.held.needs_word), None)
     if line is None:
-        nothing = clearing.NothingToClear()
+        nothing = clearing.NothingToClear() if plan is not None else RulesNotAsked()
         return _page(request, case, error=nothing, status=nothing.status)
     _read(request, case)
     content = holdplan.clearance_letter(case=case, line=line, at=at)
@@ -142,6 +160,14 @@ def _read(request: HttpRequest, case: Appointment) -> None:
     )  # fmt: skip
 
 
+def _typed(request: HttpRequest, drug: str, form: ClearanceForm | LastDoseForm | None) -> dict[str, Any] | None:
+    """Return what was typed about a medicine and the plan cannot show, to be sent again once it can."""
+    if form is None:
+        return None
+    hidden = {name: request.POST.get(name, "")[:40] for name in ("act", "kind", "slot")}
+    return {"drug": drug, "form": form, **hidden}
+
+
 def _page(
     request: HttpRequest,
     case: Appointment,
@@ -153,7 +179,7 @@ def _page(
     status: int = 200,
 ) -> HttpResponse:
     at = web.now()
-    plan = holdplan.plan_of(case=case, at=at)
+    plan = _plan(case, at)
     zone = ZoneInfo(case.site.time_zone)
     lines: list[dict[str, Any]] = [
         {
@@ -170,19 +196,26 @@ def _page(
             if line.clearance is not None and line.clearance.told_last_at
             else None,
         }
-        for line in plan.lines
+        for line in _lines(plan)
     ]
     context = {
         "case": case,
+        "case_id": case.public_id,
+        "patient_id": case.patient.public_id,
         "title": words.case_title(case),
         "starts_at": case.starts_at.astimezone(zone),
         "slot": case.starts_at.isoformat(),
         "url": words.case_url(case.public_id),
         "plan": plan,
+        "typed": _typed(request, drug, form or dose) if plan is None else None,
         "lines": lines,
         "may_record": Actor.of(request).may(RECORD),
-        "told": clearing.told_last(case) if plan.is_cleared else "",
+        "told": clearing.told_last(case) if plan is not None and plan.is_cleared else "",
         "request_key": doors.new_key(),
-        "refusal": doors.refusal_of(error) if error is not None else None,
+        "refusal": doors.refusal_of(error)
+        if error is not None
+        else doors.refusal_of(RulesNotAsked(), kept="")
+        if plan is None
+        else None,
     }
     return web.respond(request, "scheduling/medicines.html", context, status=status)

@@ -18,7 +18,7 @@ from procedures import fasting, rulebook
 from procedures.rules import Finding, Severity, Waiver, unwaived
 from procedures.tables import MalformedTables
 from scheduling import rechecking
-from scheduling.assessing import CLINIC, UNREADABLE, details_row
+from scheduling.assessing import CLINIC, NOT_ASKED, UNREADABLE, details_row
 from scheduling.booking import staging
 from scheduling.booking.judging import OVERRIDES
 from scheduling.booking.words import guarded
@@ -190,6 +190,8 @@ def _judged(appointment: Appointment, at: datetime, is_begun: bool) -> tuple[Fin
         raise  # told by the door as any other
     except Exception as error:  # whatever is on file: who stands at the door of the room is told, and nobody goes in unasked
         log.error("fast_broke_down", case=str(appointment.public_id), exc_info=error)
+        return (_not_judged(BROKE_DOWN),)
+    if NOT_ASKED in told:
         return (_not_judged(BROKE_DOWN),)
     unread = [_not_judged(one.message) for one in told if one.code == UNREADABLE]
     return tuple(unread) or tuple(one for one in told if one.code.startswith(CODE))
