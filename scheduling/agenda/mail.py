@@ -171,15 +171,23 @@ EMPTY = {
     DONE: "Nothing was done here yet.",
     CASES: "No case waits for anything.",
     AFTER: "Nobody is to be asked how it went.",
+    TaskKind.RULES_DOWN: "The rules could be asked about everybody.",
 }
 
 
+# What is shown first of whose tasks: the desk telephones about mails and visits to come, a manager sees to the rules.
+FIRST: dict[str, str] = {TaskRole.DESK: "", ALL: "", TaskRole.MANAGER: TaskKind.RULES_DOWN}
+
+
 def whose(user: User, wanted: str, *, may_see_all: bool) -> str:
-    """Return whose tasks to show: what was asked for, else those of a person's own role; of others only to who may see them."""
-    own = [role for role in user.groups.values_list("name", flat=True).order_by("name") if role in TaskRole.values]
-    own = [role for role in own if role != TaskRole.MANAGER]  # who sees to everybody's
+    """Return whose tasks to show: what was asked for, else those of a person's own role; of others only to who may see them.
+
+    A manager sees to everybody's, whatever else that person is.
+    """
+    roles = [role for role in user.groups.values_list("name", flat=True).order_by("name") if role in TaskRole.values]
+    own = [role for role in roles if role != TaskRole.MANAGER]
     if may_see_all:
-        return wanted if wanted in (ALL, *TaskRole.values) else own[0] if len(own) == 1 else ALL
+        return wanted if wanted in (ALL, *TaskRole.values) else own[0] if len(own) == 1 and own == roles else ALL
     return wanted if wanted in own else next(iter(own), TaskRole.BILLER)
 
 
@@ -190,7 +198,7 @@ def tasks(
     url = reverse("scheduling:tasks")
     rows = DeskTask.objects.visible_to(user)
     shown = whose(user, role, may_see_all=may_see_all)
-    kind = kind or ("" if shown in (TaskRole.DESK, ALL) else CASES)  # the desk telephones about mails and visits to come
+    kind = kind or FIRST.get(shown, CASES)
     if shown != ALL:
         rows = rows.filter(role=shown)
     there = {*rows.open().values_list("kind", flat=True).distinct(), kind}
@@ -209,7 +217,7 @@ def tasks(
         (DONE, "Done"),
         *((value, label) for value, label in SHORT.items() if str(value) in there and value not in AFTER_A_VISIT),
     ]
-    roles = [*TaskRole.choices, (ALL, "Everybody")] if may_see_all else []
+    roles = [*TaskRole.choices, (ALL, "Everybody")] if may_see_all and kind else []
 
     def address(**query: str) -> str:
         told = urlencode({name: value for name, value in query.items() if value})
@@ -217,7 +225,9 @@ def tasks(
 
     return TaskPage(
         title="To do",
-        roles=tuple(Tab(str(label), address(role=value, kind=CASES), value == shown) for value, label in roles) if kind else (),
+        roles=tuple(
+            Tab(str(label), address(role=value, kind=FIRST.get(value) or CASES), value == shown) for value, label in roles
+        ),
         tabs=tuple(Tab(label, address(role=role, kind=str(key)), str(key) == kind) for key, label in tabs),
         rows=tuple(_task(row, user, at, reasons, behind.get(row.pk, ())) for row in found.object_list),
         outcomes=tuple(Pair(value, str(label)) for value, label in TaskOutcome.choices),

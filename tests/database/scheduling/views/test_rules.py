@@ -10,14 +10,16 @@ from functools import cache
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 
+from pain_clinic.accounts.actors import Actor
 from patients.models import Asked, Condition, Coverage, Medication, Patient, PerformedProcedure, Recorded
 from procedures import tables
 from procedures.models import RuleRow
 from procedures.tables.reports import RuleReport
 from procedures.tables.rows import load_rules
-from scheduling import rechecking
+from scheduling import desk_tasks, rechecking
 from scheduling.models import Appointment, AppointmentFinding, CaseDetails, DeskTask, RuleOverride
 from scheduling.views import covered, doors
 from tests import factories
@@ -220,6 +222,31 @@ def test_tasks_are_listed_by_owner_and_due_day(ruled: SmallClinic, signed_in: Ca
     everybody = desk.get("/tasks/?role=all&kind=cases").context["page"].rows
     assert [row.due_at for row in everybody] == sorted(row.due_at for row in everybody)
     assert len(everybody) == 5
+
+
+def test_who_is_a_manager_too_sees_on_the_first_page_that_the_rules_could_not_be_asked(
+    ruled: SmallClinic, signed_in: Callable[..., Client]
+) -> None:
+    a_case(ruled)
+    told = {"patient": ruled.patient, "role": "manager", "by": Actor.system("rules"), "at": NOW, "reason": "rules_down"}
+    desk_tasks.open_task(kind="rules_down", **told)
+    title = "The rules could not be asked"
+    doctor, both = (factories.user(role="physician", sites=(ruled.site,)) for _ in range(2))
+    both.groups.add(Group.objects.get(name="manager"))
+
+    alone = signed_in("", user=doctor).get("/tasks/").context["page"]
+    assert title not in [row.title for row in alone.rows]
+    (tab,) = [tab for tab in alone.roles if tab.label == "Manager"]
+    followed = signed_in("", user=doctor).get(tab.url).context["page"]
+    assert [row.title for row in followed.rows] == [title]
+    assert [tab.label for tab in (*followed.roles, *followed.tabs) if tab.is_current] == ["Manager", "Rules not asked"]
+
+    client = signed_in("", user=both)
+    assert [row.title for row in client.get("/tasks/").context["page"].rows] == [title]
+    assert [row.title for row in client.get("/tasks/?role=manager").context["page"].rows] == [title]
+    assert title not in [row.title for row in client.get("/tasks/?role=physician").context["page"].rows]
+    DeskTask.objects.filter(kind="rules_down").update(done_at=NOW, outcome="mended")
+    assert client.get("/tasks/?role=manager").context["page"].empty == "The rules could be asked about everybody."
 
 
 def test_board_marks_a_case_that_waits_and_one_against_which_a_rule_stands(
