@@ -110,6 +110,17 @@ class ClearanceIn(serializers.Serializer[object]):
         default="",
         help_text="Of a decision (`action` shared_decision): what it was.",
     )
+    starts_at = rest.Instant(
+        required=False,
+        help_text="Of the case, as it was shown to who answered: moved meanwhile, nothing is written down (409).",
+    )
+
+
+class KeepIn(serializers.Serializer[object]):
+    """What was decided together for another slot, and the slot for which it is to hold too."""
+
+    word = serializers.UUIDField(help_text="`word_id` of the medicine, as it was shown.")
+    starts_at = rest.Instant(help_text="Of the case, as it was shown beside it.")
 
 
 class LastDoseIn(serializers.Serializer[object]):
@@ -129,6 +140,9 @@ class HeldOut(serializers.Serializer[object]):
     needs_word = serializers.BooleanField(source="held.needs_word")
     is_agreed = serializers.BooleanField(source="held.is_agreed", allow_null=True, help_text="Null: not for these times yet.")
     word = serializers.SerializerMethodField(help_text="asked, given, refused, or empty.")
+    word_id = serializers.UUIDField(
+        source="clearance.public_id", default=None, allow_null=True, help_text="Of the newest word; null: nobody was asked."
+    )
     is_word_for_other_times = serializers.BooleanField(
         source="is_for_others",
         help_text="Of a decision: for another day, or a later hour where hours count; it does not count until it is confirmed.",

@@ -44,6 +44,7 @@ urlpatterns = [
     path("appointments/<uuid:public_id>/medicines/", rest.Medicines.as_view(), name="api_medicines"),
     path("appointments/<uuid:public_id>/medicines/<slug:drug>/ask/", rest.AskPrescriber.as_view(), name="api_ask_prescriber"),
     path("appointments/<uuid:public_id>/medicines/<slug:drug>/answer/", rest.Clear.as_view(), name="api_clear"),
+    path("appointments/<uuid:public_id>/medicines/<slug:drug>/keep/", rest.KeepDecision.as_view(), name="api_keep_decision"),
     path("appointments/<uuid:public_id>/medicines/<slug:drug>/last-dose/", rest.ConfirmDose.as_view(), name="api_confirm_dose"),
     path("tasks/", rest.Tasks.as_view(), name="api_tasks"),
     path("tasks/<uuid:public_id>/take/", rest.TakeTask.as_view(), name="api_task_take"),

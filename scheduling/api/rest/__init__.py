@@ -14,7 +14,19 @@ from scheduling.api.rest.courses import (
     Worklist,
 )
 from scheduling.api.rest.places import Holds, OneHold, Openings, Resources, Sites
-from scheduling.api.rest.ready import AskPrescriber, Clear, CloseTask, ConfirmDose, Medicines, Plan, Rules, TakeTask, Tasks, Waive
+from scheduling.api.rest.ready import (
+    AskPrescriber,
+    Clear,
+    CloseTask,
+    ConfirmDose,
+    KeepDecision,
+    Medicines,
+    Plan,
+    Rules,
+    TakeTask,
+    Tasks,
+    Waive,
+)
 
 __all__ = [
     "Appointments",
@@ -29,6 +41,7 @@ __all__ = [
     "ConfirmDose",
     "Courses",
     "Holds",
+    "KeepDecision",
     "Medicines",
     "Move",
     "MoveOn",

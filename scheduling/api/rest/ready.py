@@ -146,9 +146,25 @@ class Clear(_OfCase):
     @extend_schema(operation_id="medicines_clear", request=words.ClearanceIn, responses=words.HoldPlanOut)
     def post(self, request: Request, public_id: str, drug: str) -> HttpResponse:
         def verb(case: Appointment, values: dict[str, Any]) -> None:
-            clearing.answer(appointment=case, drug=drug, by=self.actor, at=web.now(), **values)
+            shown = values.pop("starts_at", None)
+            clearing.answer(appointment=case, drug=drug, by=self.actor, at=web.now(), shown=shown, **values)
 
         return self.act_on(request, public_id, verb, plan_of, f"clear:{drug}")
+
+
+class KeepDecision(_OfCase):
+    """Write down that what was decided together for another slot holds for the one that the case has now."""
+
+    required = {"POST": "patients.record_clinical"}
+    given = words.KeepIn
+
+    @extend_schema(operation_id="medicines_keep", request=words.KeepIn, responses=words.HoldPlanOut)
+    def post(self, request: Request, public_id: str, drug: str) -> HttpResponse:
+        def verb(case: Appointment, values: dict[str, Any]) -> None:
+            word, shown = str(values["word"]), values["starts_at"]
+            clearing.keep_decision(appointment=case, drug=drug, word=word, shown=shown, by=self.actor, at=web.now())
+
+        return self.act_on(request, public_id, verb, plan_of, f"keep:{drug}")
 
 
 class ConfirmDose(_OfCase):

@@ -139,6 +139,49 @@ def test_hold_plan_is_read_and_the_prescribers_word_written_down(case: Appointme
     assert (moved["is_cleared"], moved["medicines"][0]["is_word_for_other_times"]) == (False, True)
 
 
+def moved_a_day(case: Appointment) -> str:
+    """Move a case by a day behind everybody's back; return when it begins now."""
+    shift = {name: getattr(case, name) + timedelta(days=1) for name in ("arrives_at", "starts_at", "ends_at", "leaves_at")}
+    Appointment.objects.filter(pk=case.pk).update(**shift)
+    return shift["starts_at"].isoformat()
+
+
+def test_what_was_decided_for_another_slot_is_kept_once_for_the_one_that_was_shown(case: Appointment, call: Calls) -> None:
+    taken = {"kind": "antithrombotic", "drug": "aspirin_secondary", "name": "Aspirin", "indication": "secondary"}
+    Medication.objects.create(patient=case.patient, recorded_at=NOW, **taken)
+    at, before = "medicines/aspirin_secondary", case.starts_at.isoformat()
+    body = {**SAID, "note": "Goes on this Monday", "starts_at": before}
+    assert call("nurse", "POST", f"{at}/answer", body).status_code == 200
+
+    after = moved_a_day(case)
+    late = call("nurse", "POST", f"{at}/answer", body)
+    assert (late.status_code, late.json()["code"], Clearance.objects.count()) == (409, "asked_otherwise", 1)
+    (line,) = [one for one in call("nurse", "GET", "medicines").json()["medicines"] if one["drug"] == "aspirin_secondary"]
+    word = str(Clearance.objects.get().public_id)
+    assert (line["is_word_for_other_times"], line["word_id"]) == (True, word)
+
+    kept = {"word": word, "starts_at": after}
+    assert call("desk", "POST", f"{at}/keep", kept).status_code == 403
+    assert call("nurse", "POST", f"{at}/keep", kept, version='"7"').status_code == 412
+    assert call("nurse", "POST", f"{at}/keep", {"word": "yes"}).status_code == 400
+    for wrong in ({**kept, "starts_at": before}, {**kept, "word": str(case.public_id)}):
+        assert call("nurse", "POST", f"{at}/keep", wrong).json()["code"] == "asked_otherwise"
+    answers = [call("nurse", "POST", f"{at}/keep", kept, **{"Idempotency-Key": "one-press"}) for _ in range(2)]
+    assert [one.status_code for one in answers] == [200, 200]
+    assert answers[0].content == answers[1].content
+    (line,) = [one for one in answers[0].json()["medicines"] if one["drug"] == "aspirin_secondary"]
+    assert (line["is_agreed"], line["is_word_for_other_times"], line["decided_for"]) == (
+        True,
+        False,
+        after.replace("+00:00", "Z"),
+    )
+    assert call("nurse", "POST", f"{at}/keep", kept).status_code == 200  # without a key, too
+    assert list(Clearance.objects.order_by("pk").values_list("note", "confirmed_on")) == [
+        ("Goes on this Monday", None), ("Goes on this Monday", TODAY),
+    ]  # fmt: skip
+    assert AuditEvent.objects.filter(act="patients.record_clearance", outcome="done").count() == 2
+
+
 def test_tasks_are_listed_taken_and_closed(case: Appointment, call: Calls) -> None:
     listed = call("nurse", "GET", f"/api/v1/tasks/?kind=clearance&appointment={case.public_id}").json()["results"]
     (task,) = listed

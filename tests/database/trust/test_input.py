@@ -56,6 +56,7 @@ def test_bodies_named_valid_are_taken(world: World, manager: tuple[User, Client]
     assert answers.pop("appointments_complete") == 409  # the patient has not come yet
     assert answers.pop("appointments_waive") == 422  # nothing speaks against it
     assert answers.pop("medicines_confirm") == 422  # no prescriber has agreed to a hold yet
+    assert answers.pop("medicines_keep") == 422  # nothing was decided for another day
     assert answers.pop("privileges_remove") == 422  # a case is booked by it
     assert (answers.pop("notes_cosign"), answers.pop("notes_add")) == (409, 409)  # nobody has signed it
     assert (answers.pop("courses_book"), answers.pop("series_book")) == (409, 409)  # no opening has been looked for yet

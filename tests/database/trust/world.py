@@ -429,6 +429,7 @@ def valid_bodies(world: World) -> Mapping[str, Mapping[str, Any]]:
         "appointments_waive": {"waivers": [{"code": "consent_missing", "reason_code": "urgent", "text": "t"}]},
         "appointments_plan": {"has_driver": True},
         "medicines_ask": {},
+        "medicines_keep": {"word": "00000000-0000-4000-8000-000000000001", "starts_at": "2026-09-14T08:00:00Z"},
         "medicines_confirm": {"told_last_at": "2026-09-14T08:00:00Z"},
         "medicines_clear": {"is_agreed": True, "answered_by": "Dr. Heart", "how": "fax"},
         "dates_set": {
