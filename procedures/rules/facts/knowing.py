@@ -17,6 +17,12 @@ from procedures.rules.facts.sessions import STANDING, Session
 _day_of = attrgetter("on")
 
 
+def _place(session: Session) -> tuple[object, ...]:
+    """Return where a session stands among others: the same whatever order they came in, so that what is told is the same."""
+    what = (session.on, session.procedure, session.levels, session.side)
+    return *what, session.is_elsewhere, session.role, session.approach, session.site, session.indication, session.drug
+
+
 @dataclass(frozen=True)
 class Facts:
     """What is known when a request is judged. None is *unknown*, never *fine*.
@@ -62,7 +68,7 @@ class Facts:
     def standing(self) -> tuple[Session, ...]:
         """Return the sessions that count, performed or booked, oldest first."""
         kept = (session for session in self.sessions if session.status in STANDING)
-        return tuple(sorted(kept, key=lambda session: (session.on, session.procedure, session.levels, session.side)))
+        return tuple(sorted(kept, key=_place))
 
     @cached_property
     def _by_families(self) -> dict[frozenset[str], tuple[Session, ...]]:
