@@ -13,7 +13,7 @@ from patients.facts import read
 from patients.models import Patient, PerformedProcedure
 from procedures.catalogue import need_label
 from procedures.guidance import in_sentence, needs_reason, usual
-from procedures.levels import default_regions, touched, validate_target
+from procedures.levels import default_regions, default_side, touched, validate_target
 from procedures.rules import Finding, Severity, Waiver, ordered, structural, unwaived
 from scheduling.assessing import NOT_ASKED, Judged, RulesNotAsked, Wish, asking_of, judge
 from scheduling.booking import pairs
@@ -217,8 +217,9 @@ def _where_else(scene: Scene, other: Appointment) -> str:
 
 def _is_same_place(scene: Scene, other: Appointment | PerformedProcedure) -> bool:
     """Say whether it is the same procedure and shares side and level, or region; what is not said may be any."""
-    levels, sides = scene.target.levels, {scene.target.side or "midline", other.side or "midline"}
-    if other.procedure_id != scene.procedure.pk or (len(sides) > 1 and "bilateral" not in sides):
+    levels, only = scene.target.levels, default_side(scene.procedure)  # of one side only: nobody needs to say it
+    sides = {scene.target.side or only, other.side or only}
+    if other.procedure_id != scene.procedure.pk or (len(sides) > 1 and sides.isdisjoint({"", "bilateral"})):
         return False
     if levels and other.levels:
         return not set(levels).isdisjoint(other.levels)

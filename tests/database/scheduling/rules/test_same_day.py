@@ -164,6 +164,22 @@ def test_what_was_done_counts_and_not_what_was_booked(clinic: SmallClinic, by: A
     assert len(told(clinic, by, Target(side="right", levels=("L4-L5",)))) == 1
 
 
+@pytest.mark.parametrize("side", ["left", "right", "bilateral"])
+def test_what_was_done_on_a_side_that_nobody_knows_may_have_been_this_one(clinic: SmallClinic, by: Actor, side: str) -> None:
+    done(clinic, side="")
+    assert len(told(clinic, by, Target(side=side, levels=("L4-L5",)))) == 1
+    assert told(clinic, by, Target(side=side, levels=("L5-S1",))) == []
+
+
+@pytest.mark.parametrize(("side", "is_asked"), [("midline", True), ("", True), ("left", False)])
+def test_what_has_one_side_only_was_done_on_it_where_nobody_says_so(
+    clinic: SmallClinic, by: Actor, side: str, is_asked: bool
+) -> None:
+    Procedure.objects.update(laterality=["midline"])
+    done(clinic, side="")
+    assert bool(told(clinic, by, Target(side=side, levels=("L4-L5",)))) is is_asked
+
+
 @pytest.mark.parametrize(
     ("changes", "is_asked"),
     [
