@@ -22,7 +22,8 @@ REASON = "deceased"
 def follow(*, patient: Patient, at: datetime) -> int:
     """Bring what waits for a patient in line with the date of death on record; return how much changed.
 
-    Joins the caller's transaction, which holds the patient. What worries the clinic after a visit stays open.
+    Joins the caller's transaction, which holds the patient. What worries the clinic after a visit stays open, and what is
+    no matter of this patient alone.
     """
     if patient.deceased_on is None:
         if Message.objects.filter(patient=patient, state=MessageState.WITHDRAWN, reason=REASON, planned_at__gt=at).exists():
@@ -30,7 +31,9 @@ def follow(*, patient: Patient, at: datetime) -> int:
         return 0
     waiting = Message.objects.filter(patient=patient, state=MessageState.DUE)
     ended = messages.withdraw(list(waiting.values_list("pk", flat=True)), reason=REASON, at=at)
-    calls = DeskTask.objects.open().exclude(kind__in=(*BEFORE_A_CASE, TaskKind.UNWELL)).filter(patient=patient)
+    calls = (
+        DeskTask.objects.open().exclude(kind__in=(*BEFORE_A_CASE, TaskKind.UNWELL, TaskKind.RULES_DOWN)).filter(patient=patient)
+    )
     ended += desk_tasks.end(calls, by=BY, at=at)
     if ended:
         trail.record(

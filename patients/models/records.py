@@ -79,11 +79,17 @@ class Recorded(models.Model):
         ]
 
 
+class FactChangeQuerySet(models.QuerySet["FactChange"]):
+    def broken(self) -> Self:
+        """Keep the words for which the rules could not be asked so far: it broke down, or took too long."""
+        return self.filter(done_at=None, failures__gt=0)
+
+
 class FactChange(models.Model):
     """The word that something recorded about a patient has changed, for floors above: rules are asked again, plans renewed.
 
     Left by the verb in its own transaction. Whoever asks the rules again sets ``done_at``, the planner ``planned_at``.
-    ``failures`` counts how often asking the rules broke down on this patient since.
+    ``failures`` counts how often asking the rules broke down on this patient since, or took too long.
     """
 
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
@@ -92,6 +98,8 @@ class FactChange(models.Model):
     done_at = models.DateTimeField(null=True, blank=True)
     planned_at = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveIntegerField(default=0, db_default=0)
+
+    objects = FactChangeQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()

@@ -16,7 +16,7 @@ from scheduling.agenda.rows import KINDS, Asked, AwayRow, CaseRow, HoursRow, Row
 from scheduling.agenda.shapes import Band, Bar, Chip, Column, HourLine, Leg, WeekCell
 from scheduling.intervals import Interval, Intervals, clip, intersect, local_day, subtract, union, window
 from scheduling.models import Kind
-from scheduling.models.appointments import AWAY
+from scheduling.models.appointments import AWAY, NOT_IN_THE_ROOM
 
 SLOT, MINUTE = timedelta(minutes=5), timedelta(minutes=1)
 DEFAULT_HOURS = (time(7), time(18))
@@ -225,6 +225,7 @@ class Drawing:
             flags=words.brief_flags(case.deceased_on is not None, case.has_twin, case.language),
             is_waiting=case.is_waiting,
             is_refused=case.is_refused,
+            is_unasked=case.is_unasked and case.status in NOT_IN_THE_ROOM,
             is_selected=case.public_id == self.asked.case,
         )
 

@@ -26,6 +26,7 @@ CURRENT = ' aria-current="true"'
 MARKS = {"allergy": '<i class="mark-allergy"></i>', "same_name": '<i class="mark-twin"></i>'}
 WAITS, STANDS = '<i class="mark-wait"></i>', '<i class="mark-rule"></i>'
 WAITS_TOLD, STANDS_TOLD = "Waits for something", "A rule stands against it"
+UNASKED_TOLD = "The rules could not be asked"  # whether one stands nobody knows: the sign is the same
 CARRIES = {"physician": ("room", "device"), "room": ("physician", "device"), "device": ("physician", "room")}
 
 
@@ -77,6 +78,7 @@ def _bar(bar: Bar, leg: Leg, carried: str) -> str:
     told = [status_word(bar.status), *(flag.text for flag in bar.flags)]
     told += [WAITS_TOLD] if bar.is_waiting else []
     told += [STANDS_TOLD] if bar.is_refused else []
+    told += [UNASKED_TOLD] if bar.is_unasked else []
     opened = _filled(
         BAR,
         f"bar f-{bar.hue} s-{bar.status}{chosen} {at(leg.slot)} {lasting(leg.span)}",
@@ -95,7 +97,7 @@ def _bar(bar: Bar, leg: Leg, carried: str) -> str:
             _filled(FACE, f"{bar.clock} {bar.patient}"),
             *(MARKS.get(flag.kind, "") for flag in bar.flags),
             WAITS if bar.is_waiting else "",
-            STANDS if bar.is_refused else "",
+            STANDS if bar.is_refused or bar.is_unasked else "",
             _filled(LINES, bar.procedure, bar.target, carried, " ".join(f"{one}." for one in told)),
         )
     )

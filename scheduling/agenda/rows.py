@@ -14,7 +14,7 @@ from django.db.models import BigIntegerField, DateField, Exists, F, IntegerField
 from django.db.models.functions import Cast
 
 from pain_clinic.accounts.models import Site
-from patients.models import Patient, PatientSite
+from patients.models import FactChange, Patient, PatientSite
 from scheduling.agenda import words
 from scheduling.intervals import local_day
 from scheduling.models import (
@@ -126,6 +126,7 @@ class CaseRow(NamedTuple):
     has_twin: bool
     is_waiting: bool
     is_refused: bool
+    is_unasked: bool
 
     @property
     def target(self) -> tuple[tuple[str, ...], str, str, tuple[str, ...], tuple[str, ...]]:
@@ -246,6 +247,7 @@ def _cases(site: Site, starts: datetime, ends: datetime) -> list[CaseRow]:
             has_twin=Exists(twins),
             is_waiting=Exists(said.filter(severity="pending")),
             is_refused=Exists(said.filter(stands=True)),
+            is_unasked=Exists(FactChange.objects.broken().filter(patient=OuterRef("patient_id"))),
         )
         .order_by("starts_at", "pk")
         .values_list(
@@ -254,7 +256,7 @@ def _cases(site: Site, starts: datetime, ends: datetime) -> list[CaseRow]:
             "patient__first_name", "patient__last_name", "patient__birth_date", "patient__deceased_on", "patient__language",
             "procedure__short_name", "procedure__category", "procedure__family", "procedure__level_scheme",
             "procedure__regions",
-            "has_twin", "is_waiting", "is_refused",
+            "has_twin", "is_waiting", "is_refused", "is_unasked",
         )
     )  # fmt: skip
     return [CaseRow._make(row) for row in found]

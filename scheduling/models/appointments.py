@@ -52,6 +52,7 @@ class Status(models.TextChoices):
 
 AWAY = (Status.CANCELLED, Status.NO_SHOW, Status.LEFT_BEFORE_SEEN)
 BEFORE_ARRIVAL = (Status.BOOKED, Status.CONFIRMED)
+NOT_IN_THE_ROOM = (*BEFORE_ARRIVAL, Status.ARRIVED, Status.PREPARING, Status.READY)
 PRESENT = (Status.ARRIVED, Status.PREPARING, Status.READY, Status.IN_ROOM, Status.RECOVERY)
 
 LEGAL_MOVES: dict[str, tuple[str, ...]] = {

@@ -134,8 +134,7 @@ def _ask_batch(batch: Sequence[tuple[int, int]], going: Pass) -> None:
             return
         log.warning("recheck_batch_broke_down", count=len(batch), exc_info=error)
     else:
-        going.total += step
-        going.tell()
+        going.went_well(step)
         return
     left = sorted(cases)  # in key order, as patients are locked
     while left and not going.is_over:

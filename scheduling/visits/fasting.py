@@ -23,7 +23,7 @@ from scheduling.booking import staging
 from scheduling.booking.judging import OVERRIDES
 from scheduling.booking.words import guarded
 from scheduling.models import (
-    BEFORE_ARRIVAL,
+    NOT_IN_THE_ROOM,
     Appointment,
     CaseDetails,
     Check,
@@ -31,13 +31,11 @@ from scheduling.models import (
     CheckMoment,
     RuleOverride,
     SedatedItem,
-    Status,
 )
 
 ANSWER = "scheduling.answer_checklist"
 CODE = "fasting_"
 REASON = "clinical_judgement"  # the code of a reason that is given in words only
-NOT_IN_THE_ROOM = frozenset({*BEFORE_ARRIVAL, Status.ARRIVED, Status.PREPARING, Status.READY})
 LETS_ON = (CheckAnswer.YES, CheckAnswer.NOT_APPLICABLE)  # with these answers nobody is held back
 ANSWERED = "Wait, answer with no, or give the reason under the rules of this case."
 BEGUN = "Wait until then; a physician may begin all the same, with a reason."

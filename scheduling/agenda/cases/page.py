@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit.models import AuditEvent
-from patients.models import Patient
+from patients.models import FactChange, Patient
 from procedures import levels as target_words
 from procedures import rulebook
 from procedures.guidance import MODALITIES, usual
@@ -33,6 +33,7 @@ from scheduling.agenda.shapes import (
 )
 from scheduling.agenda.story import meanwhile, story
 from scheduling.models import (
+    NOT_IN_THE_ROOM,
     Allocation,
     Appointment,
     AppointmentFinding,
@@ -51,6 +52,13 @@ if TYPE_CHECKING:
 
 READ = "scheduling.appointment_read"
 PREVIEWED = "scheduling.preview_move"  # asked and answered, nothing happened: on the trail, not in the story
+# Of no fact about the patient, so everybody who sees the case may know it. It goes once the rules can be asked.
+UNASKED = Line(
+    severity="deny",
+    code="rules_not_asked",
+    message="The rules could not be asked about this case, so what speaks against it may be missing here. Nobody knows yet that "
+    "it is ready: look at it by hand. It is tried again by itself.",
+)
 LEG_ORDER = ("prep", "procedure", "recovery", "turnover")
 
 
@@ -63,10 +71,11 @@ class _Rows:
     history: list[Any]
     messages: list[Message]
     twins: list[Patient]
+    is_unasked: bool
 
 
 def case(*, appointment: Appointment, user: User, by: Actor, at: datetime, reasons: Reasons = str) -> Case:
-    """Return everything about one appointment (patient, procedure and site already joined), in seven statements."""
+    """Return everything about one appointment (patient, procedure and site already joined), in eight statements."""
     zone = ZoneInfo(appointment.site.time_zone)
     rows = _load(appointment, user, by)
     starts = appointment.starts_at.astimezone(zone)
@@ -213,6 +222,8 @@ def _load(appointment: Appointment, user: User, by: Actor) -> _Rows:
         if sees_messages(by)
         else [],
         twins=twins_of(appointment.patient, user),
+        is_unasked=appointment.status in NOT_IN_THE_ROOM
+        and FactChange.objects.broken().filter(patient=appointment.patient_id).exists(),
     )
 
 
@@ -271,7 +282,7 @@ def _legs(appointment: Appointment, rows: Sequence[Allocation], zone: ZoneInfo) 
 
 def _lines(rows: _Rows, by: Actor) -> tuple[Line, ...]:
     waived = {row.code: row for row in rows.overrides if row.ended_at is None}
-    found = {}
+    found = {UNASKED.code: UNASKED} if rows.is_unasked else {}
     for row in _seen(rows, by):
         if row.severity == waiting.PENDING:
             continue

@@ -55,6 +55,7 @@ class Bar:
     flags: tuple[Flag, ...]
     is_waiting: bool  # for something that is not on file yet
     is_refused: bool  # a rule stands against it
+    is_unasked: bool  # the rules could not be asked about it, so nobody knows
     is_selected: bool
 
 

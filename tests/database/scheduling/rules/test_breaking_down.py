@@ -9,13 +9,14 @@ from datetime import date, datetime
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection
+from django.test import Client
 from structlog.testing import capture_logs
 
 from pain_clinic.accounts.actors import Actor
 from patients.models import Condition, FactChange
 from procedures import rulebook
 from procedures.rules import Facts, Finding
-from scheduling import desk_tasks, rechecking, tasks
+from scheduling import deaths, desk_tasks, rechecking, tasks
 from scheduling.models import Appointment, CaseDetails, DeskTask, RuleCheck, TaskKind
 from scheduling.rechecking import passes
 from tests import factories
@@ -130,7 +131,7 @@ def test_what_breaks_down_on_five_in_a_row_stops_the_pass_and_is_told_to_a_manag
     changed(cases)
     assert rechecking.follow_changes(at=NOW) == rechecking.Asked(failed=5)
     (task,) = down()
-    assert (task.role, task.patient, task.appointment, task.note) == ("manager", cases[0].patient, None, rechecking.DOWN)
+    assert (task.role, task.patient, task.appointment, task.note) == ("manager", cases[0].patient, cases[0], rechecking.DOWN)
     assert [marks(case) for case in cases] == [[]] * 7
 
     assert rechecking.follow_changes(at=NOW) == rechecking.Asked(failed=5)  # the two who were not asked come first
@@ -159,6 +160,126 @@ def test_four_and_one_who_goes_well_and_four_are_not_all(many: Callable[[int], l
     changed(cases)
     assert rechecking.follow_changes(at=NOW).failed == 8
     assert ([len(marks(case)) for case in cases], down()) == ([1, 1, 1, 1, 0, 1, 1, 1, 1], [])
+
+
+def test_one_more_beside_four_who_are_told_of_is_told_of_too_and_so_is_a_sixth(
+    many: Callable[[int], list[Appointment]],
+) -> None:
+    cases = many(6)
+    for case in cases:
+        spoil(case)
+    changed(cases[:4])
+    rechecking.follow_changes(at=NOW)
+    for count in (4, 5, 6):
+        changed(cases[count - 1 : count] if count > 4 else [])
+        assert rechecking.follow_changes(at=NOW).failed == count
+        assert [len(marks(case)) for case in cases] == [1] * count + [0] * (6 - count)
+    assert down() == []
+    assert set(FactChange.objects.filter(done_at=None).values_list("failures", flat=True)) == {4, 2, 1}  # nobody is left out
+
+
+def test_who_breaks_down_beside_five_of_whom_only_the_manager_knows_is_told_of(
+    many: Callable[[int], list[Appointment]],
+) -> None:
+    cases = many(7)
+    for case in cases[:6]:
+        spoil(case)
+    changed(cases[:5])
+    rechecking.follow_changes(at=NOW)
+    assert (len(down()), [len(marks(case)) for case in cases]) == (1, [0] * 7)
+    changed(cases[5:6])
+    assert rechecking.follow_changes(at=NOW) == rechecking.Asked(failed=5)
+    assert (len(down()), [len(marks(case)) for case in cases]) == (1, [0, 0, 0, 0, 0, 1, 0])
+    changed(cases[6:])  # it goes well, so the product is not down: it is the five, and the desk has to look
+    rechecking.follow_changes(at=NOW)
+    assert (len(down()), [len(marks(case)) for case in cases]) == (1, [1, 1, 1, 1, 1, 1, 0])
+
+
+def test_a_patient_without_cases_says_nothing_of_whether_the_rules_can_be_asked(
+    many: Callable[[int], list[Appointment]],
+) -> None:
+    cases = many(5)
+    for case in cases:
+        spoil(case)
+    changed(cases[:4])
+    FactChange.objects.create(patient=factories.patient(home=cases[0].site), kind="condition", at=NOW)
+    changed(cases[4:])
+    rechecking.follow_changes(at=NOW)
+    assert (len(down()), [len(marks(case)) for case in cases]) == (1, [0] * 5)
+
+
+def test_managers_of_every_site_that_expects_one_of_them_are_told(many: Callable[[int], list[Appointment]]) -> None:
+    cases = many(5)
+    here, there, closed = cases[0].site, factories.site(), factories.site()
+    Appointment.objects.filter(pk__in=[cases[2].pk, cases[3].pk]).update(site=there)
+    Appointment.objects.filter(pk=cases[4].pk).update(site=closed)
+    type(closed).objects.filter(pk=closed.pk).update(is_active=False)
+    spoilt = [spoil(case) for case in cases]
+    changed(cases)
+    rechecking.follow_changes(at=NOW)
+    assert [(task.site, task.appointment) for task in down()] == [(here, cases[0]), (there, cases[2])]
+    manager = factories.user(role="manager", sites=(there,))
+    assert [task.site for task in DeskTask.objects.visible_to(manager)] == [there]
+    desk_tasks.close_task(task=down()[1], outcome="mended", by=Actor.of_user(manager), at=NOW)
+    rechecking.follow_changes(at=NOW + DAY)
+    assert [(task.site, task.done_at) for task in down()] == [(here, None), (there, NOW), (there, None)]
+    for row in spoilt:
+        mend(row)
+    rechecking.follow_changes(at=NOW + DAY)
+    assert [task.done_at for task in down()] == [NOW + DAY, NOW, NOW + DAY]
+
+
+def test_where_no_site_expects_them_the_home_of_one_is_told(many: Callable[[int], list[Appointment]]) -> None:
+    cases = many(5)
+    site = cases[0].site
+    type(site).objects.filter(pk=site.pk).update(is_active=False)
+    for case in cases:
+        spoil(case)
+    changed(cases)
+    rechecking.follow_changes(at=NOW)
+    rechecking.follow_changes(at=NOW)
+    assert [(task.site, task.appointment) for task in down()] == [(site, None)]
+
+
+def test_the_managers_task_is_not_the_patients_and_stays_when_that_one_has_died(
+    many: Callable[[int], list[Appointment]],
+) -> None:
+    cases = many(5)
+    for case in cases:
+        spoil(case)
+    changed(cases)
+    rechecking.follow_changes(at=NOW)
+    dead = cases[0].patient
+    dead.deceased_on = TODAY
+    deaths.follow(patient=dead, at=NOW)
+    assert [task.done_at for task in down()] == [None]
+
+
+def test_a_case_that_could_not_be_asked_about_says_so_on_its_page_and_on_the_board_until_it_is(
+    many: Callable[[int], list[Appointment]], signed_in: Callable[..., Client]
+) -> None:
+    cases = many(6)
+    spoilt = [spoil(case) for case in cases[:5]]
+    changed(cases)
+    rechecking.follow_changes(at=NOW)  # it stops at five, and no case has a task of its own
+    desk = signed_in("desk", cases[0].site)
+
+    def shown(case: Appointment) -> tuple[bool, bool, bool]:
+        """Say whether page, board and list tell of it; the board of the case's day has all of them."""
+        page = desk.get(f"/appointments/{case.public_id}/").context["case"]
+        url = f"/board/?site={case.site.slug}&day={case.local_date.isoformat()}&view=list"
+        board = desk.get(url)
+        (bar,) = [one for one in board.context["board"].cases if one.public_id == case.public_id]
+        told = "rules_not_asked" in [line.code for line in page.lines]
+        return told, bar.is_unasked, "rules not asked" in board.content.decode()
+
+    assert (shown(cases[0]), shown(cases[5])) == ((True, True, True), (False, False, True))
+    Appointment.objects.filter(pk=cases[1].pk).update(status="in_room")
+    assert shown(cases[1]) == (False, False, True)
+    for row in spoilt:
+        mend(row)
+    rechecking.follow_changes(at=NOW)
+    assert shown(cases[0]) == (False, False, False)
 
 
 def test_a_night_that_breaks_down_on_all_stops_goes_on_behind_them_and_nobody_is_left_out(
@@ -235,8 +356,8 @@ def test_the_workers_time_limit_is_no_patients_fault(
     assert FactChange.objects.filter(done_at=None).exists()
 
 
-def test_a_cancelled_statement_ends_the_batch_which_is_asked_about_later(many: Callable[[int], list[Appointment]]) -> None:
-    slow, good = many(2)
+def cancel_asking_about(case: Appointment) -> None:
+    """Let the database cancel what writes down what is said of this case, as it does with what takes too long."""
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE FUNCTION pg_temp.cancel() RETURNS trigger LANGUAGE plpgsql AS"
@@ -244,8 +365,45 @@ def test_a_cancelled_statement_ends_the_batch_which_is_asked_about_later(many: C
         )
         cursor.execute(
             "CREATE TRIGGER cancel BEFORE INSERT ON scheduling_appointmentfinding FOR EACH ROW"
-            f" WHEN (NEW.appointment_id = {slow.pk}) EXECUTE FUNCTION pg_temp.cancel()"
+            f" WHEN (NEW.appointment_id = {case.pk}) EXECUTE FUNCTION pg_temp.cancel()"
         )
+
+
+def cancel_no_more() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER cancel ON scheduling_appointmentfinding")
+
+
+def test_one_on_whom_statements_are_always_cancelled_is_told_of_the_fourth_time(
+    many: Callable[[int], list[Appointment]],
+) -> None:
+    (slow,) = many(1)
+    cancel_asking_about(slow)
+    changed([slow])
+    for _ in range(3):
+        assert rechecking.follow_changes(at=NOW) == rechecking.Asked()
+        assert marks(slow) == []
+    rechecking.follow_changes(at=NOW)
+    assert [task.done_at for task in marks(slow)] == [None]
+    rechecking.follow_changes(at=NOW)
+    assert (len(marks(slow)), down()) == (1, [])
+    cancel_no_more()
+    assert rechecking.follow_changes(at=NOW).seen == 1
+    assert not DeskTask.objects.filter(done_at=None, note__contains=rechecking.NOT_ASKED).exists()
+
+
+def test_a_cancelled_batch_of_several_accuses_none_of_them_however_often(many: Callable[[int], list[Appointment]]) -> None:
+    slow, good = many(2)
+    cancel_asking_about(slow)
+    changed([slow, good])
+    FactChange.objects.update(failures=3)
+    assert rechecking.check_all(at=NOW) == rechecking.Asked()
+    assert (marks(slow), marks(good)) == ([], [])
+
+
+def test_a_cancelled_statement_ends_the_batch_which_is_asked_about_later(many: Callable[[int], list[Appointment]]) -> None:
+    slow, good = many(2)
+    cancel_asking_about(slow)
     assert rechecking.check_all(at=NOW) == rechecking.Asked()
     assert (marks(slow), marks(good), down()) == ([], [], [])
     waiting = FactChange.objects.filter(done_at=None).order_by("patient").values_list("patient", flat=True)
@@ -253,7 +411,6 @@ def test_a_cancelled_statement_ends_the_batch_which_is_asked_about_later(many: C
     assert rechecking.follow_changes(at=NOW) == rechecking.Asked()
     assert rechecking.follow_changes(at=NOW).seen == 1
     assert (bool(said(good)), marks(slow), down()) == (True, [], [])
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TRIGGER cancel ON scheduling_appointmentfinding")
+    cancel_no_more()
     assert rechecking.follow_changes(at=NOW).seen == 1
     assert bool(said(slow))
