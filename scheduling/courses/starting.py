@@ -16,6 +16,7 @@ from procedures import pathwaybook, rulebook
 from procedures.levels import validate_target
 from procedures.models import Procedure
 from procedures.pathways import Pathway, Step
+from scheduling.assessing import RulesNotAsked
 from scheduling.booking import staging
 from scheduling.booking.words import guarded
 from scheduling.courses.aims import spot_of
@@ -30,7 +31,7 @@ from scheduling.courses.words import (
     must_work,
 )
 from scheduling.models import AWAY, BEFORE_ARRIVAL, Appointment, CallOutcome, CaseDetails, Course, CourseCall, CourseStatus
-from scheduling.rechecking import WAITING_IN_HOUSE, ask_in_house, recheck
+from scheduling.rechecking import WAITING_IN_HOUSE, ask_alone, ask_in_house, leave, recheck
 
 TERM_FIELDS = (
     "works", "side", "levels", "regions", "drug", "is_staged", "first_side", "physician", "problem", "diagnosis", "goal",
@@ -247,9 +248,12 @@ def _carry_problem(course: Course, by: Actor, at: datetime) -> None:
     keys = list(ahead.order_by("pk").values_list("pk", flat=True))
     if keys:
         CaseDetails.objects.filter(pk__in=keys).update(problem=course.problem_id)
-        recheck([course.patient_id], at=at, by=by, cases=keys)
+        ask_alone(course.patient_id, at, lambda: recheck([course.patient_id], at=at, by=by, cases=keys))
         for case in Appointment.objects.filter(pk__in=keys, status__in=WAITING_IN_HOUSE).order_by("pk"):
-            ask_in_house(appointment=case, by=by, at=at)
+            try:
+                ask_in_house(appointment=case, by=by, at=at)
+            except RulesNotAsked:  # the problem is kept, for it may be the mend; page and board say that nobody knows
+                leave([course.patient_id], at, is_last=True)
         # Who moves one of them at this moment has read it with the problem of before: the worker asks once more.
         FactChange.objects.create(patient_id=course.patient_id, kind="casedetails", at=at, planned_at=at)
 

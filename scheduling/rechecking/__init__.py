@@ -4,7 +4,7 @@ Only what rules say is asked anew; time, people and rooms were settled when the 
 cancelled: what now speaks against a case becomes a task, and a waiver whose facts have changed ends.
 """
 
-from scheduling.rechecking.alone import AGAIN, DOWN, IN_A_ROW, NOT_ASKED, ask_alone
+from scheduling.rechecking.alone import AGAIN, DOWN, IN_A_ROW, NOT_ASKED, ask_alone, leave
 from scheduling.rechecking.asking import BY, JOINED, WAITING_IN_HOUSE, Asked, InHouse, Looked, judge_cases, look, recheck
 from scheduling.rechecking.passes import check_all, follow_changes
 from scheduling.rechecking.saying import NothingToWaive, ask_in_house, plan_case, waive
@@ -26,6 +26,7 @@ __all__ = [
     "check_all",
     "follow_changes",
     "judge_cases",
+    "leave",
     "look",
     "plan_case",
     "recheck",

@@ -13,6 +13,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.accounts.models import Site
 from pain_clinic.audit import trail
 from patients.models import Patient
+from scheduling.assessing import asking_of
 from scheduling.booking import staging
 from scheduling.booking.words import guarded
 from scheduling.courses.words import must_order, must_work
@@ -169,8 +170,13 @@ def read(series: Series) -> list[SeriesSession]:
 
 
 def write(series: Series, sessions: Sequence[SeriesSession], at: datetime) -> Proposal:
-    """Find dates and keep them; the series is locked, its patient, site and physician joined."""
-    found = propose(series=series, sessions=sessions, at=at)
+    """Find dates and keep them; the series is locked, its patient, site and physician joined.
+
+    Raises:
+        RulesNotAsked: the rules break down on what is on file about the patient.
+    """
+    with asking_of(series.patient):
+        found = propose(series=series, sessions=sessions, at=at)
     changed = []
     for one in sessions:
         if is_booked(one):
