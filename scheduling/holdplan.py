@@ -76,7 +76,7 @@ class Line:
 
     @property
     def is_confirmed(self) -> bool:
-        """Say whether it was decided together for another day, and confirmed for the day that the case has now."""
+        """Say whether it was decided together for another slot, and confirmed for the one that the case has now."""
         word = self.clearance
         return word is not None and word.is_given and word.confirmed_on is not None and not self.is_for_others
 

@@ -30,7 +30,7 @@ class Clearance(Recorded):
     does; a hold that is given counts for these alone, unless ``has_times`` is false and it counts for any. ``told_last_at`` is
     what the patient gave as the last dose once this hold had begun.
     ``decided_for`` is the start of the slot for which it was decided together, or asked: a decision counts on that day alone
-    (where the table counts in hours, not before that hour), and without it, as those that were written down before it was kept,
+    (where the table counts in hours, at that hour alone), and without it, as those that were written down before it was kept,
     on any. ``confirmed_on`` is when somebody said that a decision for another slot holds for this one too.
     """
 

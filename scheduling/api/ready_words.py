@@ -145,7 +145,7 @@ class HeldOut(serializers.Serializer[object]):
     )
     is_word_for_other_times = serializers.BooleanField(
         source="is_for_others",
-        help_text="Of a decision: for another day, or a later hour where hours count; it does not count until it is confirmed.",
+        help_text="Of a decision: for another day, or another hour where hours count; it does not count until it is confirmed.",
     )
     decided_for = serializers.DateTimeField(
         allow_null=True, help_text="The start for which it was decided together, or asked; null: for none, so it stays on a move."

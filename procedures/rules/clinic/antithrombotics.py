@@ -306,20 +306,20 @@ class Antithrombotics:
 
 
 def is_for_another(decided: datetime, starts: datetime, zone: tzinfo, *, is_by_hour: bool) -> bool:
-    """Say whether what was decided together for one slot is not for another: on another day, or earlier where hours count.
+    """Say whether what was decided together for one slot is not for another: on another day, or hour where hours count.
 
-    Beginning later on the same day leaves more time after a last dose, and keeps it.
+    An earlier hour comes too soon after a last dose, a later one too soon before the restart that was named with it.
     """
     if as_date(decided, zone) != as_date(starts, zone):
         return True
-    return is_by_hour and instant(starts, zone) < instant(decided, zone)
+    return is_by_hour and instant(starts, zone) != instant(decided, zone)
 
 
 def _decided_told(decided: datetime, on: date) -> tuple[str, str]:
     """Return for when it was decided together, and why that is not this slot with what would do."""
     if decided.date() != on:
         return told(decided.date()), "The case is on another day now: confirm it for this day"
-    return told(decided), "The case begins earlier now, and for this medicine hours count: confirm it for this hour"
+    return told(decided), "The case begins at another hour now, and for this medicine hours count: confirm it for this hour"
 
 
 def last_dose(taken: Medication, facts: Facts) -> date | datetime:

@@ -23,7 +23,7 @@ class Held:
     `last_dose` is the latest day or wall-clock moment on which it may be taken; `restart` the first one after. Both None where
     people decide. `is_agreed` None: nobody has answered yet for these times, or decided for this slot; `cleared_for` are then the
     other times, if any, to which the prescriber agreed before the slot moved. `notes` are what the table says in words beside
-    its figures. `is_by_hour`: the row counts in hours, so that a decision is not for a slot that begins earlier on its day.
+    its figures. `is_by_hour`: the row counts in hours, so that a decision is not for another hour of its day.
     """
 
     drug: str

@@ -148,11 +148,10 @@ def decided(book: Book, drug: str, starts: datetime, slot: datetime = DECIDED) -
 
 
 @pytest.mark.parametrize("drug", ["ufh_sc", "enoxaparin_proph", "enoxaparin_ther"])
-def test_what_was_decided_about_hours_is_not_for_an_earlier_hour_of_the_day(drug: str) -> None:
-    earlier = [DECIDED - timedelta(minutes=5), DECIDED - timedelta(hours=6)]
-    assert [decided(CHOSEN, drug, starts) for starts in earlier] == [("warn", True, None)] * 2
-    later = [DECIDED, DECIDED + timedelta(minutes=5), DECIDED + timedelta(hours=2)]
-    assert [decided(CHOSEN, drug, starts) for starts in later] == [("info", False, True)] * 3
+def test_what_was_decided_about_hours_is_not_for_another_hour_of_the_day(drug: str) -> None:
+    others = [DECIDED + timedelta(minutes=minutes) for minutes in (-360, -1, 1, 240)]
+    assert [decided(CHOSEN, drug, starts) for starts in others] == [("warn", True, None)] * 4
+    assert decided(CHOSEN, drug, DECIDED) == ("info", False, True)
 
 
 def test_what_was_decided_about_days_is_for_the_whole_day() -> None:
@@ -161,15 +160,16 @@ def test_what_was_decided_about_days_is_for_the_whole_day() -> None:
     row = next(one for one in held["antithrombotics"]["drugs"] if one["id"] == "clopidogrel")
     row["hold_before"]["low"] = {"action": "hold", "days": 7}
     book = Book(held)
-    earlier = DECIDED - timedelta(hours=6)
-    assert decided(book, "clopidogrel", earlier) == decided(book, "clopidogrel", DECIDED) == ("info", False, True)
+    hours = [DECIDED + timedelta(hours=hours) for hours in (-6, 0, 4)]
+    assert [decided(book, "clopidogrel", starts) for starts in hours] == [("info", False, True)] * 3
     assert decided(book, "clopidogrel", DECIDED, DECIDED - DAY) == ("warn", True, None)
 
 
 def test_the_hour_of_a_decision_is_an_instant_on_a_day_whose_clocks_go_back() -> None:
     first, second = datetime(2027, 11, 7, 1, 30), datetime(2027, 11, 7, 1, 30, fold=1)
-    assert not is_for_another(first, second, ZONE, is_by_hour=True)
-    assert is_for_another(second, first, ZONE, is_by_hour=True)
+    for decided_for, starts in ((first, second), (second, first)):
+        assert is_for_another(decided_for, starts, ZONE, is_by_hour=True)
+        assert not is_for_another(decided_for, decided_for.replace(tzinfo=ZONE).astimezone(UTC), ZONE, is_by_hour=True)
 
 
 def test_where_no_hour_is_told_it_begins_with_the_day() -> None:
@@ -177,12 +177,13 @@ def test_where_no_hour_is_told_it_begins_with_the_day() -> None:
     assert said(CHOSEN, facts)["antithrombotic_shared_decision"].pending
 
 
-def test_a_decision_for_a_later_hour_says_what_it_was_and_what_would_do() -> None:
-    request = {"starts_at": datetime(2027, 3, 9, 9, tzinfo=ZONE)}
+@pytest.mark.parametrize("hour", [9, 19])
+def test_a_decision_for_another_hour_says_what_it_was_and_what_would_do(hour: int) -> None:
+    request = {"starts_at": datetime(2027, 3, 9, hour, tzinfo=ZONE)}
     words = {"is_decided": True, "decided_for": DECIDED, "decided": "Last dose 7:00"}
     facts = live(asked("mbb_lumbar", "L4-L5"), medications=takes("ufh_sc", **words), request=request)
     (found,) = said(CHOSEN, facts).values()
-    assert 'decided together was for 2027-03-09 15:00 ("Last dose 7:00"). The case begins earlier now' in found.message
+    assert 'decided together was for 2027-03-09 15:00 ("Last dose 7:00"). The case begins at another hour now' in found.message
     assert (found.facts["decided_for"], found.earliest) == ("2027-03-09 15:00", None)
 
 

@@ -116,7 +116,7 @@ def decided(case: Appointment, clinic: SmallClinic) -> Clearance:
     """Return what was decided together about hours before the case, where the second rule set is chosen."""
     RuleRow.objects.filter(row_id=SECOND_SET).update(is_enabled=True)
     nurse = Actor.of_user(factories.user(role="nurse", sites=(clinic.site,)))
-    said = {"answered_by": "Dr. Heart", "how": "telephone", "note": "Last dose the day before at 9"}
+    said = {"answered_by": "Dr. Heart", "how": "telephone", "note": "Last dose the day before at 9, again at 14"}
     return clearing.answer(appointment=case, drug="enoxaparin_ther", is_agreed=True, by=nurse, at=NOW, **said)
 
 
@@ -136,8 +136,8 @@ def severity(case: Appointment) -> str:
     return next(weight for code, weight in said(case).items() if code.startswith("antithrombotic_shared_decision"))
 
 
-@pytest.mark.parametrize(("shift", "is_kept"), [(-120, False), (-5, False), (0, True), (5, True), (120, True)])
-def test_what_was_decided_about_hours_stays_only_while_the_case_begins_no_earlier(
+@pytest.mark.parametrize(("shift", "is_kept"), [(-120, False), (-5, False), (0, True), (5, False), (240, False)])
+def test_what_was_decided_about_hours_stays_only_while_the_case_begins_at_that_hour(
     case: Appointment, decided: Clearance, shift: int, is_kept: bool
 ) -> None:
     move(case, minutes=shift)
@@ -145,19 +145,20 @@ def test_what_was_decided_about_hours_stays_only_while_the_case_begins_no_earlie
     assert severity(case) == ("info" if is_kept else "pending")
     assert (line(case).held.is_agreed, line(case).is_old_decision) == (True if is_kept else None, not is_kept)
     assert ("clearance" in tasks(case)) is not is_kept
-    assert is_kept or f'for {IN_TWO_WEEKS} 09:00 ("Last dose the day before at 9")' in tasks(case)["clearance"].note
+    assert is_kept or f'for {IN_TWO_WEEKS} 09:00 ("Last dose the day before at 9, again at 14")' in tasks(case)["clearance"].note
 
 
-def test_an_earlier_hour_is_confirmed_on_the_page_with_one_press(
-    case: Appointment, decided: Clearance, clinic: SmallClinic, signed_in: Callable[..., Client]
+@pytest.mark.parametrize("shift", [-5, 240])
+def test_another_hour_is_confirmed_on_the_page_with_one_press(
+    case: Appointment, decided: Clearance, clinic: SmallClinic, signed_in: Callable[..., Client], shift: int
 ) -> None:
     address, client = f"/appointments/{case.public_id}/medicines/", signed_in("nurse", clinic.site)
     assert "counts no more" not in client.get(address).content.decode()
-    move(case, minutes=-5)
+    move(case, minutes=shift)
 
     page = client.get(address).content.decode()
 
-    assert all(words in page for words in ("Decided for a later hour", "until it is confirmed for this hour"))
+    assert all(words in page for words in ("Decided for another hour", "until it is confirmed for this hour"))
     slot = Appointment.objects.get(pk=case.pk).starts_at
     press = {"act": "keep", "word": str(decided.public_id), "slot": slot.isoformat()}
     assert client.post(f"{address}enoxaparin_ther/", press).status_code == 303
@@ -165,8 +166,9 @@ def test_an_earlier_hour_is_confirmed_on_the_page_with_one_press(
     assert "decided for another time and confirmed for this one" in client.get(address).content.decode()
 
 
-def test_who_was_asked_about_a_later_hour_may_be_asked_about_this(case: Appointment, decided: Clearance) -> None:
+@pytest.mark.parametrize("shift", [-5, 5])
+def test_who_was_asked_about_another_hour_may_be_asked_about_this(case: Appointment, decided: Clearance, shift: int) -> None:
     Clearance.objects.filter(pk=decided.pk).update(answer="asked")
     assert line(case).is_asked
-    move(case, minutes=-5)
+    move(case, minutes=shift)
     assert (line(case).is_asked, line(case).is_old_decision) == (False, False)
