@@ -19,6 +19,7 @@ from scheduling.messages.words import (
     CALLS,
     INVITES,
     NO_PLAN,
+    NOT_ASKED,
     PRIORITY,
     AlreadySent,
     WouldNotLeave,
@@ -107,8 +108,8 @@ def _told(appointment: Appointment, kind: str, at: datetime) -> Message:
 def plan_ready(*, appointment: Appointment, at: datetime, is_anew: bool = False) -> Message:
     """Lay down the notice that the medicine plan is ready; the plan itself is behind the link. Twice gives one row.
 
-    One that did not leave, since the plan was taken back before, has told nobody. `is_anew`: it had been taken back, or
-    somebody asks for it, so that what was told before does not count; what waits does.
+    One that did not leave, since the plan was taken back before or nobody could say whether it was ready, has told nobody.
+    `is_anew`: it had been taken back, or somebody asks for it, so that what was told before does not count; what waits does.
     """
     last = _notices(appointment).order_by("-pk").first()
     if last is not None and (not (is_anew or _told_nobody(last)) or _waits_anew(last)):
@@ -117,8 +118,9 @@ def plan_ready(*, appointment: Appointment, at: datetime, is_anew: bool = False)
 
 
 def tell_returned_plans(*, cases: Sequence[Appointment], at: datetime) -> None:
-    """Lay the notice down again for cases whose plan was taken back before it left, and is ready again without a new word.
+    """Lay the notice down again for cases about which it did not leave, and whose plan is ready without a new word.
 
+    The plan had been taken back before, or the rules could not be asked about it until the sender gave up.
     Joins the caller's transaction, which holds the cases (with everything joined); one statement where there are none. Nobody
     did anything just now, so it is as old as the one that did not leave, and waits for the end of the quiet hours.
     """
@@ -135,8 +137,8 @@ def tell_returned_plans(*, cases: Sequence[Appointment], at: datetime) -> None:
 
 
 def _told_nobody(notice: Message) -> bool:
-    """Say whether a notice did not leave, since the plan was not ready any more when its time came."""
-    return notice.state == MessageState.SKIPPED and notice.reason == NO_PLAN
+    """Say whether a notice did not leave, since the plan was not ready when its time came, or nobody could say whether it was."""
+    return (notice.state, notice.reason) in {(MessageState.SKIPPED, NO_PLAN), (MessageState.FAILED, NOT_ASKED)}
 
 
 def _notices(appointment: Appointment) -> models.QuerySet[Message]:

@@ -18,7 +18,7 @@ from pain_clinic.statements import Columns
 from patients.models import Patient
 from procedures.models import Procedure
 from scheduling import holdplan, letters, links
-from scheduling.messages.words import FRESH, INVITES, NEAR, NO_PLAN, STALE, cannot_be_written_to
+from scheduling.messages.words import FRESH, INVITES, NEAR, NO_PLAN, NOT_ASKED, STALE, cannot_be_written_to
 from scheduling.models import (
     AFTER_VISIT,
     BEFORE_VISIT,
@@ -260,9 +260,19 @@ def cannot_leave(message: Message, *, at: datetime) -> str:
     """Return why a message that did not leave would not leave now either, or an empty text (appointment and patient joined)."""
     if not message.may_help_again:
         return message.against() or cannot_be_written_to(message.patient) or message.reason
-    if message.kind == MessageKind.PLAN_READY and not is_plan_ready(message.appointment, at):
-        return NO_PLAN
-    return _why_not_now(message, at) or cannot_be_written_to(message.patient)
+    untold = _why_not_told(message, at) if message.kind == MessageKind.PLAN_READY else ""
+    return untold or _why_not_now(message, at) or cannot_be_written_to(message.patient)
+
+
+def _why_not_told(notice: Message, at: datetime) -> str:
+    """Return why a notice has nothing to tell: a later one does, no plan is ready, or nobody can say so; or an empty text."""
+    later = Message.objects.filter(appointment=notice.appointment_id, kind=MessageKind.PLAN_READY, pk__gt=notice.pk)
+    if later.filter(state__in=(MessageState.DUE, MessageState.SENT)).exists():
+        return "superseded"
+    try:
+        return "" if holdplan.told_for_certain(case=notice.appointment, at=at) else NO_PLAN
+    except holdplan.NotKnown:
+        return NOT_ASKED
 
 
 def quiet_until(seen: Seen) -> datetime | None:

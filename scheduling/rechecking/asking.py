@@ -52,7 +52,7 @@ class Asked:
 def recheck(patients: Iterable[int], *, at: datetime, by: Actor = BY, cases: Iterable[int] | None = None) -> Asked:
     """Ask the rules about the coming cases of some patients (or only those named), and keep what they say; lock the patients.
 
-    With it a medicine plan may be ready again whose notice did not leave meanwhile: that one is laid down again.
+    With it a medicine plan may be ready (again) whose notice did not leave meanwhile: that one is laid down again.
     Ten statements for any number of cases about which nothing new is said, and a few for each whose notice did not leave.
     """
     with transaction.atomic():

@@ -178,14 +178,94 @@ def test_the_notice_waits_while_nobody_knows_whether_the_plan_is_ready(
     assert gateway.letters[0].subject == SUBJECT
 
 
-def test_rules_that_never_can_be_asked_bring_the_notice_to_the_desk_at_last(held: Appointment, set_clock: Any) -> None:
-    break_down(held)
+def try_to_the_last(made: Appointment) -> None:
+    """Let the sender try the notice until it gives up."""
     for _ in range(messages.MOST_TRIES):
-        Message.objects.filter(appointment=held, kind=MessageKind.PLAN_READY).update(due_at=NOW)
+        Message.objects.filter(appointment=made, kind=MessageKind.PLAN_READY).update(due_at=NOW)
         with capture_logs():
             swept()
-    assert notices(held) == [("failed", "rules_not_asked")]
-    assert DeskTask.objects.filter(appointment=held, kind="mail_failed", done_at=None).count() == 1
+    assert notices(made) == [("failed", "rules_not_asked")]
+
+
+def calls(made: Appointment) -> int:
+    return DeskTask.objects.filter(appointment=made, kind="mail_failed", done_at=None).count()
+
+
+def test_rules_that_never_can_be_asked_bring_the_notice_to_the_desk_at_last(held: Appointment, set_clock: Any) -> None:
+    break_down(held)
+    try_to_the_last(held)
+    assert calls(held) == 1
+
+
+@pytest.mark.parametrize("trouble", [break_down, unreadable])
+def test_a_notice_that_failed_since_nobody_could_ask_is_told_once_when_they_can(
+    held: Appointment, set_clock: Any, trouble: Callable[[Appointment], None]
+) -> None:
+    kept, gateway = RuleRow.objects.get(row_id="mcr_tpi_cap").data, Recorder()
+    trouble(held)
+    try_to_the_last(held)
+    with capture_logs():
+        rechecking.check_all(at=NOW)
+    assert notices(held) == [("failed", "rules_not_asked")]  # which is as it should be while nobody can ask
+
+    CaseDetails.objects.filter(appointment=held).update(intake={})
+    RuleRow.objects.filter(row_id="mcr_tpi_cap").update(data=kept)
+    for _ in range(2):
+        rechecking.recheck([held.patient_id], at=NOW)
+        assert notices(held) == [("failed", "rules_not_asked"), ("due", "")]
+    assert (calls(held), swept(gateway), calls(held)) == (1, {"sent": 1}, 0)
+    assert [letter.subject for letter in gateway.letters] == [SUBJECT]
+    rechecking.recheck([held.patient_id], at=NOW)
+    assert (swept(gateway), notices(held)) == ({}, [("failed", "rules_not_asked"), ("sent", "")])
+
+
+def send_again(made: Appointment) -> str:
+    """Press *Send again* on the first notice; return why it would not leave, and what that is in words."""
+    staff = Actor.system("desk", "scheduling.view_messages")
+    notice = Message.objects.filter(appointment=made, kind=MessageKind.PLAN_READY).earliest("pk")
+    with pytest.raises(messages.WouldNotLeave) as told, capture_logs():
+        messages.send_again(message=notice, by=staff, at=NOW)
+    return f"{told.value.details['reason']}: {told.value.message}"
+
+
+@pytest.mark.parametrize("trouble", [break_down, unreadable])
+def test_sending_again_says_that_nobody_can_ask_and_not_that_the_plan_is_gone(
+    held: Appointment, set_clock: Any, trouble: Callable[[Appointment], None]
+) -> None:
+    trouble(held)
+    try_to_the_last(held)
+    assert send_again(held) == (
+        "rules_not_asked: It would not leave: the rules could not be asked whether the medicine plan is ready."
+    )
+
+
+@pytest.fixture
+def failed(held: Appointment) -> Message:
+    """Return the notice that failed, since nobody could ask the rules, now that they can be asked."""
+    break_down(held)
+    try_to_the_last(held)
+    CaseDetails.objects.filter(appointment=held).update(intake={})
+    return Message.objects.get(appointment=held, kind=MessageKind.PLAN_READY)
+
+
+def test_a_failed_notice_is_not_sent_again_after_a_newer_one(held: Appointment, failed: Message) -> None:
+    rechecking.recheck([held.patient_id], at=NOW)
+    assert send_again(held).startswith("superseded:")  # the newer one waits
+    assert swept() == {"sent": 1}
+    assert send_again(held).startswith("superseded:")  # or has left
+
+
+def test_a_word_tells_what_failed_since_nobody_could_ask(held: Appointment, failed: Message, nurse: Actor) -> None:
+    assert messages.plan_ready(appointment=held, at=NOW).state == "due"
+    answer(held, nurse)  # once more, and nothing new
+    assert (swept(), notices(held)) == ({"sent": 1}, [("failed", "rules_not_asked"), ("sent", "")])
+
+
+def test_after_a_failed_notice_was_sent_again_no_newer_one_is_laid_down(held: Appointment, failed: Message) -> None:
+    messages.send_again(message=failed, by=Actor.system("desk", "scheduling.view_messages"), at=NOW)
+    for swept_up in ({"sent": 1}, {}):
+        rechecking.recheck([held.patient_id], at=NOW)
+        assert (swept(), notices(held)) == (swept_up, [("sent", "")])
 
 
 def fault(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
