@@ -9,22 +9,26 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from pain_clinic import clock
 from pain_clinic.accounts.models import Site
-from patients.models import FactChange
+from pain_clinic.errors import Busy
+from patients.models import FactChange, Patient
 from procedures import rulebook
 from scheduling import deaths, waiting
 from scheduling.booking import staging
 from scheduling.booking.words import guarded
-from scheduling.models import AWAY, BEFORE_ARRIVAL, Appointment, DeskTask, RuleCheck, TaskOutcome
+from scheduling.models import AWAY, BEFORE_ARRIVAL, NOT_IN_THE_ROOM, Appointment, DeskTask, RuleCheck, TaskOutcome
 from scheduling.rechecking.alone import Pass, leave
-from scheduling.rechecking.asking import Asked, recheck
+from scheduling.rechecking.asking import BY, WAITING_IN_HOUSE, Asked, recheck
+from scheduling.rechecking.saying import ask_in_house
 
 BATCH = 50  # cases that are asked about in one transaction, whose patients are locked meanwhile
 AT_ONCE = 200  # changed facts that are looked at in one go
 BUDGET = timedelta(seconds=45)  # for one call; the next goes on
 NIGHT = time(2)
+LATE = timedelta(days=1)  # who waits in the house longer than that was let go, and nobody said so
 Ends = tuple[type[Exception], ...]
 log = structlog.get_logger(__name__)
 
@@ -38,22 +42,60 @@ def follow_changes(
     What breaks down on several in a row stops here and is told once. `ended_by` is what the caller's time limit raises: like a
     cancelled statement it ends the call, and nobody is said to be at fault.
     """
+    was_broken = Exists(FactChange.objects.broken().filter(patient=OuterRef("patient")))
     queue = FactChange.objects.filter(done_at=None).order_by("failures", "pk")[:AT_ONCE]
     ends, going = now() + budget, Pass(at, ended_by)
-    for patient in dict.fromkeys(queue.values_list("patient_id", flat=True)):
-        going.ask(patient, lambda patient=patient: _follow(patient, at))  # type: ignore[misc]
+    for patient, is_again in dict(queue.values_list("patient_id", was_broken)).items():
+        going.ask(patient, lambda patient=patient, is_again=is_again: _follow(patient, going, is_again))  # type: ignore[misc]
         if going.is_over or now() >= ends:
             break
     going.finish()
     return going.total
 
 
-def _follow(patient: int, at: datetime) -> Asked:
+def _follow(patient: int, going: Pass, is_again: bool) -> Asked:
+    """Ask about a patient's coming cases; `is_again`, since it broke down before, also about those that are no longer to come."""
+    at = going.at
     (locked,) = staging.lock_patients([patient]).values()
     deaths.follow(patient=locked, at=at)
     step = recheck([patient], at=at)
-    FactChange.objects.filter(patient=patient, done_at=None).update(done_at=at)
+    words = FactChange.objects.filter(patient=patient, done_at=None)
+    if not is_again:
+        words.filter(failures=0).update(done_at=at)  # should it have broken down elsewhere meanwhile, that is for the next call
+    elif _could_be_asked(locked, going):
+        words.update(done_at=at)
+    else:  # page and board go on saying so
+        leave([patient], at, is_last=True)
+        step += Asked(failed=1)
     return step
+
+
+def _could_be_asked(patient: Patient, going: Pass) -> bool:
+    """Ask about the cases that `recheck` leaves alone though nobody is in the room yet; say whether that went well for all.
+
+    Where it did not, no task is opened and it is no one of five in a row: page and board say it to who sees the patient.
+    """
+    went_well = True
+    for case in _begun_unasked(patient, going.at):
+        try:
+            with transaction.atomic():
+                ask_in_house(appointment=case, by=BY, at=going.at)
+        except Busy:
+            raise
+        except Exception as error:
+            if going.is_end(error):
+                raise
+            log.error("recheck_broke_down", patient=str(patient.public_id), exc_info=error)
+            went_well = False
+    return went_well
+
+
+def _begun_unasked(patient: Patient, at: datetime) -> QuerySet[Appointment]:
+    """Return the cases whose patient has arrived, or should have, and is not in the room: also late, but not for ever."""
+    is_on = Q(leaves_at__gt=at) | Q(status__in=WAITING_IN_HOUSE, leaves_at__gt=at - LATE)
+    not_coming = ~Q(status__in=BEFORE_ARRIVAL) | Q(starts_at__lte=at)
+    mine = Appointment.objects.filter(patient=patient, status__in=NOT_IN_THE_ROOM, is_history=False)
+    return mine.filter(is_on, not_coming).order_by("pk")
 
 
 def check_all(*, at: datetime, budget: timedelta = BUDGET, now: Callable[[], datetime] = clock.now, ended_by: Ends = ()) -> Asked:

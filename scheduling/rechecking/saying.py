@@ -61,7 +61,7 @@ def waive(
 
 
 def ask_in_house(*, appointment: Appointment, by: Actor, at: datetime) -> None:
-    """Ask again about a case whose patient is in the house, which `recheck` leaves alone, and keep what is said.
+    """Ask again about a case whose patient is in the house, or should be, which `recheck` leaves alone; keep what is said.
 
     Raises:
         RulesNotAsked: the rules break down on what is on file.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
@@ -414,3 +414,94 @@ def test_a_cancelled_statement_ends_the_batch_which_is_asked_about_later(many: C
     cancel_no_more()
     assert rechecking.follow_changes(at=NOW).seen == 1
     assert bool(said(slow))
+
+
+def board_says(desk: Client, case: Appointment) -> bool:
+    url = f"/board/?site={case.site.slug}&day={case.local_date.isoformat()}&view=list"
+    (bar,) = [one for one in desk.get(url).context["board"].cases if one.public_id == case.public_id]
+    page = desk.get(f"/appointments/{case.public_id}/").context["case"]
+    assert bar.is_unasked == ("rules_not_asked" in [line.code for line in page.lines])
+    return bool(bar.is_unasked)
+
+
+@pytest.mark.parametrize("status", ["booked", "arrived", "preparing", "ready"])
+def test_a_case_that_could_never_be_asked_about_says_so_until_it_is_though_its_patient_is_here_or_should_be(
+    many: Callable[[int], list[Appointment]], signed_in: Callable[..., Client], status: str
+) -> None:
+    (bad,) = many(1)
+    spoilt = spoil(bad)
+    put(Condition, bad.patient, kind="infection", began_on=TODAY)
+    changed([bad])
+    rechecking.follow_changes(at=NOW)
+    Appointment.objects.filter(pk=bad.pk).update(status=status)
+    desk = signed_in("desk", bad.site)
+    here = bad.starts_at
+    for _ in range(2):
+        assert rechecking.follow_changes(at=here) == rechecking.Asked(failed=1)
+        assert (board_says(desk, bad), said(bad)) == (True, {})
+    mend(spoilt)
+    assert rechecking.follow_changes(at=here) == rechecking.Asked()
+    assert (board_says(desk, bad), "active_infection" in standing(bad)) == (False, True)  # what is said now is not lost
+    assert not FactChange.objects.filter(done_at=None).exists()
+
+
+@pytest.mark.parametrize(("status", "late"), [("booked", DAY * 0), ("arrived", DAY), ("in_room", -DAY), ("no_show", -DAY)])
+def test_nobody_waits_for_a_case_that_is_over_or_in_the_room(
+    many: Callable[[int], list[Appointment]], status: str, late: timedelta
+) -> None:
+    (bad,) = many(1)
+    spoil(bad)
+    changed([bad])
+    rechecking.follow_changes(at=NOW)
+    Appointment.objects.filter(pk=bad.pk).update(status=status)
+    over = bad.leaves_at + late
+    if status in {"booked", "arrived"}:
+        assert rechecking.follow_changes(at=over - DAY / 86400).failed == 1
+    assert rechecking.follow_changes(at=over) == rechecking.Asked()
+    assert not FactChange.objects.filter(done_at=None).exists()
+
+
+def test_however_many_of_those_who_are_here_it_breaks_down_on_the_others_are_asked_about_and_the_managers_task_stays(
+    many: Callable[[int], list[Appointment]],
+) -> None:
+    *here, good = many(7)
+    spoilt = [spoil(case) for case in here]
+    changed(here)
+    rechecking.follow_changes(at=NOW)
+    assert len(down()) == 1
+    Appointment.objects.filter(pk__in=[case.pk for case in here]).update(status="arrived")
+    for _ in range(2):
+        changed([good])
+        assert rechecking.follow_changes(at=NOW).seen == 1
+        assert ([task.done_at for task in down()], [marks(case) for case in here]) == ([None], [[]] * 6)
+    for row in spoilt:
+        mend(row)
+    rechecking.follow_changes(at=NOW)
+    assert [task.done_at for task in down()] == [NOW]
+
+
+@pytest.mark.parametrize("rules", [(), None])
+def test_time_that_is_over_while_asking_about_who_is_here_ends_the_pass(
+    many: Callable[[int], list[Appointment]], monkeypatch: pytest.MonkeyPatch, rules: tuple[()] | None
+) -> None:
+    here, good = many(2)
+    Appointment.objects.filter(pk=here.pk).update(status="arrived")
+    changed([here, good])
+    FactChange.objects.update(failures=1)
+    if rules is None:
+        monkeypatch.setattr(rulebook, "RULES", (TimeIsUp(),))
+    with capture_logs() as lines:
+        rechecking.follow_changes(at=NOW, ended_by=(SoftTimeLimitExceeded,))
+    left = list(FactChange.objects.filter(done_at=None).order_by("patient").values_list("failures", flat=True))
+    assert (left, [line["event"] for line in lines]) == (([2, 1], ["recheck_ended"]) if rules is None else ([], []))
+
+
+def test_who_is_here_is_not_asked_about_where_it_never_broke_down(many: Callable[[int], list[Appointment]]) -> None:
+    (here,) = many(1)
+    Appointment.objects.filter(pk=here.pk).update(status="arrived")
+    for failures in (0, 1):
+        changed([here])
+        FactChange.objects.filter(done_at=None).update(failures=failures)
+        rechecking.follow_changes(at=NOW)
+        assert bool(said(here)) == bool(failures)
+        assert not FactChange.objects.filter(done_at=None).exists()
