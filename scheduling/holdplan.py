@@ -25,6 +25,8 @@ from scheduling.assessing import asking_of, facts_for, wish_of
 from scheduling.models import BEFORE_ARRIVAL, Appointment
 
 log = structlog.get_logger(__name__)
+Breaks = tuple[type[Exception], ...]
+ANY: Breaks = (Exception,)
 SOURCE = Path(__file__).parent / "data" / "clearance.typ"
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -179,19 +181,21 @@ class NotKnown(Exception):
     """Nobody knows now whether the plan stands: the rules break down on what is on file, or cannot be read."""
 
 
-def told_to_patient(*, case: Appointment, at: datetime) -> tuple[Held, ...]:
+def told_to_patient(*, case: Appointment, at: datetime, broken_by: Breaks = ANY) -> tuple[Held, ...]:
     """Return what the patient may be told now: the medicines held, once every prescriber agreed; else nothing.
 
-    Nothing, too, while nobody knows whether the plan stands.
+    Nothing, too, while nobody knows whether the plan stands. `broken_by` is as for `told_for_certain`.
     """
     try:
-        return told_for_certain(case=case, at=at)
+        return told_for_certain(case=case, at=at, broken_by=broken_by)
     except NotKnown:  # a page that says "call us" is better than none
         return ()
 
 
-def told_for_certain(*, case: Appointment, at: datetime) -> tuple[Held, ...]:
+def told_for_certain(*, case: Appointment, at: datetime, broken_by: Breaks = ANY) -> tuple[Held, ...]:
     """Return what the patient may be told now; nothing means that there is nothing to tell.
+
+    `broken_by` is what says that the rules break down on this plan; whose caller has a time limit to keep lets all else rise.
 
     Raises:
         NotKnown: nobody knows.
@@ -203,7 +207,7 @@ def told_for_certain(*, case: Appointment, at: datetime) -> tuple[Held, ...]:
             plan = _computed(case, at)
     except (DomainError, DatabaseError):
         raise
-    except Exception as error:
+    except broken_by as error:
         log.error("plan_broke_down", case=str(case.public_id), exc_info=error)
         raise NotKnown from error
     if not plan.is_readable:

@@ -1,6 +1,6 @@
 """What the rules say about one case or a proposed one, and the first date on which none of them stands in its way."""
 
-from scheduling.assessing.asking import NOT_ASKED, RulesNotAsked, asking_of
+from scheduling.assessing.asking import BY_FACTS, NOT_ASKED, RulesNotAsked, asking_of
 from scheduling.assessing.covering import Covering, covering
 from scheduling.assessing.judging import (
     CLINIC,
@@ -23,6 +23,7 @@ from scheduling.assessing.reading import fixed_ahead, is_fixed_ahead, open_cases
 from scheduling.assessing.units import used_up
 
 __all__ = [
+    "BY_FACTS",
     "CLINIC",
     "NOTHING_SAID",
     "NOT_ASKED",

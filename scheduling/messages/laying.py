@@ -12,6 +12,7 @@ from pain_clinic.accounts.actors import Actor
 from pain_clinic.audit import trail
 from pain_clinic.errors import Forbidden
 from scheduling import desk_tasks
+from scheduling.assessing import BY_FACTS
 from scheduling.messages import looking
 from scheduling.messages.planning import plan_case
 from scheduling.messages.words import (
@@ -122,7 +123,8 @@ def tell_returned_plans(*, cases: Sequence[Appointment], at: datetime) -> None:
 
     The plan had been taken back before, or the rules could not be asked about it until the sender gave up.
     Joins the caller's transaction, which holds the cases (with everything joined); one statement where there are none. Nobody
-    did anything just now, so it is as old as the one that did not leave, and waits for the end of the quiet hours.
+    did anything just now, so it is as old as the one that did not leave, and waits for the end of the quiet hours. A plan on
+    which the rules break down is not ready; a time limit rises, since it is the caller's.
     """
     newest = Message.objects.filter(
         appointment__in=[case.pk for case in cases],
@@ -132,7 +134,7 @@ def tell_returned_plans(*, cases: Sequence[Appointment], at: datetime) -> None:
     last = {row.appointment_id: row for row in newest.order_by("appointment_id", "-pk").distinct("appointment_id")}
     for case in cases:
         lost = last.get(case.pk)
-        if lost is not None and _told_nobody(lost) and looking.is_plan_ready(case, at):
+        if lost is not None and _told_nobody(lost) and looking.is_plan_ready(case, at, BY_FACTS):
             _lay_notice(case, at=at, created_at=lost.created_at)
 
 

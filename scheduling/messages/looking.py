@@ -129,9 +129,9 @@ def with_plan(seen: Seen) -> Seen:
     return replace(seen, has_plan=bool(ask(case=message.appointment, at=seen.now)))
 
 
-def is_plan_ready(appointment: Appointment, at: datetime) -> bool:
-    """Say whether the page behind the link shows the medicine plan now."""
-    return bool(holdplan.told_to_patient(case=appointment, at=at))
+def is_plan_ready(appointment: Appointment, at: datetime, broken_by: holdplan.Breaks = holdplan.ANY) -> bool:
+    """Say whether the page behind the link shows the medicine plan now; `broken_by` is as for `holdplan.told_for_certain`."""
+    return bool(holdplan.told_to_patient(case=appointment, at=at, broken_by=broken_by))
 
 
 def known(seen: Seen, own: letters.OwnWords) -> letters.Known:

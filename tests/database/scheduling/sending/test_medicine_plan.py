@@ -8,13 +8,14 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from structlog.testing import capture_logs
 
 from pain_clinic.accounts.actors import Actor
 from patients import records
-from patients.models import Medication
+from patients.models import FactChange, Medication
 from procedures import tables
 from procedures.models import Procedure, RuleRow
 from scheduling import clearing, letters, messages, rechecking
@@ -365,3 +366,36 @@ def test_looking_for_such_notices_takes_one_statement_where_there_is_none(held: 
     with CaptureQueriesContext(connection) as asked:
         messages.tell_returned_plans(cases=[held], at=NOW)
     assert len(asked) == 1
+
+
+class TimeIsUp:
+    """A worker whose time is over once it looks at a plan that may be ready again."""
+
+    is_looking = False
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        self.is_looking |= "DISTINCT ON" in sql and "scheduling_message" in sql
+        if self.is_looking and "patients_medication" in sql:
+            raise SoftTimeLimitExceeded
+        return execute(sql, params, many, context)
+
+
+def test_time_that_is_over_while_looking_at_such_a_plan_ends_the_pass(held: Appointment, lost: Callable[[], None]) -> None:
+    lost()
+    FactChange.objects.filter(done_at=None).update(done_at=NOW)
+    FactChange.objects.create(patient=held.patient, kind="medication", at=NOW)
+    with connection.execute_wrapper(TimeIsUp()), capture_logs() as lines:
+        assert rechecking.follow_changes(at=NOW, ended_by=(SoftTimeLimitExceeded,)) == rechecking.Asked()
+    assert [line["event"] for line in lines] == ["recheck_ended"]
+    assert FactChange.objects.get(done_at=None).failures == 1
+    assert rechecking.follow_changes(at=NOW, ended_by=(SoftTimeLimitExceeded,)).seen == 1
+    assert notices(held) == [("skipped", "no_plan"), ("due", "")]
+
+
+def test_a_plan_on_which_the_rules_break_down_is_not_told_again(held: Appointment, lost: Callable[[], None]) -> None:
+    lost()
+    break_down(held)
+    with capture_logs() as lines:
+        messages.tell_returned_plans(cases=[held], at=NOW)
+    assert [line["event"] for line in lines] == ["plan_broke_down"]
+    assert notices(held) == [("skipped", "no_plan")]
