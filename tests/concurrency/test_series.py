@@ -159,7 +159,7 @@ def test_control_without_the_guard_a_row_is_booked_twice(clinic: SmallClinic, mo
     """Whoever does not look under the lock whether a row still stands books the patient a second time."""
     monkeypatch.setattr(fulfilling, "_standing", lambda planned, course: planned)
     monkeypatch.setattr(bulk, "_still_stands", lambda row: True)
-    monkeypatch.setattr(judging, "_about_same_day", lambda scene, others: [])  # which would ask about the second one
+    monkeypatch.setattr(judging, "_about_same_day", lambda *_: [])  # which would ask about the second one
     tried = rows(clinic)
     one, other = actor(clinic, "desk"), actor(clinic, "desk")
     first = tried(one)
